@@ -1,0 +1,50 @@
+// The broker's inside: one state, one event loop, and a request handler that does not care what carried the request.
+#pragma once
+
+#include "base/error.h"
+#include "base/loop.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef struct broker_config {
+    bool guest;                // true in a VM: depth "guest", machine `host` exists, no VMs are made
+    const char *state_dir;     // /var/lib/bulkhead; in a guest /run/bulkhead
+    const char *images_dir;    // <state>/images
+    const char *programs_dir;  // where bulkhead and bulkhead-monitor are
+    const char *cgroup_parent; // relative to each hierarchy: "bulkhead"
+    uid_t server_uid;          // who may speak on the control socket, besides root
+    gid_t server_gid;
+    uid_t id_base;       // first host id of the first container's range
+    const char *accel;   // "auto", "kvm" or "tcg"
+    const char *nesting; // "host" or "vm": where `nested` containers may be made
+} broker_config;
+
+typedef struct broker broker;
+
+// One control conversation: a connection on the control socket, or channel 0 of the link. The transport embeds this.
+typedef struct client {
+    // Queues one line (without its newline) to the peer. Never blocks; a peer that does not read is disconnected.
+    void (*send)(struct client *client, const char *line, size_t length);
+    // The link only: starts carrying attach frames between this connected monitor socket and a new channel, and returns
+    // the channel's number (or negative). NULL on a Unix socket. Takes ownership of the fd.
+    int (*open_channel)(struct client *client, int attach_fd, bh_error *err);
+    bool subscribed;
+    struct client *next; // the broker's list, for events
+} client;
+
+broker *broker_new(const broker_config *config, loop *l, bh_error *err);
+void broker_free(broker *b);
+void broker_add_client(broker *b, client *c);
+void broker_remove_client(broker *b, client *c); // answers still being worked out for it are dropped
+// Takes one request line; the answer is sent by client->send, now or later.
+void broker_handle_line(broker *b, client *c, const char *line, size_t length);
+// Sends an event object to every subscribed client. Steals the reference.
+void broker_emit(broker *b, json_t *event);
+// Ends every machine and waits until all are gone.
+int broker_end_all(broker *b, bh_error *err);
+
+loop *broker_loop(broker *b);
+const broker_config *broker_settings(const broker *b);
