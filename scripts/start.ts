@@ -1,0 +1,68 @@
+// `npm start`: from whatever is there to a running Bulkhead, then wait for Ctrl-C.
+
+import { helpText, type Options, parseOptions } from './options.ts';
+import { ensureRoot, run } from './privilege.ts';
+import { duration, PlainError } from './progress.ts';
+import { serveReadingPages } from './reading-pages.ts';
+import { checkPort, Services } from './services.ts';
+import { inStep, PROGRAMS, setUp } from './setup.ts';
+import { distribution } from './system-packages.ts';
+
+const STEPS = 6;
+
+const findAcceleration = async (options: Options): Promise<string> => {
+  const args = ['vm-probe', '--state', options.state, '--accel', options.accel];
+  const { status, stdout, stderr } = await run(`${PROGRAMS}/bulkheadd`, args, { root: true });
+  if (status !== 0) throw new PlainError(stderr.trim().replace(/^bulkheadd: /, ''));
+  const found = JSON.parse(stdout) as { accel: string; reason: string };
+  return found.accel === 'kvm' ? 'KVM' : `emulation: ${found.reason}`;
+};
+
+const main = async (): Promise<void> => {
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    process.stdout.write(helpText());
+    return;
+  }
+  const options = parseOptions(args, process.env);
+  const began = performance.now();
+  await checkPort(options.address, Number(options.port));
+  if (process.platform !== 'linux') return serveReadingPages(options);
+
+  console.log(`Bulkhead on ${distribution()?.name ?? 'Linux'}, Node ${process.versions.node}`);
+  ensureRoot();
+
+  // From here on a Ctrl-C ends what is being done: build steps are killed with this process group, services by stop().
+  const services = new Services(options);
+  const interrupted = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  });
+  const setup = async (): Promise<boolean> => {
+    await setUp({ state: options.state, images: `${options.state}/images`, forTests: false, steps: STEPS });
+    await inStep(6, STEPS, 'VM acceleration', () => findAcceleration(options));
+    await services.start();
+    return true;
+  };
+  try {
+    if (await Promise.race([setup(), interrupted.then(() => false)])) {
+      console.log(
+        `\nBulkhead is at ${services.url}   (ready in ${duration(performance.now() - began)}; Ctrl-C ends it)\n`,
+      );
+      await interrupted;
+    }
+  } finally {
+    process.stdout.write('\nEnding every sandbox … ');
+    await services.stop();
+    console.log('done.');
+  }
+};
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  console.error(
+    `bulkhead: ${error instanceof PlainError ? error.message : error instanceof Error ? error.stack : error}`,
+  );
+  process.exit(1);
+}
