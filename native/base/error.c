@@ -26,7 +26,10 @@ int bh_wrap(bh_error *err, const char *format, ...) {
     int length = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
 
-    if (length >= 0 && (size_t)length < sizeof err->message)
-        snprintf(err->message + length, sizeof err->message - (size_t)length, ": %s", inner);
+    // A message that is too long loses its end; the precision says so to the compiler.
+    if (length >= 0 && (size_t)length < sizeof err->message) {
+        int room = (int)(sizeof err->message - (size_t)length);
+        snprintf(err->message + length, (size_t)room, ": %.*s", room > 3 ? room - 3 : 0, inner);
+    }
     return -1;
 }
