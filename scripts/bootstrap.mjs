@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const pinnedNode = join(root, 'node_modules/node/bin/node');
+const onWindows = process.platform === 'win32';
+const pinnedNode = join(root, 'node_modules/node/bin', onWindows ? 'node.exe' : 'node');
 const stampFile = join(root, 'node_modules/.bulkhead-packages');
 const [command, ...args] = process.argv.slice(2);
 
@@ -44,6 +45,7 @@ if (!installed()) {
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
+    shell: onWindows, // npm is a .cmd there
   });
   if (npm.error) fail(`cannot run npm (${npm.error.message}); install it (Debian, Ubuntu: apt install npm)`);
   if (npm.status !== 0)

@@ -21,6 +21,14 @@ export const ensureRoot = (): void => {
 const asRoot = (command: string, args: readonly string[]): [string, string[]] =>
   isRoot ? [command, [...args]] : ['sudo', ['-n', '--', command, ...args]];
 
+/** What `run` has under way. */
+const running = new Set<ChildProcess>();
+
+/** Ends the commands that are still running, so that an interrupted set-up leaves none behind. */
+export const interruptRunning = (): void => {
+  for (const child of running) child.kill('SIGTERM');
+};
+
 export type Finished = { status: number; stdout: string; stderr: string };
 
 type RunOptions = {
@@ -46,6 +54,7 @@ export const run = (
       env: options.env ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe', options.statusFd ? 'pipe' : 'ignore'],
     });
+    running.add(child);
     const collected = { stdout: '', stderr: '', status: '' };
     const follow = (index: 1 | 2 | 3, name: keyof typeof collected): void => {
       const stream = child.stdio[index];
@@ -63,9 +72,10 @@ export const run = (
     follow(2, 'stderr');
     if (options.statusFd) follow(3, 'status');
     child.on('error', (error) => reject(new PlainError(`cannot run ${program}: ${error.message}`)));
-    child.on('close', (status) =>
-      resolve({ status: status ?? 1, stdout: collected.stdout, stderr: collected.stderr }),
-    );
+    child.on('close', (status) => {
+      running.delete(child);
+      resolve({ status: status ?? 1, stdout: collected.stdout, stderr: collected.stderr });
+    });
   });
 };
 

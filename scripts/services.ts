@@ -123,6 +123,10 @@ export class Services {
     this.url = `http://${host.includes(':') ? `[${host}]` : host}:${options.port}`;
   }
 
+  get running(): boolean {
+    return this.#broker !== undefined;
+  }
+
   async start(): Promise<void> {
     const broker = await startBroker(this.#options);
     this.#broker = broker;

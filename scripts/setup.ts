@@ -10,7 +10,10 @@ import { installSystemPackages } from './system-packages.ts';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const PROGRAMS = join(ROOT, 'native/build');
-export const NODE = join(ROOT, 'node_modules/node/bin/node');
+/** The Node this runs on: the pinned one, since bootstrap.mjs. */
+export const NODE = process.execPath;
+/** Where `npm start` and `npm test` keep the images by default. */
+export const IMAGES = '/var/lib/bulkhead/images';
 /** The unprivileged system user the server runs as. */
 export const SERVER_USER = 'bulkhead';
 
@@ -131,7 +134,7 @@ const prepareState = async (state: string): Promise<string> => {
 };
 
 /** Runs one step, ending its line properly whatever happens. */
-const inStep = async (
+export const inStep = async (
   number: number,
   of: number,
   name: string,
@@ -161,5 +164,3 @@ export const setUp = async (settings: {
   await inStep(4, steps, 'Site', buildSite);
   await inStep(5, steps, 'Images', (step) => buildImages(step, settings.images));
 };
-
-export { inStep };

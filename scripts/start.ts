@@ -1,7 +1,7 @@
 // `npm start`: from whatever is there to a running Bulkhead, then wait for Ctrl-C.
 
 import { helpText, type Options, parseOptions } from './options.ts';
-import { ensureRoot, run } from './privilege.ts';
+import { ensureRoot, interruptRunning, run } from './privilege.ts';
 import { duration, PlainError } from './progress.ts';
 import { serveReadingPages } from './reading-pages.ts';
 import { checkPort, Services } from './services.ts';
@@ -32,7 +32,6 @@ const main = async (): Promise<void> => {
   console.log(`Bulkhead on ${distribution()?.name ?? 'Linux'}, Node ${process.versions.node}`);
   ensureRoot();
 
-  // From here on a Ctrl-C ends what is being done: build steps are killed with this process group, services by stop().
   const services = new Services(options);
   const interrupted = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
@@ -51,9 +50,9 @@ const main = async (): Promise<void> => {
       await interrupted;
     }
   } finally {
-    process.stdout.write('\nEnding every sandbox … ');
+    interruptRunning();
+    if (services.running) console.log('\nEnding every sandbox …');
     await services.stop();
-    console.log('done.');
   }
 };
 

@@ -1,0 +1,179 @@
+// `npm test`: sets everything up, runs every check and every test, and closes with `N passed, N failed, N skipped`.
+// `npm test -- unit` runs the suites whose names start with `unit` only.
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureRoot, interruptRunning, isRoot, run } from './privilege.ts';
+import { duration, PlainError } from './progress.ts';
+import { IMAGES, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
+import { checkDistribution, distribution } from './system-packages.ts';
+
+type Count = { passed: number; failed: number; skipped: number };
+type Suite = {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly root?: boolean;
+  readonly cwd?: string;
+  /** Reads how many tests ran from what was printed or written; without it the command's status counts as one test. */
+  readonly count?: (output: string) => Count;
+};
+
+const RESULTS = join(ROOT, 'tests/results');
+const bin = (name: string): string => join(ROOT, 'node_modules', name);
+
+const readJson = <T>(file: string): T => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as T;
+
+const vitestCount = (file: string) => (): Count => {
+  const report = readJson<{
+    numPassedTests: number;
+    numFailedTests: number;
+    numPendingTests: number;
+    testResults: { status: string; assertionResults: unknown[] }[];
+  }>(file);
+  // A file that fails to load has no tests to count, but must not go unnoticed.
+  const broken = report.testResults.filter(
+    (one) => one.status === 'failed' && one.assertionResults.length === 0,
+  );
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken.length,
+    skipped: report.numPendingTests,
+  };
+};
+
+const playwrightCount = (file: string) => (): Count => {
+  const { stats, errors } = readJson<{
+    stats: { expected: number; unexpected: number; flaky: number; skipped: number };
+    errors: unknown[];
+  }>(file);
+  return {
+    passed: stats.expected,
+    failed: stats.unexpected + stats.flaky + errors.length,
+    skipped: stats.skipped,
+  };
+};
+
+const cmockaCount = (output: string): Count => {
+  const sum = (pattern: RegExp): number =>
+    [...output.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
+  return {
+    passed: sum(/\[ {2}PASSED {2}\] (\d+) test/g),
+    failed: sum(/\[ {2}FAILED {2}\] (\d+) test/g),
+    skipped: sum(/\[ {2}SKIPPED {1,2}\] (\d+) test/g),
+  };
+};
+
+const vitest = (project: string, root = false): Suite => ({
+  name: project,
+  root,
+  command: [
+    NODE,
+    bin('vitest/vitest.mjs'),
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${join(RESULTS, `${project}.json`)}`,
+  ],
+  count: vitestCount(`${project}.json`),
+});
+
+const SUITES: readonly Suite[] = [
+  { name: 'format and lint', command: [NODE, bin('@biomejs/biome/bin/biome'), 'check', '.'] },
+  { name: 'types', command: [NODE, bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
+  {
+    name: 'types of the site',
+    command: [NODE, bin('astro/bin/astro.mjs'), 'check'],
+    cwd: join(ROOT, 'site'),
+  },
+  { name: 'format of native/', command: ['make', '-s', '-C', 'native', 'format-check'] },
+  { name: 'unit, native/', command: ['make', '-s', '-C', 'native', 'test'], count: cmockaCount },
+  vitest('unit'),
+  vitest('integration', true),
+  {
+    name: 'e2e',
+    root: true,
+    command: [NODE, bin('@playwright/test/cli.js'), 'test', '--config', 'tests/e2e/playwright.config.ts'],
+    count: playwrightCount('e2e.json'),
+  },
+];
+
+const runSuite = async (suite: Suite): Promise<Count> => {
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    PATH: `${join(ROOT, 'node_modules/node/bin')}:${process.env.PATH}`,
+    BULKHEAD_IMAGES: IMAGES,
+    BULKHEAD_PROGRAMS: PROGRAMS,
+    ASTRO_TELEMETRY_DISABLED: '1',
+    PLAYWRIGHT_JSON_OUTPUT_FILE: join(RESULTS, 'e2e.json'),
+  };
+  // sudo empties the environment; what the tests need of it goes along by name.
+  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'PLAYWRIGHT_JSON_OUTPUT_FILE', 'CI'];
+  const throughSudo = suite.root && !isRoot;
+  const prefix = throughSudo
+    ? ['env', ...kept.flatMap((name) => (env[name] ? [`${name}=${env[name]}`] : []))]
+    : [];
+  const [program = '', ...args] = [...prefix, ...suite.command];
+  const { status, stdout, stderr } = await run(program, args, {
+    root: suite.root ?? false,
+    cwd: suite.cwd ?? ROOT,
+    env,
+    onLine: (line) => console.log(`  ${line}`),
+  });
+  if (!suite.count) return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+  const counted = await Promise.resolve()
+    .then(() => suite.count?.(stdout + stderr) ?? { passed: 0, failed: 0, skipped: 0 })
+    .catch(() => ({ passed: 0, failed: 0, skipped: 0 }));
+  // A runner that died, or found nothing to run, has failed whatever it counted.
+  if (counted.failed === 0 && (status !== 0 || counted.passed === 0)) counted.failed = 1;
+  return counted;
+};
+
+const main = async (): Promise<number> => {
+  const wanted = process.argv.slice(2);
+  const suites = SUITES.filter(
+    ({ name }) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)),
+  );
+  if (suites.length === 0)
+    throw new PlainError(
+      `no suite is called ${wanted.join(' ')}; there are: ${SUITES.map((s) => s.name).join(', ')}`,
+    );
+  checkDistribution(distribution());
+  ensureRoot();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      interruptRunning();
+      process.exitCode = 1;
+    });
+
+  await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
+  rmSync(RESULTS, { recursive: true, force: true });
+  mkdirSync(RESULTS, { recursive: true });
+
+  const total: Count = { passed: 0, failed: 0, skipped: 0 };
+  const lines: string[] = [];
+  for (const suite of suites) {
+    console.log(`\n== ${suite.name}`);
+    const began = performance.now();
+    const count = await runSuite(suite);
+    total.passed += count.passed;
+    total.failed += count.failed;
+    total.skipped += count.skipped;
+    lines.push(
+      `${suite.name.padEnd(20)} ${String(count.passed).padStart(5)} passed ${String(count.failed).padStart(3)} failed ${String(count.skipped).padStart(3)} skipped   ${duration(performance.now() - began)}`,
+    );
+  }
+  console.log(`\n${lines.join('\n')}\n`);
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
+  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+  return total.failed === 0 ? 0 : 1;
+};
+
+try {
+  process.exit(await main());
+} catch (error) {
+  console.error(
+    `bulkhead: ${error instanceof PlainError ? error.message : error instanceof Error ? error.stack : error}`,
+  );
+  process.exit(1);
+}
