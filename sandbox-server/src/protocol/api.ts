@@ -1,0 +1,345 @@
+// The HTTP API between a page and sandbox-server: every request, answer and event (docs/protocol.md, "HTTP API").
+// Times are milliseconds; a field that ends in `At` is Unix time.
+import * as z from 'zod';
+import { kindSchema, profileSchema, terminalIdSchema } from './broker.ts';
+
+const count = z.int().min(0);
+const ms = z.number().min(0);
+const time = count.describe('Unix time in milliseconds.');
+const sentence = z.string().describe('One sentence for a person.');
+
+export const sandboxIdSchema = z
+  .string()
+  .regex(/^[a-z2-7]{20}$/)
+  .describe("A sandbox's id: 20 random base-32 characters; of no use without its owner's cookie.");
+export const machineNameSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,15}$/, 'a lower-case letter, then up to 15 letters, digits or hyphens')
+  .describe("A machine's name inside its sandbox, such as box or vm; also its host name.");
+const columnsSchema = z.int().min(1).max(1_000).describe('Columns of the terminal.');
+const rowsSchema = z.int().min(1).max(1_000).describe('Rows of the terminal.');
+
+// ---- errors
+
+export const apiErrorCodes = [
+  'bad_request', // 400: malformed; `field` names what
+  'no_session', // 401: no valid cookie; GET /api/status gives one
+  'forbidden', // 403: a page of another origin asked, or the Host header is not ours
+  'not_found', // 404: no such route, sandbox, machine or terminal (or it is somebody else's)
+  'conflict', // 409: not in this state, such as a terminal in a VM that is still booting
+  'too_large', // 413: the body is over its limit
+  'quota', // 429: this learner has as many sandboxes as one may have
+  'rate', // 429: too many requests; Retry-After says when
+  'full', // 503: the host has no room; Retry-After says when to try again
+  'no_host', // 503: the broker does not answer, so nothing can be started
+  'unsupported', // 501: this host cannot make what was asked for, such as a VM
+  'failed', // 500: it should have worked; the message says what did not
+] as const;
+export type ApiErrorCode = (typeof apiErrorCodes)[number];
+
+export const apiErrorSchema = z
+  .strictObject({
+    error: z
+      .strictObject({
+        code: z.enum(apiErrorCodes).describe('What kind of error, for programs.'),
+        message: sentence,
+        field: z.string().optional().describe('The field at fault, as a path such as machines.0.name.'),
+      })
+      .describe('What went wrong.'),
+  })
+  .describe('The body of every answer from 400 on.');
+export type ApiError = z.output<typeof apiErrorSchema>;
+
+// ---- the host
+
+export const hostSchema = z
+  .strictObject({
+    hostname: z.string().describe("The host's name."),
+    kernel: z.strictObject({
+      release: z.string().describe('uname -r on the host; containers share it.'),
+      machine: z.string().describe('uname -m on the host.'),
+    }),
+    cgroup: z.strictObject({
+      version: z.int().describe('1 or 2.'),
+      controllers: z.array(z.string()).describe('Controllers that can be used.'),
+    }),
+    cpus: count.describe('CPUs.'),
+    memoryBytes: count.describe('RAM.'),
+    memoryAvailableBytes: count.describe('RAM that can be used without swapping.'),
+    nesting: z
+      .enum(['host', 'vm'])
+      .describe('Where containers in which a learner builds partitions may run.'),
+    vm: z.strictObject({
+      accel: z
+        .enum(['kvm', 'tcg'])
+        .nullable()
+        .describe('How VMs run: hardware help, emulation, or not at all.'),
+      reason: z.string().describe('What was tried and seen, one sentence; may be empty.'),
+    }),
+    images: z
+      .array(z.strictObject({ name: z.string().describe("The image's name."), kind: kindSchema }))
+      .describe('What machines can start from.'),
+  })
+  .describe('The host on which machines are made.');
+
+export const roomSchema = z
+  .strictObject({
+    machines: count.describe('Machines that run now.'),
+    mostMachines: count.describe('Machines that may run at once.'),
+    containers: count.describe('Containers that could be started now.'),
+    vms: count.describe('VMs that could be started now.'),
+    reason: z.string().nullable().describe('Why there is no room; null while there is.'),
+  })
+  .describe('What the host can still take.');
+
+export const statusSchema = z
+  .strictObject({
+    server: z.strictObject({
+      version: z.string().describe("sandbox-server's version."),
+      startedAt: time,
+    }),
+    host: hostSchema.nullable().describe('Null when the broker does not answer.'),
+    reason: z
+      .string()
+      .nullable()
+      .describe('Why there is no host, with the next step; null while there is one.'),
+    room: roomSchema.nullable().describe('Null when there is no host.'),
+    you: z
+      .strictObject({
+        sandboxes: z.array(sandboxIdSchema).describe('Your sandboxes, oldest first.'),
+        mostSandboxes: count.describe('Sandboxes that one learner may have.'),
+      })
+      .describe('The learner whose cookie came with the request.'),
+  })
+  .describe('GET /api/status');
+export type Status = z.output<typeof statusSchema>;
+
+// ---- machines
+
+export const limitsSchema = z
+  .strictObject({
+    memoryBytes: count.describe('Most memory; for a VM the size of its RAM.'),
+    cpuMillis: count.describe('Thousandths of a CPU.'),
+    pids: count.nullable().describe("Most processes; null: the kernel's own limit, as in a VM."),
+    diskBytes: count.nullable().describe('Most bytes on its disk; null: bounded by its memory, as in a VM.'),
+  })
+  .describe('What a machine may use.');
+
+export const factsSchema = z
+  .strictObject({
+    kernelRelease: z.string().describe('uname -r, asked inside the machine.'),
+    hostname: z.string().describe('hostname, asked inside.'),
+    pid1: z.string().describe('Command line of process 1 as the machine sees it.'),
+    processes: count.describe('Processes that the machine can see.'),
+    uptimeMs: ms.describe('/proc/uptime inside: since its kernel started.'),
+    readAt: time.describe('When these were read, so that a page can let the uptime run on.'),
+  })
+  .describe('What programs inside the machine are told; read in the machine, not known from outside.');
+
+export const timelineStepSchema = z
+  .strictObject({
+    by: z.enum(['server', 'broker', 'runtime', 'guest']).describe('Whose clock and whose work.'),
+    step: z.string().describe('What was done, in two or three words.'),
+    startMs: ms.describe('Since the request arrived.'),
+    endMs: ms.describe('Since the request arrived.'),
+    detail: z.string().describe('With what; may be empty.'),
+    source: z
+      .string()
+      .nullable()
+      .describe('The source that did it, as native/…/file.c:line; null where none is known.'),
+  })
+  .describe('A step on the way to a prompt.');
+
+export const measuresSchema = z
+  .strictObject({
+    requestedAt: time.describe('When the request for the sandbox arrived: 0 on the time axis.'),
+    readyMs: ms
+      .nullable()
+      .describe("From the request's arrival until the machine could take a terminal; null while it cannot."),
+    terminalMs: ms
+      .nullable()
+      .describe(
+        "From the request's arrival until its first terminal was open; null until then or if none was asked for.",
+      ),
+    steps: z
+      .array(timelineStepSchema)
+      .describe(
+        "The server's own parts (placement, broker, waiting for the guest, terminal), the runtime's launch steps, " +
+          "and a VM's boot steps, all on one axis, in order of their start. Parts contain the steps of those they call.",
+      ),
+  })
+  .describe('How the machine was made, and how long each part took.');
+
+export const machineStates = ['starting', 'booting', 'running', 'ended', 'failed'] as const;
+
+export const machineSchema = z
+  .strictObject({
+    name: machineNameSchema,
+    kind: kindSchema,
+    profile: profileSchema.nullable().describe('Containers: what they are allowed; null for a VM.'),
+    image: z.string().describe('The image it started from.'),
+    state: z
+      .enum(machineStates)
+      .describe(
+        "starting: the broker is at work; booting: a VM's kernel is on its way; running: terminals can be opened; " +
+          'ended: its first process is gone; failed: it never ran.',
+      ),
+    reason: z
+      .string()
+      .nullable()
+      .describe('For ended and failed: why, and what to do. While booting: said when a boot is tried again.'),
+    where: z
+      .strictObject({
+        depth: z.enum(['host', 'vm']).describe('On the host itself, or inside a VM.'),
+        host: z.string().describe('Name of the host whose kernel it runs on.'),
+        accel: z
+          .enum(['kvm', 'tcg'])
+          .nullable()
+          .describe('VMs: hardware help or emulation; null for containers.'),
+      })
+      .describe('Where it runs.'),
+    why: sentence.describe('Why it runs there, one sentence.'),
+    limits: limitsSchema,
+    hostPid: z.int().nullable().describe('Its first process (for a VM: QEMU) as the host sees it.'),
+    createdAt: time,
+    facts: factsSchema.nullable().describe('Null until they have been read (soon after it runs).'),
+    measures: measuresSchema
+      .nullable()
+      .describe('Null for a machine that an earlier run of the server made.'),
+    terminals: z
+      .array(
+        z.strictObject({
+          terminal: terminalIdSchema,
+          state: z.enum(['running', 'exited']).describe('Whether the program in it lives.'),
+        }),
+      )
+      .describe('Its terminals, oldest first.'),
+  })
+  .describe('A machine of a sandbox.');
+export type Machine = z.output<typeof machineSchema>;
+export type MachineState = (typeof machineStates)[number];
+export type MachineFacts = z.output<typeof factsSchema>;
+export type Measures = z.output<typeof measuresSchema>;
+export type TimelineStep = z.output<typeof timelineStepSchema>;
+
+export const machineStatsSchema = z
+  .strictObject({
+    memoryBytes: count.nullable().describe('Charged to its control group now.'),
+    memoryPeakBytes: count.nullable().describe('The most that ever was.'),
+    cpuMs: ms.nullable().describe('CPU time used so far.'),
+    cpuShare: z.number().min(0).nullable().describe('CPUs used since the last event: 0.5 is half of one.'),
+    pids: count.nullable().describe('Processes and threads in its control group.'),
+    oomKills: count.nullable().describe('Processes killed for want of memory.'),
+    hostBytes: count
+      .nullable()
+      .describe('What the host pays: proportional set size of all processes that exist for it.'),
+    hostProcesses: count.nullable().describe('Processes on the host that exist for it, monitors included.'),
+  })
+  .describe('What a machine uses; null where this host cannot tell.');
+export type MachineStats = z.output<typeof machineStatsSchema>;
+
+// ---- sandboxes
+
+export const createSandboxSchema = z
+  .strictObject({
+    machines: z
+      .array(
+        z
+          .strictObject({
+            name: machineNameSchema,
+            kind: kindSchema,
+            profile: profileSchema.optional().describe('Containers: hardened unless stated. Not for a VM.'),
+            columns: columnsSchema
+              .optional()
+              .describe('With rows: a first terminal is opened, of this size.'),
+            rows: rowsSchema.optional().describe('With columns: a first terminal is opened, of this size.'),
+          })
+          .describe('A machine to make.'),
+      )
+      .min(1)
+      .max(4)
+      .describe('The machines of the sandbox; their names differ.'),
+  })
+  .describe('POST /api/sandboxes');
+export type CreateSandbox = z.input<typeof createSandboxSchema>;
+
+export const sandboxSchema = z
+  .strictObject({
+    id: sandboxIdSchema,
+    createdAt: time,
+    expiresAt: time.describe('When it is ended unless somebody types in it or extends it.'),
+    latestAt: time.describe('When it is ended whatever happens: no extension goes beyond.'),
+    machines: z.array(machineSchema).describe('Its machines, in the order asked for.'),
+  })
+  .describe('A sandbox: 201 of POST /api/sandboxes, 200 of GET /api/sandboxes/:id and of extend.');
+export type Sandbox = z.output<typeof sandboxSchema>;
+
+export const sandboxListSchema = z
+  .strictObject({ sandboxes: z.array(sandboxSchema).describe('Your sandboxes, oldest first.') })
+  .describe('GET /api/sandboxes');
+
+export const openTerminalSchema = z
+  .strictObject({ columns: columnsSchema, rows: rowsSchema })
+  .describe('POST /api/sandboxes/:id/machines/:name/terminals');
+export const terminalSchema = z
+  .strictObject({ terminal: terminalIdSchema })
+  .describe('201 of POST /api/sandboxes/:id/machines/:name/terminals');
+
+// ---- events
+
+/** The server-sent events of a sandbox: the `event:` field is the key, the `data:` field is JSON of the value. On
+ * connecting, one `machine` is sent for each machine, so nothing is missed between a GET and the first event. */
+export const sandboxEvents = {
+  machine: machineSchema.describe("A machine's new state: everything about it, to replace what was known."),
+  stats: z
+    .strictObject({
+      at: time,
+      machines: z.record(machineNameSchema, machineStatsSchema).describe('By machine; running ones only.'),
+    })
+    .describe('Every second while somebody listens.'),
+  expiring: z
+    .strictObject({
+      expiresAt: time,
+      extendable: z.boolean().describe('Whether POST …/extend can still move it.'),
+    })
+    .describe(
+      'The sandbox is about to be ended for want of activity; again, with the new time, when that changes.',
+    ),
+  ended: z.strictObject({ reason: sentence }).describe('The sandbox is gone; the stream ends.'),
+} as const;
+export type SandboxEventName = keyof typeof sandboxEvents;
+export type SandboxEvent = {
+  [N in SandboxEventName]: { event: N; data: z.output<(typeof sandboxEvents)[N]> };
+}[SandboxEventName];
+
+// ---- terminals
+
+/** Close codes of the attach WebSocket. A page comes back by itself after 1001, 1006 and 4000; the others are final. */
+export const attachClose = {
+  /** The terminal's program ended; EXIT was sent before. */
+  exited: 1000,
+  /** The server is being stopped or restarted: attach again, nothing is lost. */
+  serverStops: 1001,
+  /** The stream to the monitor broke: attach again. */
+  lost: 4000,
+  /** The page broke the attach protocol; the reason says how. */
+  protocol: 4400,
+  /** The terminal, its machine or its sandbox is gone. */
+  gone: 4404,
+  /** More than one viewer may have: 16 in a terminal. */
+  tooMany: 4429,
+} as const;
+
+// ---- addresses
+
+/** The addresses of the API, so that neither end spells one twice. */
+export const apiPaths = {
+  status: '/api/status',
+  sandboxes: '/api/sandboxes',
+  sandbox: (id: string) => `/api/sandboxes/${id}`,
+  extend: (id: string) => `/api/sandboxes/${id}/extend`,
+  events: (id: string) => `/api/sandboxes/${id}/events`,
+  terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
+  attach: (id: string, machine: string, terminal: string) =>
+    `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
+} as const;

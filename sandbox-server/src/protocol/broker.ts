@@ -1,0 +1,273 @@
+// The control protocol: every method, result and event between sandbox-server and a broker (docs/protocol.md). The same
+// on the host's Unix socket, over a VM's link, and in a reader's tab.
+import * as z from 'zod';
+
+const count = z.int().min(0);
+const bytes = count.describe('Bytes.');
+const microseconds = count.describe('Microseconds of CLOCK_MONOTONIC since the first step began.');
+
+export const machineIdSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
+  .describe("A machine's id, chosen by whoever creates it; unguessable.");
+export const terminalIdSchema = z
+  .string()
+  .regex(/^[a-z0-9]{1,16}$/)
+  .describe("A terminal's id, chosen by the broker; unique in its machine.");
+export const profileSchema = z.enum(['hardened', 'nested']).describe('What a container is allowed.');
+export const kindSchema = z.enum(['container', 'vm']).describe('The kind of partition.');
+const imageSchema = z.string().describe('Name of the image that the machine starts from.');
+const hostnameSchema = z.string().describe("The machine's own host name.");
+const columnsSchema = z.int().min(1).max(65_535).describe('Columns of a terminal.');
+const rowsSchema = z.int().min(1).max(65_535).describe('Rows of a terminal.');
+const commandSchema = z
+  .array(z.string())
+  .min(1)
+  .describe('Program and arguments; no shell is put around them.');
+const labelsSchema = z
+  .record(z.string(), z.string())
+  .describe("The server's own notes on the machine; at most 16, of 256 bytes each.");
+
+export const traceStepSchema = z
+  .strictObject({
+    step: z.string().describe('What was done, in two or three words.'),
+    start_us: microseconds,
+    end_us: microseconds,
+    detail: z.string().describe('With what: flags, paths, sizes; may be empty.'),
+    source: z.string().describe('The C that did it, as file:line in native/; may be empty.'),
+  })
+  .describe('One step of a launch or a boot.');
+
+export const limitsSchema = z
+  .strictObject({
+    memory_bytes: bytes.describe('Most memory; for a VM the size of its RAM.'),
+    pids: count.optional().describe('Most processes and threads; containers only.'),
+    cpu_millis: count.describe('Thousandths of a CPU.'),
+    disk_bytes: bytes.optional().describe('Most bytes written to the root file system; containers only.'),
+  })
+  .describe('What a machine may use.');
+
+export const machineRecordSchema = z
+  .strictObject({
+    machine: machineIdSchema,
+    kind: kindSchema,
+    image: imageSchema,
+    profile: profileSchema.optional(),
+    hostname: hostnameSchema,
+    state: z.enum(['running', 'exited']).describe('Whether its first process lives.'),
+    exit: z.string().nullable().describe('Why it ended, one sentence; null while it runs.'),
+    limits: limitsSchema
+      .partial()
+      .describe('What it may use; empty where nothing is known, as for a guest itself.'),
+    labels: labelsSchema,
+    created_ms: count.describe('Unix time in milliseconds.'),
+    pid: z.int().nullable().describe("Its first process (for a VM: QEMU) as the broker's host sees it."),
+    terminals: z
+      .array(
+        z.strictObject({
+          terminal: terminalIdSchema,
+          state: z.enum(['running', 'exited']).describe('Whether the program in it lives.'),
+        }),
+      )
+      .describe('Its terminals.'),
+    accel: z.string().nullable().optional().describe('VMs: kvm or tcg (emulation).'),
+  })
+  .describe('A machine as its broker knows it.');
+
+const probeResult = z.strictObject({
+  version: z.string().describe("The broker's version."),
+  depth: z.enum(['host', 'guest']).describe('Whether the broker runs on the host or is the init of a VM.'),
+  hostname: hostnameSchema,
+  kernel: z
+    .strictObject({
+      release: z.string().describe('uname -r'),
+      machine: z.string().describe('uname -m'),
+    })
+    .describe('The running kernel.'),
+  uptime_ms: count.describe('Since this kernel started, in milliseconds.'),
+  cgroup: z
+    .strictObject({
+      version: z.int().describe('1 or 2.'),
+      controllers: z.array(z.string()).describe('Controllers that can be used here.'),
+    })
+    .describe('Control groups of this host.'),
+  vm: z
+    .strictObject({
+      accel: z.enum(['kvm', 'tcg']).nullable().describe('How VMs run here; null: not at all.'),
+      machine: z.string().nullable().describe("QEMU's machine type."),
+      reason: z.string().describe('What was tried and seen, one sentence.'),
+    })
+    .describe('Whether and how this host runs VMs.'),
+  images: z
+    .array(
+      z.strictObject({
+        name: imageSchema,
+        kind: kindSchema,
+        digest: z.string().describe('Changes when the image does.'),
+      }),
+    )
+    .describe('What machines can start from.'),
+  capacity: z
+    .strictObject({
+      cpus: count.describe('CPUs that the broker may use.'),
+      memory_bytes: bytes,
+      memory_available_bytes: bytes.describe('MemAvailable: what can be used without swapping.'),
+    })
+    .describe('The size of the host.'),
+  nesting: z.enum(['host', 'vm']).describe('Where `nested` containers may be made.'),
+  maxima: z
+    .strictObject({
+      machines: count.describe('Machines at once.'),
+      memory_bytes: bytes.describe('Memory of one machine.'),
+      pids: count.describe('Processes of one container.'),
+      disk_bytes: bytes.describe('Disk of one container.'),
+      cpu_millis: count.describe('Thousandths of a CPU of one machine.'),
+    })
+    .describe('The most that the broker grants.'),
+  boot: z.array(traceStepSchema).optional().describe("A guest's own boot."),
+});
+
+const nothing = z.strictObject({});
+const oneMachine = z.strictObject({ machine: machineIdSchema });
+const maybe = count.nullable();
+
+/** Every method: what it takes and what it answers. */
+export const brokerMethods = {
+  probe: { params: nothing, result: probeResult },
+  'container.create': {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      image: imageSchema,
+      profile: profileSchema,
+      hostname: hostnameSchema,
+      limits: limitsSchema.required(),
+      labels: labelsSchema,
+    }),
+    result: z.strictObject({
+      machine: machineRecordSchema,
+      trace: z.array(traceStepSchema).describe('How the container was made.'),
+    }),
+  },
+  'vm.create': {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      image: imageSchema,
+      hostname: hostnameSchema,
+      limits: limitsSchema.pick({ memory_bytes: true, cpu_millis: true }),
+      labels: labelsSchema,
+    }),
+    result: z.strictObject({ machine: machineRecordSchema }),
+  },
+  'machine.list': {
+    params: nothing,
+    result: z.strictObject({
+      machines: z.array(machineRecordSchema).describe('Every machine of the broker.'),
+    }),
+  },
+  'machine.delete': { params: oneMachine, result: nothing },
+  'machine.stats': {
+    params: oneMachine,
+    result: z.strictObject({
+      memory_bytes: maybe.describe('Charged to its group now.'),
+      memory_peak_bytes: maybe.describe('The most that ever was.'),
+      cpu_usec: maybe.describe('CPU time used, in microseconds.'),
+      pids: maybe.describe('Processes and threads in its group.'),
+      oom_kills: maybe.describe('Processes killed for want of memory.'),
+      host: z
+        .strictObject({
+          processes: maybe.describe('Processes of the host that exist for this machine, monitors included.'),
+          pss_bytes: maybe.describe('Their proportional set size: what the host pays.'),
+        })
+        .nullable()
+        .describe('What the host pays; null in a guest.'),
+    }),
+  },
+  'terminal.open': {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      columns: columnsSchema,
+      rows: rowsSchema,
+      command: commandSchema.optional(),
+    }),
+    result: z.strictObject({ terminal: terminalIdSchema }),
+  },
+  'terminal.close': {
+    params: z.strictObject({ machine: machineIdSchema, terminal: terminalIdSchema }),
+    result: nothing,
+  },
+  'channel.open': {
+    params: z.strictObject({ machine: machineIdSchema, terminal: terminalIdSchema }),
+    result: z.strictObject({
+      channel: z.int().min(2).max(0xffff_ffff).describe("The link's channel with its attach frames."),
+    }),
+  },
+  exec: {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      command: commandSchema,
+      stdin: z.string().optional().describe('What the program reads; nothing otherwise.'),
+      timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until it is killed.'),
+      max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
+    }),
+    result: z.strictObject({
+      status: z.int().describe('Exit status; meaningless if a signal killed it.'),
+      signal: z.int().describe('The signal that killed it, or 0.'),
+      timed_out: z.boolean().describe('Whether the time limit ended it.'),
+      truncated: z.boolean().describe('Whether output was left out.'),
+      stdout: z.string().describe('Standard output as UTF-8.'),
+      stderr: z.string().describe('Standard error as UTF-8.'),
+      duration_us: count.describe('Microseconds that it ran.'),
+    }),
+  },
+  subscribe: { params: nothing, result: nothing },
+} as const;
+
+export type BrokerMethod = keyof typeof brokerMethods;
+export type BrokerParams<M extends BrokerMethod> = z.input<(typeof brokerMethods)[M]['params']>;
+export type BrokerResult<M extends BrokerMethod> = z.output<(typeof brokerMethods)[M]['result']>;
+export type MachineRecord = z.output<typeof machineRecordSchema>;
+export type TraceStep = z.output<typeof traceStepSchema>;
+export type Probe = BrokerResult<'probe'>;
+
+export const brokerErrorCodes = [
+  'bad_request',
+  'unknown_method',
+  'not_found',
+  'exists',
+  'limit',
+  'denied',
+  'unsupported',
+  'timeout',
+  'failed',
+] as const;
+
+export const brokerErrorSchema = z.strictObject({
+  code: z.enum(brokerErrorCodes).describe('What kind of error.'),
+  message: z.string().describe('One sentence for a person.'),
+  field: z.string().optional().describe('The parameter at fault, when it is one.'),
+});
+
+const requestId = z.int().min(0).describe("The request's number.");
+
+export const brokerEventSchema = z.discriminatedUnion('event', [
+  z.strictObject({
+    event: z.literal('machine.exited').describe("A machine's first process is gone."),
+    machine: machineIdSchema,
+    reason: z.string().describe('Why, one sentence for a person.'),
+  }),
+  z.strictObject({
+    event: z.literal('terminal.exited').describe('The program in a terminal is gone.'),
+    machine: machineIdSchema,
+    terminal: terminalIdSchema,
+    kind: z.int().describe('0 exited, 1 killed by a signal.'),
+    status: z.int().describe('Exit status or signal number.'),
+  }),
+]);
+export type BrokerEvent = z.output<typeof brokerEventSchema>;
+
+/** A line from the broker: an answer or an event. The result is checked against its method by whoever asked. */
+export const brokerLineSchema = z.union([
+  z.strictObject({ id: requestId, result: z.unknown().describe('As the method says.') }),
+  z.strictObject({ id: requestId.nullable(), error: brokerErrorSchema.describe('Why there is no result.') }),
+  brokerEventSchema,
+]);
