@@ -20,6 +20,14 @@ typedef struct cgroup_limits {
 
 #define CGROUP_NO_LIMITS ((cgroup_limits){-1, -1, -1, -1, -1})
 
+// One line of a device list: what processes in the group may do with the devices it names.
+typedef struct cgroup_device {
+    bool allow;
+    char type;            // 'b', 'c', or 'a' for both
+    int64_t major, minor; // -1: any
+    char access[4];       // some of "rwm": read, write, mknod
+} cgroup_device;
+
 typedef struct cgroup_usage {
     int64_t memory_bytes;      // charged now; -1 where the controller is missing (so for each field below)
     int64_t memory_peak_bytes; // the highest it has been
@@ -36,6 +44,11 @@ int cgroup_controllers(char *names, size_t size, bh_error *err);
 
 int cgroup_create(const char *path, const cgroup_limits *limits, bh_error *err);
 int cgroup_set_limits(const char *path, const cgroup_limits *limits, bh_error *err);
+// Applies the rules in order, later ones winning. v1: the devices controller; v2: a BPF program on the group.
+int cgroup_allow_devices(const char *path, const cgroup_device *rules, size_t count, bh_error *err);
+// v2: hands the group to this user, who may then make groups below it but not change its limits
+// (/sys/kernel/cgroup/delegate). On v1, where delegation is not safe, it fails with err->code ENOTSUP.
+int cgroup_delegate(const char *path, uid_t uid, gid_t gid, bh_error *err);
 // Moves the calling thread (which must be its process's only one) into the group in every hierarchy. On v1 it writes
 // "0" to `tasks`: 0.2 ms, where writing a pid to cgroup.procs takes 11 ms on an idle machine.
 int cgroup_join_self(const char *path, bh_error *err);

@@ -1,0 +1,317 @@
+// cgroup v1: every controller a hierarchy of its own, mounted where the host likes, any of them missing.
+// https://docs.kernel.org/admin-guide/cgroup-v1/
+#include "base/cgroup_backend.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+// Controllers in which a container gets a group. The others (net_cls, net_prio, perf_event, hugetlb) limit nothing
+// that we set, and each costs a mkdir and a join.
+enum { CPU, CPUACCT, CPUSET, MEMORY, PIDS, DEVICES, FREEZER, BLKIO, CONTROLLERS };
+static const char *const controller_names[CONTROLLERS] = {"cpu",  "cpuacct", "cpuset",  "memory",
+                                                          "pids", "devices", "freezer", "blkio"};
+
+static cgroup1_hierarchy hierarchies[CGROUP1_MAX_HIERARCHIES];
+
+int cgroup1_parse_mounts(FILE *mountinfo, cgroup1_hierarchy *found) {
+    int count = 0;
+    unsigned seen = 0;
+    char line[4096], mount[128], type[32], options[512];
+    while (fgets(line, sizeof line, mountinfo) && count < CGROUP1_MAX_HIERARCHIES) {
+        // "36 31 0:33 / /sys/fs/cgroup/devices rw,relatime shared:9 - cgroup cgroup rw,devices" (proc(5))
+        const char *tail = strstr(line, " - ");
+        if (!tail || sscanf(line, "%*s %*s %*s %*s %127s", mount) != 1 ||
+            sscanf(tail, " - %31s %*s %511s", type, options) != 2 || strcmp(type, "cgroup") != 0)
+            continue;
+        unsigned here = 0;
+        char *rest = NULL;
+        for (char *option = strtok_r(options, ",", &rest); option; option = strtok_r(NULL, ",", &rest))
+            for (unsigned i = 0; i < CONTROLLERS; i++)
+                if (strcmp(option, controller_names[i]) == 0)
+                    here |= 1u << i;
+        // A hierarchy that is mounted twice is used once.
+        if (here == 0 || (here & seen))
+            continue;
+        seen |= here;
+        memcpy(found[count].mount, mount, sizeof mount);
+        found[count++].controllers = here;
+    }
+    return count;
+}
+
+static int hierarchy_count(void) {
+    static int count = -1;
+    if (count < 0) {
+        cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        count = mounts ? cgroup1_parse_mounts(mounts, hierarchies) : 0;
+    }
+    return count;
+}
+
+#define for_each_hierarchy(h) for (cgroup1_hierarchy *h = hierarchies; h < hierarchies + hierarchy_count(); h++)
+
+static void directory_of(const cgroup1_hierarchy *h, const char *path, char *directory, size_t size) {
+    snprintf(directory, size, "%s/%s", h->mount, path);
+}
+
+// The group's directory in the hierarchy of one controller. False where that controller is missing.
+static bool find_directory(unsigned controller, const char *path, char *directory, size_t size) {
+    for_each_hierarchy(h) {
+        if (h->controllers & 1u << controller) {
+            directory_of(h, path, directory, size);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int controllers(char *names, size_t size, bh_error *err) {
+    names[0] = '\0';
+    char mount[512];
+    for (unsigned i = 0; i < CONTROLLERS; i++) {
+        if (!find_directory(i, "", mount, sizeof mount))
+            continue;
+        if (strlen(names) + strlen(controller_names[i]) + 2 > size)
+            return bh_fail(err, ENOSPC, "cannot list the cgroup controllers");
+        if (names[0])
+            strcat(names, ",");
+        strcat(names, controller_names[i]);
+    }
+    return 0;
+}
+
+// A new cpuset is empty, and nothing can join it until it is filled: what the parent has, the child gets.
+static int inherit_cpuset(const char *parent, const char *directory, bh_error *err) {
+    static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[512], value[1024];
+        snprintf(path, sizeof path, "%s/%s", parent, files[i]);
+        if (fs_read(AT_FDCWD, path, value, sizeof value, err) < 0)
+            return -1;
+        snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+        if (fs_write(AT_FDCWD, path, value, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int make_group(const cgroup1_hierarchy *h, const char *directory, bh_error *err) {
+    char parent[512];
+    if (mkdir(directory, 0755) < 0)
+        return errno == EEXIST ? 0 : bh_fail(err, errno, "cannot create cgroup %s", directory);
+    if (!(h->controllers & 1u << CPUSET))
+        return 0;
+    snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(directory, '/') - directory), directory);
+    return inherit_cpuset(parent, directory, err);
+}
+
+static int create_in(const cgroup1_hierarchy *h, const char *path, bh_error *err) {
+    char directory[512];
+    directory_of(h, path, directory, sizeof directory);
+    // Each part of the path in turn, from just below the hierarchy's root.
+    for (char *part = directory + strlen(h->mount) + 1; part;) {
+        char *slash = strchr(part, '/');
+        if (slash)
+            *slash = '\0';
+        if (make_group(h, directory, err) < 0)
+            return -1;
+        if (slash)
+            *slash++ = '/';
+        part = slash;
+    }
+    return 0;
+}
+
+static int create(const char *path, bh_error *err) {
+    for_each_hierarchy(h) {
+        if (create_in(h, path, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// Writes `value` for one controller; negative values mean "leave it".
+static int set_number(unsigned controller, const char *path, const char *file, int64_t value, bh_error *err) {
+    char directory[512];
+    if (value < 0)
+        return 0;
+    if (!find_directory(controller, path, directory, sizeof directory))
+        return bh_fail(err, 0, "cannot set %s: this host has no %s cgroup controller", file,
+                       controller_names[controller]);
+    return cgroup_write_number(directory, file, value, err);
+}
+
+static int set_memory(const char *path, int64_t bytes, bh_error *err) {
+    char directory[512];
+    bh_error first = {0};
+    if (bytes < 0)
+        return 0;
+    // memory + swap may never be less than memory, so which of the two goes first depends on the old values.
+    bool early = set_number(MEMORY, path, "memory.limit_in_bytes", bytes, &first) < 0;
+    if (early && first.code != EINVAL) {
+        *err = first;
+        return -1;
+    }
+    if (find_directory(MEMORY, path, directory, sizeof directory) &&
+        cgroup_write_number(directory, "memory.memsw.limit_in_bytes", bytes, err) < 0 && err->code != ENOENT)
+        return -1; // ENOENT: the kernel does not count swap
+    return early ? set_number(MEMORY, path, "memory.limit_in_bytes", bytes, err) : 0;
+}
+
+static int set_limits(const char *path, const cgroup_limits *limits, bh_error *err) {
+    int64_t period = limits->cpu_quota_us >= 0 && limits->cpu_period_us < 0 ? 100000 : limits->cpu_period_us;
+    // cpu.shares counts from 2 to 262144 about a default of 1024, the v2 weight from 1 to 10000 about 100.
+    int64_t shares = limits->cpu_weight < 0 ? -1 : 2 + (limits->cpu_weight - 1) * 262142 / 9999;
+    if (set_memory(path, limits->memory_bytes, err) < 0 || set_number(PIDS, path, "pids.max", limits->pids, err) < 0 ||
+        set_number(CPU, path, "cpu.cfs_period_us", period, err) < 0 ||
+        set_number(CPU, path, "cpu.cfs_quota_us", limits->cpu_quota_us, err) < 0 ||
+        set_number(CPU, path, "cpu.shares", shares, err) < 0)
+        return bh_wrap(err, "cgroup %s", path);
+    return 0;
+}
+
+static void device_number(int64_t number, char *text, size_t size) {
+    if (number < 0)
+        snprintf(text, size, "*");
+    else
+        snprintf(text, size, "%" PRId64, number);
+}
+
+static int allow_devices(const char *path, const cgroup_device *rules, size_t count, bh_error *err) {
+    char directory[512], file[600], rule[96], major[24], minor[24];
+    if (count == 0)
+        return 0;
+    if (!find_directory(DEVICES, path, directory, sizeof directory))
+        return bh_fail(err, 0, "cgroup %s: this host has no devices cgroup controller", path);
+    for (size_t i = 0; i < count; i++) {
+        device_number(rules[i].major, major, sizeof major);
+        device_number(rules[i].minor, minor, sizeof minor);
+        if (rules[i].type == 'a')
+            snprintf(rule, sizeof rule, "a");
+        else
+            snprintf(rule, sizeof rule, "%c %s:%s %s", rules[i].type, major, minor, rules[i].access);
+        snprintf(file, sizeof file, "%s/devices.%s", directory, rules[i].allow ? "allow" : "deny");
+        if (fs_write(AT_FDCWD, file, rule, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int join_self(const char *path, bh_error *err) {
+    char file[512];
+    for_each_hierarchy(h) {
+        // "0" is the writer itself, so the kernel moves one thread without stopping every fork on the machine, which
+        // a pid in cgroup.procs makes it do (cgroup_threadgroup_rwsem; an idle machine takes 11 ms for that).
+        snprintf(file, sizeof file, "%s/%s/tasks", h->mount, path);
+        if (fs_write(AT_FDCWD, file, "0", err) < 0)
+            return bh_wrap(err, "cannot join cgroup %s", path);
+    }
+    return 0;
+}
+
+static int open_group(const char *path, bh_error *err) {
+    return bh_fail(err, ENOTSUP, "cannot open cgroup %s for clone3: this host has cgroup v1", path);
+}
+
+// Any one hierarchy tells which processes are in the group; one of ours always holds all of them.
+static bool main_directory(const char *path, char *directory, size_t size) {
+    return find_directory(PIDS, path, directory, size) || find_directory(MEMORY, path, directory, size) ||
+           find_directory(FREEZER, path, directory, size) || find_directory(CPU, path, directory, size);
+}
+
+static int read_pids(const char *path, pid_t **pids, bh_error *err) {
+    char directory[512];
+    *pids = NULL;
+    if (!main_directory(path, directory, sizeof directory))
+        return bh_fail(err, 0, "cannot list cgroup %s: no cgroup controller is mounted", path);
+    return cgroup_tree_pids(directory, pids, err);
+}
+
+static int kill_processes(const char *path, bh_error *err) {
+    char directory[512];
+    if (!main_directory(path, directory, sizeof directory))
+        return bh_fail(err, 0, "cannot kill cgroup %s: no cgroup controller is mounted", path);
+    // Nothing can fork its way past the list below, and what is frozen wakes up to die.
+    char limit[512];
+    bh_error ignored;
+    if (find_directory(PIDS, path, limit, sizeof limit))
+        cgroup_write_number(limit, "pids.max", 0, &ignored);
+    if (cgroup_tree_kill(directory, err) < 0)
+        return -1;
+    return cgroup1_backend.freeze(path, false, &ignored), 0;
+}
+
+static int remove_group(const char *path, bh_error *err) {
+    char directory[512];
+    for_each_hierarchy(h) {
+        directory_of(h, path, directory, sizeof directory);
+        if (cgroup_tree_remove(directory, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int64_t usage(unsigned controller, const char *path, const char *file, const char *key) {
+    char directory[512];
+    return find_directory(controller, path, directory, sizeof directory) ? cgroup_read_number(directory, file, key)
+                                                                         : -1;
+}
+
+static int read_usage(const char *path, cgroup_usage *found, bh_error *err) {
+    char directory[512];
+    if (!main_directory(path, directory, sizeof directory) || access(directory, F_OK) < 0)
+        return bh_fail(err, ENOENT, "cannot read the usage of cgroup %s", path);
+    int64_t cpu_ns = usage(CPUACCT, path, "cpuacct.usage", NULL);
+    *found = (cgroup_usage){
+        .memory_bytes = usage(MEMORY, path, "memory.usage_in_bytes", NULL),
+        .memory_peak_bytes = usage(MEMORY, path, "memory.max_usage_in_bytes", NULL),
+        .memory_kernel_bytes = usage(MEMORY, path, "memory.kmem.usage_in_bytes", NULL),
+        .cpu_usec = cpu_ns < 0 ? -1 : cpu_ns / 1000,
+        .pids = usage(PIDS, path, "pids.current", NULL),
+        .oom_kills = usage(MEMORY, path, "memory.oom_control", "oom_kill"),
+    };
+    return 0;
+}
+
+static int freeze(const char *path, bool frozen, bh_error *err) {
+    char directory[512], file[600], state[32];
+    if (!find_directory(FREEZER, path, directory, sizeof directory))
+        return bh_fail(err, ENOTSUP, "cannot freeze cgroup %s: this host has no freezer cgroup controller", path);
+    snprintf(file, sizeof file, "%s/freezer.state", directory);
+    const char *wanted = frozen ? "FROZEN" : "THAWED";
+    // A process that is being born can keep the state at FREEZING; writing again moves it on (kernel doc, freezer).
+    for (int tries = 0; tries < 500; tries++) {
+        if (fs_write(AT_FDCWD, file, wanted, err) < 0 || fs_read(AT_FDCWD, file, state, sizeof state, err) < 0)
+            return -1;
+        if (strcmp(state, wanted) == 0)
+            return 0;
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    return bh_fail(err, ETIMEDOUT, "cgroup %s stays %s", path, state);
+}
+
+static int delegate(const char *path, uid_t uid, gid_t gid, bh_error *err) {
+    // v1 has no safe delegation: whoever owns a directory there also owns its limits and release_agent.
+    return bh_fail(err, ENOTSUP, "cannot hand cgroup %s to user %u group %u: this host has cgroup v1", path, uid, gid);
+}
+
+const cgroup_backend cgroup1_backend = {
+    .controllers = controllers,
+    .create = create,
+    .set_limits = set_limits,
+    .allow_devices = allow_devices,
+    .join_self = join_self,
+    .open = open_group,
+    .kill = kill_processes,
+    .remove = remove_group,
+    .read_usage = read_usage,
+    .read_pids = read_pids,
+    .freeze = freeze,
+    .delegate = delegate,
+};

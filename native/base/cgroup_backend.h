@@ -1,0 +1,47 @@
+// What cgroup.c needs from a cgroup version, and the walks over a cgroup directory that both versions share.
+#pragma once
+
+#include "base/cgroup.h"
+
+#include <stdio.h>
+
+// The functions mean what their namesakes in cgroup.h say; paths have been checked and have no leading slash.
+typedef struct cgroup_backend {
+    int (*controllers)(char *names, size_t size, bh_error *err);
+    int (*create)(const char *path, bh_error *err);
+    int (*set_limits)(const char *path, const cgroup_limits *limits, bh_error *err);
+    int (*allow_devices)(const char *path, const cgroup_device *rules, size_t count, bh_error *err);
+    int (*join_self)(const char *path, bh_error *err);
+    int (*open)(const char *path, bh_error *err);
+    int (*kill)(const char *path, bh_error *err); // sends SIGKILL once to all that are there now
+    int (*remove)(const char *path, bh_error *err);
+    int (*read_usage)(const char *path, cgroup_usage *usage, bh_error *err);
+    int (*read_pids)(const char *path, pid_t **pids, bh_error *err);
+    int (*freeze)(const char *path, bool frozen, bh_error *err);
+    int (*delegate)(const char *path, uid_t uid, gid_t gid, bh_error *err);
+} cgroup_backend;
+
+extern const cgroup_backend cgroup1_backend, cgroup2_backend;
+
+// One v1 hierarchy: where it is mounted and the controllers of CGROUP1_CONTROLLERS on it, a bit each.
+typedef struct cgroup1_hierarchy {
+    char mount[128];
+    unsigned controllers;
+} cgroup1_hierarchy;
+
+#define CGROUP1_MAX_HIERARCHIES 16
+// Finds the v1 hierarchies in the text of /proc/self/mountinfo. Returns their number.
+int cgroup1_parse_mounts(FILE *mountinfo, cgroup1_hierarchy *found);
+// Finds where v2 is mounted; with `alone` set only if no v1 controller is mounted too. Returns whether it was found.
+bool cgroup2_parse_mounts(FILE *mountinfo, bool alone, char *mount, size_t size);
+
+int cgroup2_allow_devices(const char *path, const cgroup_device *rules, size_t count, bh_error *err);
+
+// Walks over one directory of a mounted hierarchy, used by both versions. `directory` is absolute.
+int cgroup_tree_pids(const char *directory, pid_t **pids, bh_error *err);
+int cgroup_tree_kill(const char *directory, bh_error *err);
+int cgroup_tree_remove(const char *directory, bh_error *err);
+// The number after `key` in a file of "key value" lines; -1 if there is none. `key` NULL: the file is the number.
+int64_t cgroup_read_number(const char *directory, const char *file, const char *key);
+// Writes a number to a file of the group, naming the controller to enable when it is missing.
+int cgroup_write_number(const char *directory, const char *file, int64_t value, bh_error *err);

@@ -1,0 +1,125 @@
+// Where control groups are found in mountinfo, and a real group's life on this host where the test is root.
+#include "base/cgroup.h"
+#include "base/cgroup_backend.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static FILE *text_file(const char *text) {
+    FILE *file = fmemopen((void *)text, strlen(text), "r");
+    assert_non_null(file);
+    return file;
+}
+
+static const char v1_mounts[] = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
+                                "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:7 - cgroup cgroup rw,cpu,cpuacct\n"
+                                "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
+                                "36 31 0:32 / /mnt/memory-again rw,relatime - cgroup cgroup rw,memory\n"
+                                "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n"
+                                "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+
+static void v1_hierarchies_are_found_once_each(void **state) {
+    (void)state;
+    cgroup1_hierarchy found[CGROUP1_MAX_HIERARCHIES];
+    FILE *file = text_file(v1_mounts);
+    assert_int_equal(cgroup1_parse_mounts(file, found), 2);
+    assert_string_equal(found[0].mount, "/sys/fs/cgroup/cpu,cpuacct");
+    assert_string_equal(found[1].mount, "/sys/fs/cgroup/memory");
+    fclose(file);
+}
+
+static void an_empty_v2_tree_beside_v1_does_not_make_a_v2_host(void **state) {
+    (void)state;
+    char mount[128];
+    FILE *file = text_file(v1_mounts);
+    assert_false(cgroup2_parse_mounts(file, true, mount, sizeof mount));
+    rewind(file);
+    assert_true(cgroup2_parse_mounts(file, false, mount, sizeof mount));
+    assert_string_equal(mount, "/sys/fs/cgroup/unified");
+    fclose(file);
+}
+
+static void a_unified_host_is_v2(void **state) {
+    (void)state;
+    char mount[128];
+    FILE *file = text_file("28 22 0:24 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    assert_true(cgroup2_parse_mounts(file, true, mount, sizeof mount));
+    assert_string_equal(mount, "/sys/fs/cgroup");
+    fclose(file);
+}
+
+static void paths_that_lead_elsewhere_are_refused(void **state) {
+    (void)state;
+    static const char *const bad[] = {"", "/", "..", "a/../b", "a//b", "a/", "./a", "a/."};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bh_error err = {0};
+        assert_int_equal(cgroup_delete(bad[i], &err), -1);
+        assert_int_equal(err.code, EINVAL);
+    }
+}
+
+static void a_group_is_made_joined_emptied_and_removed(void **state) {
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    char path[64];
+    snprintf(path, sizeof path, "bulkhead-test-%d/one", getpid());
+    bh_error err = {0};
+    cgroup_limits limits = CGROUP_NO_LIMITS;
+    limits.memory_bytes = 64 << 20;
+    limits.pids = 10;
+    limits.cpu_quota_us = 50000;
+    assert_int_equal(cgroup_create(path, &limits, &err), 0);
+
+    pid_t child = fork();
+    if (child == 0) {
+        if (cgroup_join_self(path, &err) < 0)
+            _exit(1);
+        pause();
+        _exit(0);
+    }
+    pid_t *pids = NULL;
+    int count = 0;
+    for (int tries = 0; tries < 1000 && count == 0; tries++) {
+        free(pids);
+        count = cgroup_read_pids(path, &pids, &err);
+        usleep(1000);
+    }
+    assert_int_equal(count, 1);
+    assert_int_equal(pids[0], child);
+    free(pids);
+
+    cgroup_usage usage;
+    assert_int_equal(cgroup_read_usage(path, &usage, &err), 0);
+    assert_int_equal(usage.pids, 1);
+    assert_true(usage.memory_bytes >= 0 && usage.memory_bytes < limits.memory_bytes);
+
+    assert_int_equal(cgroup_freeze(path, true, &err), 0);
+    assert_int_equal(cgroup_freeze(path, false, &err), 0);
+    assert_int_equal(cgroup_kill_all(path, 2000, &err), 0);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    *strrchr(path, '/') = '\0'; // the parent, and with it the group below
+    assert_int_equal(cgroup_delete(path, &err), 0);
+    assert_int_equal(cgroup_delete(path, &err), 0);
+    assert_int_equal(cgroup_read_usage(path, &usage, &err), -1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(v1_hierarchies_are_found_once_each),
+        cmocka_unit_test(an_empty_v2_tree_beside_v1_does_not_make_a_v2_host),
+        cmocka_unit_test(a_unified_host_is_v2),
+        cmocka_unit_test(paths_that_lead_elsewhere_are_refused),
+        cmocka_unit_test(a_group_is_made_joined_emptied_and_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
