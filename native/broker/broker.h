@@ -20,6 +20,8 @@ typedef struct broker_config {
     uid_t id_base;       // first host id of the first container's range
     const char *accel;   // "auto", "kvm" or "tcg"
     const char *nesting; // "host" or "vm": where `nested` containers may be made
+    const json_t *boot;  // a guest's boot [{step, start_us, end_us, detail, source}], as `probe` shows it; else NULL
+    int max_machines;    // 0: 64
 } broker_config;
 
 typedef struct broker broker;
@@ -35,6 +37,9 @@ typedef struct client {
     struct client *next; // the broker's list, for events
 } client;
 
+// Everything the config points to must live as long as the broker. The broker makes its process a subreaper, blocks SIGCHLD
+// and reaps every child that nobody has waited for within a second or two: its caller (pid 1 in a VM) must not reap with
+// waitpid(-1), which would take away what a job reported.
 broker *broker_new(const broker_config *config, loop *l, bh_error *err);
 void broker_free(broker *b);
 void broker_add_client(broker *b, client *c);
