@@ -265,9 +265,9 @@ export const brokerEventSchema = z.discriminatedUnion('event', [
 ]);
 export type BrokerEvent = z.output<typeof brokerEventSchema>;
 
-/** A line from the broker: an answer or an event. The result is checked against its method by whoever asked. */
-export const brokerLineSchema = z.union([
+/** An answer. Its result is checked against its method by whoever asked; an error without an id is about a line that
+ * could not be read. */
+export const brokerAnswerSchema = z.union([
   z.strictObject({ id: requestId, result: z.unknown().describe('As the method says.') }),
   z.strictObject({ id: requestId.nullable(), error: brokerErrorSchema.describe('Why there is no result.') }),
-  brokerEventSchema,
 ]);

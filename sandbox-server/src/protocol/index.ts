@@ -5,10 +5,10 @@ export {
   type BrokerMethod,
   type BrokerParams,
   type BrokerResult,
+  brokerAnswerSchema,
   brokerErrorCodes,
   brokerErrorSchema,
   brokerEventSchema,
-  brokerLineSchema,
   brokerMethods,
   type MachineRecord,
   machineIdSchema,
@@ -20,4 +20,5 @@ export {
 } from './broker.ts';
 export * from './bytes.ts';
 export * from './frames.ts';
+export * from './lines.ts';
 export * from './link.ts';

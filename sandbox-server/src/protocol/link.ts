@@ -1,6 +1,7 @@
 // The link: one byte stream that may begin anywhere carries the control protocol and many attach streams
 // (docs/protocol.md, "Link"). This is the host's end, over any stream: a VM's serial port, a tab's virtio console.
 import { type ByteDuplex, type ByteHandlers, concatBytes } from './bytes.ts';
+import { LINE_MAX, LineSplitter } from './lines.ts';
 
 /** Payload bytes that a packet may have. */
 export const PAYLOAD_MAX = 16_384;
@@ -15,7 +16,6 @@ const HEADER = 8;
 const CONTROL = 0;
 const LINK = 1;
 const FIRST_ATTACH = 2;
-const LINE_MAX = 1_048_576;
 /** Channels that may carry bytes before anybody here has asked for them. */
 const EARLY_MAX = 4;
 /** The longest encoding of a packet: COBS adds a byte to every 254. */
@@ -348,39 +348,6 @@ class LinkChannel implements ByteDuplex {
       this.#waitingBytes -= bytes.length;
       this.#handlers.data(bytes);
     }
-  }
-}
-
-/** Cuts a byte stream into lines of UTF-8. */
-export class LineSplitter {
-  readonly #most: number;
-  #pieces: Uint8Array[] = [];
-  #length = 0;
-
-  /** `most`: bytes that a line may have. */
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  /** Calls `each` with every line that `chunk` completes. Throws when a line is longer than allowed. */
-  push(chunk: Uint8Array, each: (line: string) => void): void {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      this.#keep(chunk.subarray(start, end));
-      const line = new TextDecoder().decode(concatBytes(this.#pieces));
-      this.#pieces = [];
-      this.#length = 0;
-      start = end + 1;
-      each(line);
-    }
-    this.#keep(chunk.slice(start));
-  }
-
-  #keep(piece: Uint8Array): void {
-    if (piece.length === 0) return;
-    this.#length += piece.length;
-    if (this.#length > this.#most) throw new RangeError(`a line of more than ${this.#most} bytes`);
-    this.#pieces.push(piece);
   }
 }
 
