@@ -14,7 +14,7 @@ export const sandboxIdSchema = z
   .describe("A sandbox's id: 20 random base-32 characters; of no use without its owner's cookie.");
 export const machineNameSchema = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,15}$/, 'a lower-case letter, then up to 15 letters, digits or hyphens')
+  .regex(/^[a-z]([a-z0-9-]{0,14}[a-z0-9])?$/, 'a-z, 0-9 and -, at most 16, a letter first, no - last')
   .describe("A machine's name inside its sandbox, such as box or vm; also its host name.");
 const columnsSchema = z.int().min(1).max(1_000).describe('Columns of the terminal.');
 const rowsSchema = z.int().min(1).max(1_000).describe('Rows of the terminal.');
@@ -312,34 +312,6 @@ export type SandboxEvent = {
   [N in SandboxEventName]: { event: N; data: z.output<(typeof sandboxEvents)[N]> };
 }[SandboxEventName];
 
-// ---- terminals
+// ---- addresses and close codes
 
-/** Close codes of the attach WebSocket. A page comes back by itself after 1001, 1006 and 4000; the others are final. */
-export const attachClose = {
-  /** The terminal's program ended; EXIT was sent before. */
-  exited: 1000,
-  /** The server is being stopped or restarted: attach again, nothing is lost. */
-  serverStops: 1001,
-  /** The stream to the monitor broke: attach again. */
-  lost: 4000,
-  /** The page broke the attach protocol; the reason says how. */
-  protocol: 4400,
-  /** The terminal, its machine or its sandbox is gone. */
-  gone: 4404,
-  /** More than one viewer may have: 16 in a terminal. */
-  tooMany: 4429,
-} as const;
-
-// ---- addresses
-
-/** The addresses of the API, so that neither end spells one twice. */
-export const apiPaths = {
-  status: '/api/status',
-  sandboxes: '/api/sandboxes',
-  sandbox: (id: string) => `/api/sandboxes/${id}`,
-  extend: (id: string) => `/api/sandboxes/${id}/extend`,
-  events: (id: string) => `/api/sandboxes/${id}/events`,
-  terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
-  attach: (id: string, machine: string, terminal: string) =>
-    `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
-} as const;
+export { apiPaths, attachClose } from './addresses.ts';

@@ -1,0 +1,30 @@
+// Addresses of the API and close codes of the attach WebSocket: all that a page needs before anything has been started,
+// so no schema library comes with them.
+
+/** Close codes of the attach WebSocket. A page comes back by itself after 1001, 1006 and 4000; the others are final. */
+export const attachClose = {
+  /** The terminal's program ended; EXIT was sent before. */
+  exited: 1000,
+  /** The server is being stopped or restarted: attach again, nothing is lost. */
+  serverStops: 1001,
+  /** The stream to the monitor broke: attach again. */
+  lost: 4000,
+  /** The page broke the attach protocol; the reason says how. */
+  protocol: 4400,
+  /** The terminal, its machine or its sandbox is gone. */
+  gone: 4404,
+  /** More than one viewer may have: 16 in a terminal. */
+  tooMany: 4429,
+} as const;
+
+/** The addresses of the API, so that neither end spells one twice. */
+export const apiPaths = {
+  status: '/api/status',
+  sandboxes: '/api/sandboxes',
+  sandbox: (id: string) => `/api/sandboxes/${id}`,
+  extend: (id: string) => `/api/sandboxes/${id}/extend`,
+  events: (id: string) => `/api/sandboxes/${id}/events`,
+  terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
+  attach: (id: string, machine: string, terminal: string) =>
+    `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
+} as const;
