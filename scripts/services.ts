@@ -1,6 +1,7 @@
 // Starting, watching and ending the two services: the broker (root) and the server (an unprivileged user that sees the
 // project read-only).
 import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Options } from './options.ts';
@@ -30,9 +31,27 @@ const userIds = async (): Promise<{ uid: string; gid: string }> => {
   return { uid: uid.stdout.trim(), gid: gid.stdout.trim() };
 };
 
+/** The state directory that needs no name of its own. */
+const DEFAULT_STATE = '/var/lib/bulkhead';
+const IDS_PER_INSTANCE = 0x1000_0000;
+
+/**
+ * The cgroup's name and the first user id for containers: derived from the state directory, so that two Bulkheads on one
+ * machine (a running one and one under test) share neither.
+ */
+export const instance = (state: string): { cgroup: string; idBase: number } => {
+  const first = 0x5000_0000;
+  if (state === DEFAULT_STATE) return { cgroup: 'bulkhead', idBase: first };
+  const hash = createHash('sha256').update(state).digest();
+  const slot = 1 + ((hash[0] ?? 0) % 7);
+  return { cgroup: `bulkhead-${hash.toString('hex').slice(0, 8)}`, idBase: first + slot * IDS_PER_INSTANCE };
+};
+
 const startBroker = async (options: Options): Promise<ChildProcess> => {
   const { uid, gid } = await userIds();
   const args = ['--state', options.state, '--allow-uid', uid, '--server-gid', gid, '--accel', options.accel];
+  const { cgroup, idBase } = instance(options.state);
+  args.push('--cgroup', cgroup, '--id-base', String(idBase));
   args.push('--nesting', options.nesting, '--log-level', options['log-level'], '--stop-on-eof');
   return start(join(PROGRAMS, 'bulkheadd'), args, { root: true });
 };
