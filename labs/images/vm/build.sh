@@ -23,7 +23,7 @@ ensure_vm() {
     else
         build_system "$out" "$building/vm"
     fi
-    step "vm: packing the initramfs" build_initrd "$building/vm" "$programs"
+    step "vm: packing the initramfs" build_initrd "$building/vm" "$programs" "$out/base/image.json"
     write_vm_json >"$building/vm/image.json"
     install_image "$out" vm "$building/vm"
     end_build
@@ -81,11 +81,12 @@ collect_modules() {
 # Two archives, one after the other, are one initramfs. Not compressed: unpacking would cost an emulated CPU more than
 # reading does.
 build_initrd() {
-    local target=$1 programs=$2 root=$building/initrd
-    mkdir -p "$root"/{bin,proc,sys,dev,root}
-    strip -o "$root/init" "$programs/bulkheadd"
+    local target=$1 programs=$2 base=$3 root=$building/initrd
+    mkdir -p "$root"/{bin,proc,sys,dev,root,images/base/rootfs}
+    strip -o "$root/bin/bulkheadd" "$programs/bulkheadd"
     strip -o "$root/bin/bulkhead" "$programs/bulkhead"
     strip -o "$root/bin/bulkhead-monitor" "$programs/bulkhead-monitor"
+    cp "$base" "$root/images/base/image.json" # in the guest too the disk is known as the image `base`
     { cat "$target/modules.cpio" && pack_cpio "$root"; } >"$target/initrd.img"
 }
 

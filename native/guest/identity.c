@@ -1,0 +1,71 @@
+// Name, machine id and loopback of a guest: see identity.h.
+#include "guest/identity.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "guest/boot_trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#define HOSTNAME_PARAMETER "bulkhead.hostname="
+
+// Fails when the kernel was given no such parameter: the broker on the host always does.
+static int read_hostname(char *hostname, size_t size, bh_error *err) {
+    char command_line[2048];
+    if (fs_read(AT_FDCWD, "/proc/cmdline", command_line, sizeof command_line, err) < 0)
+        return -1;
+    char *rest = command_line;
+    for (char *word; (word = strsep(&rest, " ")) != NULL;) {
+        if (strncmp(word, HOSTNAME_PARAMETER, strlen(HOSTNAME_PARAMETER)) == 0) {
+            snprintf(hostname, size, "%s", word + strlen(HOSTNAME_PARAMETER));
+            return 0;
+        }
+    }
+    return bh_fail(err, 0, "the kernel's command line has no " HOSTNAME_PARAMETER);
+}
+
+// The file in the image is empty (machine-id(5): not yet chosen), for all VMs share it.
+static int write_machine_id(bh_error *err) {
+    uint8_t id[16];
+    if (getrandom(id, sizeof id, 0) != sizeof id)
+        return bh_fail(err, errno, "cannot get random bytes");
+    char text[2 * sizeof id + 2];
+    for (size_t i = 0; i < sizeof id; i++)
+        snprintf(text + 2 * i, 3, "%02x", id[i]);
+    strcat(text, "\n");
+    return fs_replace(AT_FDCWD, "/etc/machine-id", text, 0444, err);
+}
+
+int set_identity(bh_error *err) {
+    BOOT_STEP("identity");
+    char hostname[65], line[80], hosts[192];
+    if (read_hostname(hostname, sizeof hostname, err) < 0)
+        return -1;
+    if (sethostname(hostname, strlen(hostname)) < 0)
+        return bh_fail(err, errno, "cannot set the host name %s", hostname);
+    boot_step_detail(&step, "%s", hostname);
+    snprintf(line, sizeof line, "%s\n", hostname);
+    snprintf(hosts, sizeof hosts, "127.0.0.1\tlocalhost %s\n::1\tlocalhost ip6-localhost ip6-loopback\n", hostname);
+    return fs_replace(AT_FDCWD, "/etc/hostname", line, 0644, err) < 0 ||
+                   fs_replace(AT_FDCWD, "/etc/hosts", hosts, 0644, err) < 0 || write_machine_id(err) < 0
+               ? -1
+               : 0;
+}
+
+int bring_up_loopback(bh_error *err) {
+    BOOT_STEP("loopback");
+    cleanup_fd int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq lo = {.ifr_name = "lo"};
+    if (any < 0 || ioctl(any, SIOCGIFFLAGS, &lo) < 0)
+        return bh_fail(err, errno, "cannot find the loopback device");
+    lo.ifr_flags |= IFF_UP; // its addresses, 127.0.0.1 and ::1, come by themselves
+    if (ioctl(any, SIOCSIFFLAGS, &lo) < 0)
+        return bh_fail(err, errno, "cannot bring up the loopback device");
+    return 0;
+}
