@@ -21,4 +21,149 @@
 //
 // The monitor is a plain child of whoever starts it (which may reap it) in a session of its own; it needs nothing of
 // its parent afterwards. When the program has ended it stays, for late viewers. SIGTERM ends it: the master is closed,
-// so the terminal's programs get SIGHUP, and the socket, its .status and the console socket are left for the caller.
+// so the terminal's programs get SIGHUP, and the socket and its .status are left for the caller.
+
+#include "base/cleanup.h"
+#include "base/loop.h"
+#include "monitor/confine.h"
+#include "monitor/listener.h"
+#include "monitor/options.h"
+#include "monitor/program.h"
+#include "monitor/status.h"
+#include "monitor/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+typedef struct monitor {
+    loop *loop;
+    terminal *terminal;
+    loop_source listener;
+    loop_child program;
+    int status_file;
+} monitor;
+
+#define MONITOR_OF(pointer, field) ((monitor *)((char *)(pointer)-offsetof(monitor, field)))
+
+static void accept_viewer(loop_source *source, uint32_t events) {
+    (void)events;
+    monitor *m = MONITOR_OF(source, listener);
+    int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        terminal_add_viewer(m->terminal, fd);
+}
+
+static void program_exited(loop_child *child, int wait_status) {
+    terminal_program_exited(MONITOR_OF(child, program)->terminal, wait_status);
+}
+
+static void terminal_ended(void *context, uint8_t kind, int32_t status) {
+    const monitor *m = context;
+    status_exited(m->status_file, kind, status);
+}
+
+// A session of its own, deaf to the signals that its parent's end could bring, and holding nothing of its parent's.
+static int stand_alone(int status_fd, bh_error *err) {
+    if (setsid() < 0 && getsid(0) != getpid())
+        return bh_fail(err, errno, "cannot start a session");
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    fcntl(status_fd, F_SETFD, FD_CLOEXEC);
+    if (status_fd > 3 && close_range(3, (unsigned)status_fd - 1, 0) < 0)
+        return bh_fail(err, errno, "cannot close inherited descriptors");
+    unsigned after = status_fd < 3 ? 3 : (unsigned)status_fd + 1;
+    if (close_range(after, ~0U, 0) < 0)
+        return bh_fail(err, errno, "cannot close inherited descriptors");
+    return 0;
+}
+
+// A standard error on the broker's log would keep that pipe, and the broker's reader, waiting for the monitor's end.
+static int let_go_of_standard_streams(int status_fd, bh_error *err) {
+    cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3; fd++)
+        if (null < 0 || (fd != status_fd && dup2(null, fd) < 0))
+            return bh_fail(err, errno, "cannot open /dev/null");
+    return 0;
+}
+
+static int open_attach_socket(const options *o, bh_error *err) {
+    cleanup_fd int fd = listener_open(o->socket, err);
+    if (fd < 0)
+        return -1;
+    if (lchown(o->socket, o->socket_uid, o->socket_gid) < 0 || chmod(o->socket, 0660) < 0) {
+        bh_fail(err, errno, "cannot give %s to user %u, group %u", o->socket, o->socket_uid, o->socket_gid);
+        unlink(o->socket);
+        return -1;
+    }
+    return take_fd(&fd);
+}
+
+static int start_program(monitor *m, const options *o, bh_error *err) {
+    int master = o->console_socket ? program_start_by_runtime(o->command, o->console_socket, o->pid_file, o->size,
+                                                              &m->program.pid, err)
+                                   : program_start(o->command, o->size, &m->program.pid, err);
+    if (master < 0)
+        return -1;
+    m->terminal = terminal_new(m->loop, master, o->size, o->ring_bytes, terminal_ended, m, err);
+    if (!m->terminal)
+        return -1;
+    m->program.exited = program_exited;
+    return loop_watch_child(m->loop, &m->program, err);
+}
+
+// Everything up to serving. What was made is left to be removed by the caller when a step fails.
+static int start(monitor *m, const options *o, bh_error *err) {
+    if (stand_alone(o->status_fd, err) < 0)
+        return -1;
+    m->loop = loop_new(err);
+    if (!m->loop)
+        return -1;
+    m->listener = (loop_source){open_attach_socket(o, err), accept_viewer};
+    if (m->listener.fd < 0)
+        return -1;
+    m->status_file = status_open(o->socket, err);
+    if (m->status_file < 0)
+        return -1;
+    if (start_program(m, o, err) < 0)
+        return -1;
+    if (let_go_of_standard_streams(o->status_fd, err) < 0)
+        return -1;
+    if (loop_add(m->loop, &m->listener, EPOLLIN, err) < 0)
+        return -1;
+    return 0;
+}
+
+// Only what this monitor made itself: a socket that was in the way is another's.
+static void remove_what_was_made(const monitor *m, const options *o) {
+    cleanup_free char *status = NULL;
+    if (m->listener.fd >= 0)
+        unlink(o->socket);
+    if (m->status_file >= 0 && asprintf(&status, "%s.status", o->socket) >= 0)
+        unlink(status);
+}
+
+int main(int argc, char **argv) {
+    options o;
+    bh_error err;
+    if (options_parse(argc, argv, &o, &err) < 0) {
+        fprintf(stderr, "bulkhead-monitor: %s\n", err.message);
+        return 2;
+    }
+    monitor m = {.listener.fd = -1, .status_file = -1};
+    if (start(&m, &o, &err) < 0) {
+        remove_what_was_made(&m, &o);
+        status_failed(o.status_fd, &err);
+        return 1;
+    }
+    // From here on the files can no longer be removed: the caller does it, as at a terminal's end.
+    if (confine(o.uid, o.gid, &err) < 0 || status_ready(m.status_file, o.status_fd, m.program.pid, &err) < 0) {
+        status_failed(o.status_fd, &err);
+        return 1;
+    }
+    return loop_run(m.loop, &err) < 0 ? 1 : 0;
+}

@@ -1,0 +1,7 @@
+// A listening Unix socket at a path.
+#pragma once
+
+#include "base/error.h"
+
+// Non-blocking, mode 0600. A socket that is in the way is an error: it may be another monitor's.
+int listener_open(const char *path, bh_error *err);

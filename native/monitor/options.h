@@ -1,0 +1,23 @@
+// The monitor's command line; what each option means is told in bulkhead-monitor.c.
+#pragma once
+
+#include "base/error.h"
+#include "base/frame.h"
+
+#include <sys/types.h>
+
+typedef struct options {
+    const char *socket;
+    uid_t socket_uid;
+    gid_t socket_gid;
+    uid_t uid; // (uid_t)-1: stay what it is
+    gid_t gid;
+    frame_size size;
+    size_t ring_bytes;
+    int status_fd;
+    const char *console_socket; // NULL: the monitor opens the pty itself
+    const char *pid_file;
+    char **command; // NULL-terminated
+} options;
+
+int options_parse(int argc, char **argv, options *o, bh_error *err);
