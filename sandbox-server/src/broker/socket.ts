@@ -1,5 +1,5 @@
 // The broker of the host this server runs on: its control socket, and the attach sockets of its monitors.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Listeners } from '../listeners.ts';
 import type { BrokerEvent, BrokerMethod, BrokerParams, BrokerResult } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
@@ -11,19 +11,12 @@ import { connectUnix } from './streams.ts';
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 2_000;
 
-export interface SocketHostOptions {
-  /** Path of the broker's control socket. */
-  socket: string;
-  /** The broker's state directory, where the machines' sockets are. */
-  state: string;
-}
-
 /** Keeps one connection to the broker: connects, subscribes, and after a loss connects again, more and more patiently. */
 export class SocketHost implements Host {
   readonly events = new Listeners<BrokerEvent>();
   /** Told `true` when the broker can be asked (again), and `false` when it is gone. */
   readonly connections = new Listeners<boolean>();
-  readonly #options: SocketHostOptions;
+  readonly #path: string;
   #client: BrokerClient | null = null;
   #stream: ByteDuplex | null = null;
   #problem: string;
@@ -31,9 +24,10 @@ export class SocketHost implements Host {
   #retryMs = FIRST_RETRY_MS;
   #closed = false;
 
-  constructor(options: SocketHostOptions) {
-    this.#options = options;
-    this.#problem = `the broker at ${options.socket} has not answered yet`;
+  /** `path`: the broker's control socket; the machines' sockets are beside it. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#problem = `the broker at ${path} has not answered yet`;
   }
 
   get connected(): boolean {
@@ -66,7 +60,7 @@ export class SocketHost implements Host {
 
   /** Where the broker keeps a machine's sockets. */
   machineDirectory(machine: string): string {
-    return join(this.#options.state, 'run', 'machines', machine);
+    return join(dirname(this.#path), 'machines', machine);
   }
 
   close(): void {
@@ -77,7 +71,7 @@ export class SocketHost implements Host {
 
   async #connect(): Promise<void> {
     try {
-      const stream = await connectUnix(this.#options.socket, `the broker at ${this.#options.socket}`);
+      const stream = await connectUnix(this.#path, `the broker at ${this.#path}`);
       if (this.#closed) {
         stream.close('the server stops');
         return;

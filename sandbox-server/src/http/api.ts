@@ -1,0 +1,135 @@
+// The routes of the HTTP API. Each checks its input against protocol/api.ts and leaves the work to the sandboxes.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import * as z from 'zod';
+import type { SocketHost } from '../broker/socket.ts';
+import { messageOf, Problem } from '../problem.ts';
+import {
+  createSandboxSchema,
+  machineNameSchema,
+  openTerminalSchema,
+  type Status,
+  sandboxIdSchema,
+} from '../protocol/api.ts';
+import type { Probe } from '../protocol/broker.ts';
+import type { Policy } from '../sandboxes/policy.ts';
+import type { Sandboxes } from '../sandboxes/sandboxes.ts';
+import { streamEvents } from './events.ts';
+import { RateLimit, rates } from './limits.ts';
+import type { Sessions } from './session.ts';
+
+export interface ApiOptions {
+  broker: SocketHost;
+  sandboxes: Sandboxes;
+  sessions: Sessions;
+  policy: Policy;
+  version: string;
+}
+
+const nothing = z.strictObject({}).nullish();
+
+export function registerApi(app: FastifyInstance, options: ApiOptions): void {
+  const { sandboxes, sessions } = options;
+  const startedAt = Date.now();
+  const creations = new RateLimit(rates.create);
+
+  app.get('/api/status', async (request, reply): Promise<Status> => {
+    const learner = sessions.ensure(request, reply);
+    return { ...(await describeHost(options)), ...describeServer(options, startedAt, learner) };
+  });
+
+  app.post('/api/sandboxes', async (request, reply) => {
+    const learner = sessions.require(request);
+    const wanted = createSandboxSchema.parse(request.body);
+    const retryAfter = creations.take(request.ip);
+    if (retryAfter > 0) {
+      const message = `Too many sandboxes were asked for from your address; try again in ${retryAfter} s.`;
+      throw new Problem('rate', message, { retryAfter });
+    }
+    const sandbox = await sandboxes.create(learner, wanted, request.arrivedAt);
+    return reply.code(201).header('location', `/api/sandboxes/${sandbox.id}`).send(sandbox.view);
+  });
+
+  app.get('/api/sandboxes', (request) => ({
+    sandboxes: sandboxes.list(sessions.require(request)).map(({ view }) => view),
+  }));
+
+  const own = (request: FastifyRequest) => {
+    const learner = sessions.require(request);
+    const { id } = request.params as { id: string };
+    if (!sandboxIdSchema.safeParse(id).success) throw new Problem('not_found', 'There is no such sandbox.');
+    return sandboxes.get(learner, id);
+  };
+
+  app.get('/api/sandboxes/:id', (request) => own(request).view);
+
+  app.post('/api/sandboxes/:id/extend', (request) => {
+    nothing.parse(request.body);
+    const sandbox = own(request);
+    sandbox.extend();
+    return sandbox.view;
+  });
+
+  app.delete('/api/sandboxes/:id', async (request, reply) => {
+    await sandboxes.end(own(request), 'You ended it.');
+    return reply.code(204).send();
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/terminals', async (request, reply) => {
+    const sandbox = own(request);
+    const name = machineNameSchema.safeParse((request.params as { name: string }).name);
+    if (!name.success) throw new Problem('not_found', 'This sandbox has no machine of that name.');
+    const size = openTerminalSchema.parse(request.body);
+    const terminal = await sandbox.machine(name.data).openTerminal(size);
+    sandbox.noteActivity();
+    return reply.code(201).send({ terminal });
+  });
+
+  app.get('/api/sandboxes/:id/events', (request, reply) => {
+    streamEvents(own(request), request, reply);
+    return reply;
+  });
+}
+
+/** Everything of the status that the broker knows; why there is nothing, when it does not answer. */
+async function describeHost({
+  broker,
+  sandboxes,
+}: ApiOptions): Promise<Pick<Status, 'host' | 'reason' | 'room'>> {
+  try {
+    if (!sandboxes.recovered)
+      throw new Error(broker.connected ? 'it is being asked what runs' : broker.problem);
+    const probe = await sandboxes.probe();
+    return { host: hostOf(probe), reason: null, room: sandboxes.room(probe) };
+  } catch (error) {
+    const reason = `No machine can be started now: ${messageOf(error)}. The pages can be read all the same; npm start starts everything.`;
+    return { host: null, reason, room: null };
+  }
+}
+
+function describeServer(
+  { sandboxes, policy, version }: ApiOptions,
+  startedAt: number,
+  learner: string,
+): Pick<Status, 'server' | 'you'> {
+  return {
+    server: { version, startedAt },
+    you: {
+      sandboxes: sandboxes.of(learner).map(({ id }) => id),
+      mostSandboxes: policy.sandboxesPerLearner,
+    },
+  };
+}
+
+function hostOf(probe: Probe): Status['host'] {
+  return {
+    hostname: probe.hostname,
+    kernel: probe.kernel,
+    cgroup: probe.cgroup,
+    cpus: probe.capacity.cpus,
+    memoryBytes: probe.capacity.memory_bytes,
+    memoryAvailableBytes: probe.capacity.memory_available_bytes,
+    nesting: probe.nesting,
+    vm: { accel: probe.vm.accel, reason: probe.vm.reason },
+    images: probe.images.map(({ name, kind }) => ({ name, kind })),
+  };
+}

@@ -1,0 +1,123 @@
+// The HTTP server: checks that hold for every request, the API, the terminals' upgrades, the site.
+import fastifyCookie from '@fastify/cookie';
+import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { ZodError } from 'zod';
+import type { SocketHost } from '../broker/socket.ts';
+import { Problem, problemOf } from '../problem.ts';
+import type { Policy } from '../sandboxes/policy.ts';
+import type { Sandboxes } from '../sandboxes/sandboxes.ts';
+import type { Viewers } from '../terminals/viewers.ts';
+import { registerApi } from './api.ts';
+import { attachHandler } from './attach.ts';
+import { RateLimit, rates } from './limits.ts';
+import type { Origins } from './origins.ts';
+import { apiPolicy, securityHeaders } from './policy.ts';
+import { Sessions } from './session.ts';
+import { serveSite } from './site.ts';
+
+/** Bytes that a request's body may have; the largest honest one has a few hundred. */
+const BODY_LIMIT = 16_384;
+
+export interface AppOptions {
+  broker: SocketHost;
+  sandboxes: Sandboxes;
+  viewers: Viewers;
+  origins: Origins;
+  policy: Policy;
+  /** Signs the session cookie. */
+  secret: Buffer;
+  /** Directory of the built site. */
+  site: string;
+  version: string;
+  log: Logger;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** performance.now() when its head had been read. */
+    arrivedAt: number;
+  }
+}
+
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { origins, log } = options;
+  const logger: FastifyBaseLogger = log;
+  const app = fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true, // a page's open events must not hold up a restart
+    // Requests are small: one that takes longer than this to arrive is not a page of ours.
+    requestTimeout: 10_000,
+    return503OnClosing: false,
+  });
+  app.decorateRequest('arrivedAt', 0);
+  await app.register(fastifyCookie, { secret: options.secret });
+  const sessions = new Sessions(app, origins);
+
+  guardEveryRequest(app, origins);
+  registerApi(app, { ...options, sessions });
+  const missingPage = await serveSite(app, options.site);
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemFor(error);
+    if (problem.status === 500) log.error({ err: error, request: request.id }, 'cannot answer a request');
+    else log.debug({ code: problem.code, request: request.id }, problem.message);
+    if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter);
+    return reply.code(problem.status).send(problem.body);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    if (request.method === 'GET' && !isApi(request.url)) return missingPage(reply);
+    throw new Problem('not_found', `There is nothing at ${request.method} ${request.url.split('?', 1)[0]}.`);
+  });
+  app.server.on('upgrade', attachHandler({ ...options, sessions }));
+  return app;
+}
+
+/** Host on everything, Origin on everything that changes something, and a limit on how much anybody may ask. */
+function guardEveryRequest(app: FastifyInstance, origins: Origins): void {
+  const limit = new RateLimit(rates.any);
+  app.addHook('onRequest', async (request, reply) => {
+    request.arrivedAt = performance.now();
+    reply.headers(securityHeaders);
+    if (isApi(request.url)) {
+      reply.headers({ 'content-security-policy': apiPolicy, 'cache-control': 'no-store' });
+    }
+    const { host, origin } = request.headers;
+    if (!origins.isOurHost(host)) {
+      const message = 'This server does not go by that name; --public-url adds one.';
+      throw new Problem('forbidden', message);
+    }
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    if (!reads && !origins.isOurPage(origin, host)) {
+      throw new Problem('forbidden', 'Only pages of this site may do that.');
+    }
+    const retryAfter = limit.take(request.ip);
+    if (retryAfter > 0) throw new Problem('rate', 'Too many requests from your address.', { retryAfter });
+  });
+}
+
+function isApi(url: string): boolean {
+  return url === '/api' || url.startsWith('/api/');
+}
+
+/** What to tell whoever asked, without saying more about the inside than they can use. */
+function problemFor(error: FastifyError): Problem {
+  const known = problemOf(error);
+  if (known instanceof Problem) return known;
+  if (error instanceof ZodError) return malformed(error);
+  if (error.statusCode === 413) return new Problem('too_large', `A request has at most ${BODY_LIMIT} bytes.`);
+  if (error.statusCode !== undefined && error.statusCode < 500) {
+    return new Problem('bad_request', error.message);
+  }
+  return new Problem('failed', 'Something went wrong in the server; its log says what.');
+}
+
+function malformed(error: ZodError): Problem {
+  const issue = error.issues[0];
+  if (!issue) return new Problem('bad_request', 'The request is malformed.');
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+  const field = [...issue.path, ...unknown].map(String).join('.');
+  const message = field ? `${field}: ${issue.message}` : issue.message;
+  return new Problem('bad_request', message, field ? { field } : {});
+}

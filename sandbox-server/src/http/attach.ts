@@ -1,0 +1,152 @@
+// The WebSocket upgrade of a terminal: everything that an API request is checked for, then the attach stream of the monitor.
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { BrokerError } from '../broker/client.ts';
+import type { LearnerMachine } from '../machines/machine.ts';
+import { messageOf, Problem } from '../problem.ts';
+import { attachClose } from '../protocol/addresses.ts';
+import { machineNameSchema, sandboxIdSchema } from '../protocol/api.ts';
+import { terminalIdSchema } from '../protocol/broker.ts';
+import type { ByteDuplex } from '../protocol/bytes.ts';
+import { FRAME_MAX } from '../protocol/frames.ts';
+import type { Sandbox } from '../sandboxes/sandbox.ts';
+import type { Sandboxes } from '../sandboxes/sandboxes.ts';
+import { closeWith } from '../terminals/viewer.ts';
+import type { Viewers } from '../terminals/viewers.ts';
+import type { Origins } from './origins.ts';
+import { apiPolicy, securityHeaders } from './policy.ts';
+import type { Sessions } from './session.ts';
+
+const path = /^\/api\/sandboxes\/([^/]+)\/machines\/([^/]+)\/terminals\/([^/]+)\/attach$/;
+
+export interface AttachOptions {
+  sandboxes: Sandboxes;
+  sessions: Sessions;
+  origins: Origins;
+  viewers: Viewers;
+  log: Logger;
+}
+
+interface Target {
+  sandbox: Sandbox;
+  machine: LearnerMachine;
+  terminal: string;
+}
+
+/** Returns the handler of the HTTP server's `upgrade` event. */
+export function attachHandler(
+  options: AttachOptions,
+): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: FRAME_MAX,
+    perMessageDeflate: false, // a terminal's frames are small and its latency is felt
+    clientTracking: false,
+  });
+  return (request, socket, head) => {
+    // Nobody listens to this socket until ws does; an error now must not end the server.
+    socket.on('error', () => socket.destroy());
+    let target: Target;
+    try {
+      target = authorise(request, options);
+    } catch (error) {
+      refuse(socket, error, options.log);
+      return;
+    }
+    void target.machine.attach(target.terminal).then(
+      (stream) =>
+        upgrade(
+          server,
+          request,
+          socket,
+          head,
+          (ws) => join(ws, stream, target, options),
+          () => stream.close('the viewer left'),
+        ),
+      // A page cannot read the status of a refused upgrade, but it can read a close code.
+      (error: unknown) =>
+        upgrade(
+          server,
+          request,
+          socket,
+          head,
+          (ws) => closeAs(ws, error),
+          () => {},
+        ),
+    );
+  };
+}
+
+/** Finds what the request is for. Throws Problem unless it comes from our own page and names the learner's own. */
+function authorise(request: IncomingMessage, { sandboxes, sessions, origins }: AttachOptions): Target {
+  const { host, origin, cookie } = request.headers;
+  if (!origins.isOurHost(host)) throw new Problem('forbidden', 'This server does not go by that name.');
+  if (!origins.isOurPage(origin, host))
+    throw new Problem('forbidden', 'Only pages of this site may do that.');
+  const learner = sessions.learner(cookie);
+  if (learner === null) throw new Problem('no_session', 'Your browser sent no valid cookie.');
+  const [, id, name, terminal] = path.exec(request.url?.split('?', 1)[0] ?? '') ?? [];
+  const valid =
+    sandboxIdSchema.safeParse(id).success &&
+    machineNameSchema.safeParse(name).success &&
+    terminalIdSchema.safeParse(terminal).success;
+  if (!valid || !id || !name || !terminal) throw new Problem('not_found', 'There is no such terminal.');
+  const sandbox = sandboxes.get(learner, id);
+  return { sandbox, machine: sandbox.machine(name), terminal };
+}
+
+function upgrade(
+  server: WebSocketServer,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  opened: (ws: WebSocket) => void,
+  failed: () => void,
+): void {
+  if (socket.destroyed) {
+    failed();
+    return;
+  }
+  let done = false;
+  // ws answers a malformed handshake itself and ends the socket: the stream must not outlive it.
+  socket.once('close', () => {
+    if (!done) failed();
+  });
+  server.handleUpgrade(request, socket, head, (ws) => {
+    done = true;
+    opened(ws);
+  });
+}
+
+function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers }: AttachOptions): void {
+  const { sandbox, machine, terminal } = target;
+  viewers.join(`${machine.id}/${terminal}`, ws, stream, {
+    mayType: true,
+    onInput: () => sandbox.noteActivity(),
+    isGone: () => sandbox.ended || machine.ending || machine.view.state !== 'running',
+  });
+}
+
+function closeAs(ws: WebSocket, error: unknown): void {
+  ws.on('error', () => {});
+  const gone = error instanceof BrokerError && error.code === 'not_found';
+  closeWith(ws, gone ? attachClose.gone : attachClose.lost, messageOf(error));
+}
+
+function refuse(socket: Duplex, error: unknown, log: Logger): void {
+  if (!(error instanceof Problem)) log.error({ err: error }, 'cannot answer an upgrade');
+  const problem =
+    error instanceof Problem ? error : new Problem('failed', 'Something went wrong in the server.');
+  const body = JSON.stringify(problem.body);
+  const headers = {
+    ...securityHeaders,
+    'content-security-policy': apiPolicy,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`);
+}

@@ -1,0 +1,39 @@
+// The events of a sandbox as server-sent events.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { SandboxEvent } from '../protocol/api.ts';
+import type { Sandbox } from '../sandboxes/sandbox.ts';
+import { apiPolicy, securityHeaders } from './policy.ts';
+
+/** A comment this often keeps proxies from closing a stream on which nothing happens. */
+const HEARTBEAT_MS = 15_000;
+/** Bytes that may wait for a page that does not read; it is then cut off and comes back by itself. */
+const MOST_WAITING = 262_144;
+
+/** Sends events until the page leaves or the sandbox ends. */
+export function streamEvents(sandbox: Sandbox, request: FastifyRequest, reply: FastifyReply): void {
+  reply.hijack();
+  const response = reply.raw;
+  response.writeHead(200, {
+    ...securityHeaders,
+    'content-security-policy': apiPolicy,
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no', // nginx would hold events back
+  });
+  const write = (text: string) => {
+    if (response.writableLength > MOST_WAITING) response.destroy();
+    else response.write(text);
+  };
+  const send = ({ event, data }: SandboxEvent) => {
+    write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (event === 'ended') response.end();
+  };
+  write('retry: 1000\n\n');
+  const leave = sandbox.follow(send);
+  const heartbeat = setInterval(() => write(':\n\n'), HEARTBEAT_MS);
+  request.raw.socket.setTimeout(0);
+  response.on('close', () => {
+    clearInterval(heartbeat);
+    leave();
+  });
+}

@@ -1,0 +1,51 @@
+// How often somebody may ask: a bucket of tokens for each address, refilled steadily.
+
+export interface Rate {
+  /** Requests that may come at once. */
+  burst: number;
+  /** Requests a second that may go on for ever. */
+  perSecond: number;
+}
+
+/** One classroom may share an address, so these are for a room of 200, not for one person. */
+export const rates = {
+  any: { burst: 600, perSecond: 100 },
+  create: { burst: 60, perSecond: 5 },
+} satisfies Record<string, Rate>;
+
+/** Above this many addresses, those with a full bucket are forgotten. */
+const MOST_KEYS = 10_000;
+
+export class RateLimit {
+  readonly #rate: Rate;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  constructor(rate: Rate, now: () => number = performance.now.bind(performance)) {
+    this.#rate = rate;
+    this.#now = now;
+  }
+
+  /** Takes one token for `key`. Returns 0, or the seconds after which there is one again. */
+  take(key: string): number {
+    const now = this.#now();
+    const bucket = this.#buckets.get(key) ?? { tokens: this.#rate.burst, at: now };
+    bucket.tokens = this.#filled(bucket, now);
+    bucket.at = now;
+    this.#buckets.set(key, bucket);
+    if (this.#buckets.size > MOST_KEYS) this.#forgetFull(now);
+    if (bucket.tokens < 1) return Math.ceil((1 - bucket.tokens) / this.#rate.perSecond);
+    bucket.tokens -= 1;
+    return 0;
+  }
+
+  #filled(bucket: { tokens: number; at: number }, now: number): number {
+    return Math.min(this.#rate.burst, bucket.tokens + ((now - bucket.at) / 1_000) * this.#rate.perSecond);
+  }
+
+  #forgetFull(now: number): void {
+    for (const [key, bucket] of this.#buckets) {
+      if (this.#filled(bucket, now) >= this.#rate.burst) this.#buckets.delete(key);
+    }
+  }
+}

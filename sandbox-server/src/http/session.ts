@@ -1,0 +1,81 @@
+// Who is asking: an anonymous learner, known by a signed cookie. The cookie holds an id and nothing else; the signature
+// is what makes it worth anything.
+import { randomBytes } from 'node:crypto';
+import { closeSync, fchmodSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { newId } from '../ids.ts';
+import { Problem } from '../problem.ts';
+import type { Origins } from './origins.ts';
+
+export const SESSION_COOKIE = 'bulkhead';
+const HALF_A_YEAR_S = 15_552_000;
+const SECRET_BYTES = 32;
+
+/** The key that cookies are signed with, made on the first start and kept in `<state>/secret`. It is never changed: every
+ * learner would lose their sandboxes. */
+export function loadSecret(state: string): Buffer {
+  const path = join(state, 'secret');
+  try {
+    const secret = readFileSync(path);
+    if (secret.length !== SECRET_BYTES) {
+      throw new Error(`${path} is damaged; remove it, and every learner gets a new cookie`);
+    }
+    return secret;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const secret = randomBytes(SECRET_BYTES);
+  // Whole or not at all, also when the power goes: a new file takes the name only once it is on the disk.
+  const file = openSync(`${path}.new`, 'w', 0o600);
+  fchmodSync(file, 0o600);
+  writeSync(file, secret);
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(`${path}.new`, path);
+  return secret;
+}
+
+export class Sessions {
+  readonly #app: FastifyInstance;
+  readonly #origins: Origins;
+
+  /** `app` has @fastify/cookie with the secret. */
+  constructor(app: FastifyInstance, origins: Origins) {
+    this.#app = app;
+    this.#origins = origins;
+  }
+
+  /** The learner whose cookie is in this Cookie header; null when there is none that we signed. */
+  learner(header: string | undefined): string | null {
+    const raw = header === undefined ? undefined : this.#app.parseCookie(header)[SESSION_COOKIE];
+    if (raw === undefined) return null;
+    const cookie = this.#app.unsignCookie(raw);
+    return cookie.valid && /^[a-z2-7]{20}$/.test(cookie.value) ? cookie.value : null;
+  }
+
+  /** Like `learner`. Throws Problem `no_session` when there is none. */
+  require(request: FastifyRequest): string {
+    const learner = this.learner(request.headers.cookie);
+    if (learner === null) {
+      throw new Problem('no_session', 'Your browser sent no valid cookie: reload the page to get one.');
+    }
+    return learner;
+  }
+
+  /** The learner, made and given a cookie when there is none yet. */
+  ensure(request: FastifyRequest, reply: FastifyReply): string {
+    const known = this.learner(request.headers.cookie);
+    if (known !== null) return known;
+    const learner = newId();
+    reply.setCookie(SESSION_COOKIE, learner, {
+      signed: true,
+      path: '/',
+      httpOnly: true,
+      sameSite: 'strict',
+      secure: this.#origins.isSecure(request.headers.host),
+      maxAge: HALF_A_YEAR_S,
+    });
+    return learner;
+  }
+}

@@ -1,0 +1,35 @@
+// Asks a machine about itself, from inside: what its programs are told is the point of the comparison.
+import type { Host } from '../broker/host.ts';
+import type { MachineFacts } from '../protocol/api.ts';
+
+/** One line each: kernel, host name, process 1, processes, uptime. Only built-ins after the first two, so that the
+ * count holds one process too many: the shell itself. */
+const script = `uname -r
+hostname
+IFS= read -r name </proc/1/comm; command=$(tr '\\0' ' ' </proc/1/cmdline); echo "\${command:-$name}"
+set -- /proc/[0-9]*; echo $#
+cat /proc/uptime`;
+
+/** Runs a few commands in the machine. Rejects with BrokerError, or Error when the machine answers nonsense. */
+export async function readFacts(host: Host, machine: string): Promise<MachineFacts> {
+  const { stdout, stderr } = await host.request(
+    'exec',
+    { machine, command: ['/bin/sh', '-c', script], timeout_ms: 10_000, max_output_bytes: 4_096 },
+    { timeoutMs: 15_000 },
+  );
+  const [kernelRelease = '', hostname = '', pid1 = '', processes = '', uptime = ''] = stdout.split('\n');
+  const uptimeMs = Math.round(Number.parseFloat(uptime) * 1_000);
+  const count = Number.parseInt(processes, 10) - 1;
+  if (!kernelRelease || !Number.isFinite(uptimeMs) || !(count >= 0)) {
+    throw new Error(`the machine did not tell its facts: ${stderr.trim() || stdout.trim() || 'no output'}`);
+  }
+  const short = (text: string) => text.trim().slice(0, 200);
+  return {
+    kernelRelease: short(kernelRelease),
+    hostname: short(hostname),
+    pid1: short(pid1),
+    processes: count,
+    uptimeMs,
+    readAt: Date.now(),
+  };
+}

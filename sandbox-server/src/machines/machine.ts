@@ -1,0 +1,232 @@
+// A machine of a learner: the store behind everything that is shown of it, and what can be done with it. What differs
+// between kinds is in container.ts and vm.ts.
+import type { Logger } from 'pino';
+import { BrokerError } from '../broker/client.ts';
+import type { Host } from '../broker/host.ts';
+import { Listeners } from '../listeners.ts';
+import { Problem } from '../problem.ts';
+import type { Machine, MachineStats } from '../protocol/api.ts';
+import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
+import type { ByteDuplex } from '../protocol/bytes.ts';
+import { readFacts } from './facts.ts';
+import type { MachinePlan } from './placement.ts';
+import type { Stopwatch } from './stopwatch.ts';
+
+/** Ending a machine waits for its last process, mount and cgroup. */
+const DELETE_TIMEOUT_MS = 60_000;
+
+/** What every machine needs to know about its surroundings. */
+export interface MachineContext {
+  /** The host on which it is made. */
+  broker: Host;
+  /** The broker's name for it. */
+  id: string;
+  /** What the broker is to remember with it, so that a server started again finds it. */
+  labels: Record<string, string>;
+  log: Logger;
+}
+
+export abstract class LearnerMachine {
+  /** Told the whole view after every change. */
+  readonly changes = new Listeners<Machine>();
+  protected readonly context: MachineContext;
+  #view: Machine;
+  #ending: Promise<void> | null = null;
+  #lastCpu: { atMs: number; cpuMs: number } | null = null;
+
+  constructor(context: MachineContext, view: Machine) {
+    this.context = context;
+    this.#view = view;
+  }
+
+  /** Makes it and, where the plan has one, opens its first terminal. A VM may go on booting after this resolves.
+   * Rejects with BrokerError when it cannot be made; call `end` then. */
+  abstract create(plan: MachinePlan, watch: Stopwatch): Promise<void>;
+
+  /** Takes over a machine that an earlier run of the server made. */
+  abstract adopt(record: MachineRecord): Promise<void>;
+
+  /** Where its programs run: the broker that opens its terminals, and the machine's name there. */
+  protected abstract get inside(): { host: Host; machine: string };
+
+  /** The machine as the API shows it. */
+  get view(): Machine {
+    return this.#view;
+  }
+
+  get id(): string {
+    return this.context.id;
+  }
+
+  get ending(): boolean {
+    return this.#ending !== null;
+  }
+
+  /** Opens a terminal. Throws Problem `conflict` unless it runs. */
+  async openTerminal(size: { columns: number; rows: number }): Promise<string> {
+    if (this.#view.state !== 'running') {
+      throw new Problem('conflict', `${this.#view.name} is ${this.#view.state}: it takes no terminal now.`);
+    }
+    const { host, machine } = this.inside;
+    const { terminal } = await host.request('terminal.open', { machine, ...size });
+    this.update({ terminals: [...this.#view.terminals, { terminal, state: 'running' }] });
+    return terminal;
+  }
+
+  /** The attach stream of one of its terminals. */
+  attach(terminal: string): Promise<ByteDuplex> {
+    const { host, machine } = this.inside;
+    return host.attach(machine, terminal);
+  }
+
+  async stats(): Promise<MachineStats> {
+    const stats = await this.context.broker.request('machine.stats', { machine: this.id });
+    const cpuMs = stats.cpu_usec === null ? null : stats.cpu_usec / 1_000;
+    return {
+      memoryBytes: stats.memory_bytes,
+      memoryPeakBytes: stats.memory_peak_bytes,
+      cpuMs,
+      cpuShare: this.#cpuShare(cpuMs),
+      pids: stats.pids,
+      oomKills: stats.oom_kills,
+      hostBytes: stats.host?.pss_bytes ?? null,
+      hostProcesses: stats.host?.processes ?? null,
+    };
+  }
+
+  /** Ends it; resolves when nothing of it is left on the host. Safe to call twice. */
+  end(): Promise<void> {
+    this.#ending ??= this.#end().catch((error: unknown) => {
+      this.#ending = null; // so that it can be tried again
+      throw error;
+    });
+    return this.#ending;
+  }
+
+  /** The broker says it is gone, or does not know it any more. */
+  noteExit(reason: string): void {
+    if (this.#view.state === 'ended' || this.#view.state === 'failed') return;
+    const terminals = this.#view.terminals.map(({ terminal }) => ({ terminal, state: 'exited' as const }));
+    this.update({ state: 'ended', reason, terminals });
+  }
+
+  /** Takes an event of the broker that opens its terminals. */
+  protected noteTerminal(event: BrokerEvent): void {
+    if (event.event !== 'terminal.exited' || event.machine !== this.inside.machine) return;
+    this.update({
+      terminals: this.#view.terminals.map((one) =>
+        one.terminal === event.terminal ? { ...one, state: 'exited' } : one,
+      ),
+    });
+  }
+
+  /** Runs before the broker is told to delete it. */
+  protected async beforeEnd(): Promise<void> {}
+
+  protected update(changed: Partial<Machine>): void {
+    this.#view = { ...this.#view, ...changed };
+    this.changes.emit(this.#view);
+  }
+
+  /** The machine can take terminals: opens the first, if one is wanted, and tells everybody. */
+  protected async becomeReady(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    watch.ready();
+    const { host, machine } = this.inside;
+    let terminals = this.#view.terminals;
+    if (plan.terminal) {
+      const size = plan.terminal;
+      const { terminal } = await watch.step('server', 'open terminal', '', () =>
+        host.request('terminal.open', { machine, ...size }),
+      );
+      watch.terminal();
+      terminals = [{ terminal, state: 'running' }];
+    }
+    this.update({ state: 'running', reason: null, terminals, measures: watch.measures });
+    void this.learnFacts();
+  }
+
+  /** Not worth failing for: a machine without its facts is a machine all the same. */
+  protected async learnFacts(): Promise<void> {
+    const { host, machine } = this.inside;
+    try {
+      this.update({ facts: await readFacts(host, machine) });
+    } catch (error) {
+      if (!this.ending)
+        this.context.log.warn({ machine: this.id, err: error }, 'cannot read the facts of a machine');
+    }
+  }
+
+  async #end(): Promise<void> {
+    await this.beforeEnd();
+    try {
+      const wait = { timeoutMs: DELETE_TIMEOUT_MS };
+      await this.context.broker.request('machine.delete', { machine: this.id }, wait);
+    } catch (error) {
+      if (!(error instanceof BrokerError && error.code === 'not_found')) throw error;
+    }
+    this.noteExit('It was ended.');
+  }
+
+  #cpuShare(cpuMs: number | null): number | null {
+    const now = { atMs: performance.now(), cpuMs: cpuMs ?? 0 };
+    const last = this.#lastCpu;
+    this.#lastCpu = cpuMs === null ? null : now;
+    if (cpuMs === null || !last || now.atMs <= last.atMs) return null;
+    return Math.max(0, (now.cpuMs - last.cpuMs) / (now.atMs - last.atMs));
+  }
+}
+
+/** The view of a machine that is about to be made. */
+export function viewOfPlan(plan: MachinePlan): Machine {
+  const container = plan.kind === 'container';
+  return {
+    name: plan.name,
+    kind: plan.kind,
+    profile: plan.profile,
+    image: plan.image,
+    state: 'starting',
+    reason: null,
+    where: plan.where,
+    why: plan.why,
+    limits: {
+      memoryBytes: plan.limits.memory_bytes,
+      cpuMillis: plan.limits.cpu_millis,
+      pids: container ? plan.limits.pids : null,
+      diskBytes: container ? plan.limits.disk_bytes : null,
+    },
+    hostPid: null,
+    createdAt: Date.now(),
+    facts: null,
+    measures: null,
+    terminals: [],
+  };
+}
+
+/** The view of a machine that was found running. */
+export function viewOfRecord(
+  record: MachineRecord,
+  name: string,
+  place: Pick<MachinePlan, 'where' | 'why'>,
+): Machine {
+  const { limits } = record;
+  return {
+    name,
+    kind: record.kind,
+    profile: record.profile ?? null,
+    image: record.image,
+    state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
+    reason: record.exit,
+    ...place,
+    limits: {
+      memoryBytes: limits.memory_bytes ?? 0,
+      cpuMillis: limits.cpu_millis ?? 0,
+      pids: limits.pids ?? null,
+      diskBytes: limits.disk_bytes ?? null,
+    },
+    hostPid: record.pid,
+    createdAt: record.created_ms,
+    facts: null,
+    measures: null,
+    terminals: record.terminals,
+  };
+}

@@ -1,0 +1,193 @@
+// A VM of a learner: QEMU is started by the host's broker, and everything inside is asked of the guest's own broker over
+// the link. A boot that hangs is ended, said, and tried once more.
+import { BrokerError } from '../broker/client.ts';
+import type { Host } from '../broker/host.ts';
+import { GUEST_ITSELF, LinkHost } from '../broker/link.ts';
+import { messageOf } from '../problem.ts';
+import type { Machine } from '../protocol/api.ts';
+import type { MachineRecord } from '../protocol/broker.ts';
+import { LearnerMachine, type MachineContext } from './machine.ts';
+import type { MachinePlan } from './placement.ts';
+import type { Stopwatch } from './stopwatch.ts';
+
+const ATTEMPTS = 2;
+const CREATE_TIMEOUT_MS = 30_000;
+
+/** Milliseconds that a guest has to say hello, from QEMU's start. */
+export interface BootLimits {
+  kvm: number;
+  tcg: number;
+}
+
+export const bootLimits: BootLimits = { kvm: 10_000, tcg: 30_000 };
+
+export class VirtualMachine extends LearnerMachine {
+  readonly #linkPath: string;
+  readonly #limits: BootLimits;
+  #link: LinkHost | null = null;
+  #boot: Promise<void> | null = null;
+  #leaveEvents: (() => void) | null = null;
+
+  /** `linkPath`: where the broker puts the VM's link.sock. */
+  constructor(context: MachineContext, view: Machine, linkPath: string, limits: BootLimits = bootLimits) {
+    super(context, view);
+    this.#linkPath = linkPath;
+    this.#limits = limits;
+  }
+
+  /** Resolves once QEMU runs; the boot goes on and its end is told through `changes`. */
+  async create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    this.#followEvents();
+    await this.#start(plan, watch);
+    this.#boot = this.#bootUp(plan, watch);
+  }
+
+  async adopt(record: MachineRecord): Promise<void> {
+    if (record.state === 'exited') return;
+    this.#followEvents();
+    this.#boot = this.#resume();
+  }
+
+  protected get inside(): { host: Host; machine: string } {
+    if (!this.#link) throw new BrokerError('unavailable', 'the guest does not answer');
+    return { host: this.#link, machine: GUEST_ITSELF };
+  }
+
+  override noteExit(reason: string): void {
+    // While it boots, the boot itself decides what a dead QEMU means.
+    const booting = this.view.state === 'starting' || this.view.state === 'booting';
+    if (!booting || this.ending) super.noteExit(reason);
+    this.#unlink(reason);
+  }
+
+  protected override async beforeEnd(): Promise<void> {
+    this.#leaveEvents?.();
+    this.#unlink('the machine is being ended');
+    await this.#boot;
+  }
+
+  async #start(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    const { broker, id, labels } = this.context;
+    const { memory_bytes, cpu_millis } = plan.limits;
+    const limits = { memory_bytes, cpu_millis };
+    const { machine } = await watch.step('broker', 'start QEMU', plan.where.accel ?? '', () =>
+      broker.request(
+        'vm.create',
+        { machine: id, image: plan.image, hostname: plan.name, limits, labels },
+        { timeoutMs: CREATE_TIMEOUT_MS },
+      ),
+    );
+    this.update({
+      state: 'booting',
+      hostPid: machine.pid,
+      createdAt: machine.created_ms,
+      measures: watch.measures,
+    });
+  }
+
+  /** Never rejects: what went wrong becomes the machine's state. */
+  async #bootUp(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    const limit = this.#limits[plan.where.accel ?? 'tcg'];
+    for (let attempt = 1; !this.ending; attempt++) {
+      try {
+        await this.#greet(limit, watch);
+        await this.becomeReady(plan, watch);
+        return;
+      } catch (error) {
+        if (this.ending) return;
+        const why = messageOf(error);
+        this.context.log.warn({ machine: this.id, attempt, err: error }, 'a VM did not boot');
+        this.#unlink(why);
+        if (attempt === ATTEMPTS) {
+          await this.#giveUp(why);
+          return;
+        }
+        if (!(await this.#startOver(plan, watch, why))) return;
+      }
+    }
+  }
+
+  /** The guest says hello and tells how it booted. */
+  async #greet(limitMs: number, watch: Stopwatch): Promise<void> {
+    const link = this.#connect();
+    await watch.step('server', 'wait for the guest', '', () => link.greeted(limitMs));
+    const greetedMs = watch.now();
+    const { boot } = await watch.step('server', 'ask the guest', '', () => link.request('probe', {}));
+    watch.placeTrace('guest', boot ?? [], greetedMs);
+  }
+
+  /** Ends what hangs and starts it once more. `false`: that failed too, and the machine says so. */
+  async #startOver(plan: MachinePlan, watch: Stopwatch, why: string): Promise<boolean> {
+    this.update({ reason: `${capital(why)}. It was ended and is being started once more.` });
+    try {
+      await this.#delete();
+      watch.again(why);
+      if (this.ending) return false;
+      await this.#start(plan, watch);
+      return true;
+    } catch (error) {
+      if (!this.ending) this.#fail(messageOf(error));
+      return false;
+    }
+  }
+
+  async #giveUp(why: string): Promise<void> {
+    try {
+      await this.#delete();
+    } catch (error) {
+      this.context.log.error({ machine: this.id, err: error }, 'cannot end a VM that did not boot');
+    }
+    this.#fail(why);
+  }
+
+  #fail(why: string): void {
+    const reason = `The VM did not start: ${why}. End the sandbox and start again; if it happens again, see the log.`;
+    this.update({ state: 'failed', reason, terminals: [] });
+  }
+
+  async #delete(): Promise<void> {
+    try {
+      await this.context.broker.request('machine.delete', { machine: this.id }, { timeoutMs: 60_000 });
+    } catch (error) {
+      if (!(error instanceof BrokerError && error.code === 'not_found')) throw error;
+    }
+  }
+
+  /** After a restart of the server: the guest has run on, or is still booting. Never rejects. */
+  async #resume(): Promise<void> {
+    const link = this.#connect();
+    try {
+      await link.greeted(this.#limits[this.view.where.accel ?? 'tcg']);
+      const { machines } = await link.request('machine.list', {});
+      const itself = machines.find(({ machine }) => machine === GUEST_ITSELF);
+      this.update({ state: 'running', reason: null, terminals: itself?.terminals ?? [] });
+      await this.learnFacts();
+    } catch (error) {
+      if (this.ending) return;
+      const reason = `After a restart of the server: ${messageOf(error)}. End the sandbox and start again.`;
+      this.update({ state: 'failed', reason });
+    }
+  }
+
+  #connect(): LinkHost {
+    const link = new LinkHost(this.#linkPath);
+    link.events.add((event) => this.noteTerminal(event));
+    this.#link = link;
+    return link;
+  }
+
+  #unlink(reason: string): void {
+    this.#link?.close(reason);
+    this.#link = null;
+  }
+
+  #followEvents(): void {
+    this.#leaveEvents = this.context.broker.events.add((event) => {
+      if (event.machine === this.id && event.event === 'machine.exited') this.noteExit(event.reason);
+    });
+  }
+}
+
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}

@@ -1,0 +1,93 @@
+// The command line and the environment of sandbox-server, checked; `npm start` gives all of them.
+import { parseArgs } from 'node:util';
+import * as z from 'zod';
+import { defaultPolicy } from './sandboxes/policy.ts';
+
+const MINUTE = 60_000;
+
+/** A wrong option; the message says which, what it was and what it may be. */
+export class OptionError extends Error {
+  override name = 'OptionError';
+}
+
+const directory = z.string().startsWith('/', 'an absolute path');
+const minutes = z.coerce.number('a number of minutes').positive('more than 0');
+
+const schema = z.strictObject({
+  address: z.string().min(1, 'an IP address or localhost').describe('IP address to listen on'),
+  port: z.coerce
+    .number('a number from 0 to 65535')
+    .int('a number from 0 to 65535')
+    .min(0, 'a number from 0 to 65535')
+    .max(65_535, 'a number from 0 to 65535')
+    .describe('port of the site; 0 chooses a free one'),
+  'public-url': z
+    .string()
+    .transform((text) => text.split(',').filter((url) => url !== ''))
+    .pipe(z.array(z.url({ protocol: /^https?$/, error: 'addresses such as https://bulkhead.example.org' })))
+    .describe('further addresses under which browsers reach the site, separated by commas'),
+  state: directory.describe("the server's own directory"),
+  broker: directory.describe("the broker's control socket"),
+  site: directory.describe('the built site'),
+  'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
+  idle: minutes.describe('minutes without a key press until a sandbox is ended'),
+  longest: minutes.describe('minutes until a sandbox is ended whatever happens'),
+  sandboxes: z.coerce
+    .number('a number')
+    .int('a whole number')
+    .min(1, '1 or more')
+    .describe('sandboxes a learner may have'),
+  'stop-on-eof': z.boolean().describe('stop when standard input ends'),
+});
+
+export type Options = z.output<typeof schema>;
+
+const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
+  address: '127.0.0.1',
+  port: '7080',
+  'public-url': '',
+  state: '/var/lib/bulkhead/server',
+  broker: '/var/lib/bulkhead/run/control.sock',
+  site: new URL('../../site/dist', import.meta.url).pathname,
+  'log-level': 'info',
+  idle: String(defaultPolicy.idleMs / MINUTE),
+  longest: String(defaultPolicy.longestMs / MINUTE),
+  sandboxes: String(defaultPolicy.sandboxesPerLearner),
+};
+
+/** Reads the command line, then BULKHEAD_* for what it does not say. Throws OptionError. */
+export function parseOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
+  const given = readArguments(args);
+  const texts = Object.entries(defaults).map(([name, fallback]) => {
+    const variable = `BULKHEAD_${name.toUpperCase().replaceAll('-', '_')}`;
+    return [name, given[name] ?? env[variable] ?? fallback];
+  });
+  const wanted = { ...Object.fromEntries(texts), 'stop-on-eof': given['stop-on-eof'] === true };
+  const parsed = schema.safeParse(wanted);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const name = String(issue?.path[0]) as keyof typeof defaults;
+  throw new OptionError(`--${name} is ${JSON.stringify(wanted[name])}, but must be: ${issue?.message}`);
+}
+
+export function helpText(): string {
+  const lines = Object.entries(schema.shape).map(([name, field]) => {
+    const fallback = defaults[name as keyof typeof defaults];
+    return `  --${name.padEnd(12)} ${field.description}${fallback ? ` [${fallback}]` : ''}`;
+  });
+  return `Usage: node sandbox-server/src/main.ts [options]\n\n${lines.join('\n')}\n`;
+}
+
+function readArguments(args: readonly string[]): Record<string, string | boolean | undefined> {
+  const options = Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [
+      name,
+      { type: name === 'stop-on-eof' ? ('boolean' as const) : ('string' as const) },
+    ]),
+  );
+  try {
+    return { ...parseArgs({ args: [...args], options }).values };
+  } catch (error) {
+    throw new OptionError(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,178 @@
+// One sandbox: its machines and its time. It tells what happens to it as events, and asks for its own end when its time
+// is up.
+import { Listeners } from '../listeners.ts';
+import type { LearnerMachine } from '../machines/machine.ts';
+import { Problem } from '../problem.ts';
+import type { MachineStats, SandboxEvent, Sandbox as SandboxView } from '../protocol/api.ts';
+import type { Policy } from './policy.ts';
+import type { SandboxRow } from './store.ts';
+
+const STATS_INTERVAL_MS = 1_000;
+/** Key presses move the deadline at most this often: each move is a write to the disk. */
+const ACTIVITY_GRAIN_MS = 30_000;
+
+export interface SandboxOwner {
+  /** A new deadline is to be remembered. */
+  saveExpiry(id: string, expiresAt: number): void;
+  /** The time is up. */
+  timeIsUp(sandbox: Sandbox): void;
+}
+
+export class Sandbox {
+  readonly events = new Listeners<SandboxEvent>();
+  readonly #row: SandboxRow;
+  readonly #policy: Policy;
+  readonly #owner: SandboxOwner;
+  readonly #machines = new Map<string, LearnerMachine>();
+  readonly #now: () => number;
+  #deadline: NodeJS.Timeout | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #warned = false;
+  #ended = false;
+
+  constructor(row: SandboxRow, policy: Policy, owner: SandboxOwner, now: () => number = Date.now) {
+    this.#row = { ...row };
+    this.#policy = policy;
+    this.#owner = owner;
+    this.#now = now;
+    this.#watchDeadline();
+  }
+
+  get id(): string {
+    return this.#row.id;
+  }
+
+  /** The id of the learner it belongs to. */
+  get owner(): string {
+    return this.#row.owner;
+  }
+
+  get expiresAt(): number {
+    return this.#row.expiresAt;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get machines(): readonly LearnerMachine[] {
+    return [...this.#machines.values()];
+  }
+
+  get view(): SandboxView {
+    const { id, createdAt, expiresAt, latestAt } = this.#row;
+    return { id, createdAt, expiresAt, latestAt, machines: this.machines.map((machine) => machine.view) };
+  }
+
+  /** Throws Problem `not_found` when there is no machine of that name. */
+  machine(name: string): LearnerMachine {
+    const machine = this.#machines.get(name);
+    if (!machine) throw new Problem('not_found', `This sandbox has no machine named ${name}.`);
+    return machine;
+  }
+
+  add(machine: LearnerMachine): void {
+    this.#machines.set(machine.view.name, machine);
+    machine.changes.add((data) => this.events.emit({ event: 'machine', data }));
+  }
+
+  /** Somebody typed in one of its terminals. */
+  noteActivity(): void {
+    const wanted = Math.min(this.#now() + this.#policy.idleMs, this.#row.latestAt);
+    if (this.#warned || wanted - this.#row.expiresAt >= ACTIVITY_GRAIN_MS) this.#moveExpiry(wanted);
+  }
+
+  /** Gives it the whole idle time again, as far as its latest end allows. */
+  extend(): void {
+    this.#moveExpiry(Math.min(this.#now() + this.#policy.idleMs, this.#row.latestAt));
+  }
+
+  /** Listens to its events, beginning with the state of each machine; while anyone listens, its use is measured.
+   * Returns the function that stops. */
+  follow(listener: (event: SandboxEvent) => void): () => void {
+    for (const machine of this.machines) listener({ event: 'machine', data: machine.view });
+    if (this.#warned) listener(this.#expiring());
+    const leave = this.events.add(listener);
+    this.#ticker ??= this.#startTicker();
+    return () => {
+      leave();
+      if (this.events.size > 0) return;
+      clearInterval(this.#ticker);
+      this.#ticker = undefined;
+    };
+  }
+
+  /** Ends every machine; resolves when nothing of them is left. Rejects when one could not be ended; it may be called
+   * again then. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    clearTimeout(this.#deadline);
+    const ends = await Promise.allSettled(this.machines.map((machine) => machine.end()));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  /** Stops timers without ending anything: the server stops, the machines live on. */
+  release(): void {
+    clearTimeout(this.#deadline);
+    clearInterval(this.#ticker);
+  }
+
+  #moveExpiry(expiresAt: number): void {
+    if (this.#ended) return;
+    this.#row.expiresAt = expiresAt;
+    this.#owner.saveExpiry(this.id, expiresAt);
+    const told = this.#warned;
+    this.#watchDeadline();
+    // Whoever saw the warning sees that it has passed; a warning that still holds is said by #watchDeadline.
+    if (told && !this.#warned) this.events.emit(this.#expiring());
+  }
+
+  #watchDeadline(): void {
+    clearTimeout(this.#deadline);
+    if (this.#ended) return;
+    const left = this.#row.expiresAt - this.#now();
+    this.#warned = left <= this.#policy.warningMs;
+    if (left <= 0) {
+      // Not at once: whoever builds this object has to have it first.
+      this.#deadline = setTimeout(() => this.#owner.timeIsUp(this), 0);
+      return;
+    }
+    if (this.#warned) this.events.emit(this.#expiring());
+    const next = this.#warned ? left : left - this.#policy.warningMs;
+    this.#deadline = setTimeout(() => this.#watchDeadline(), next);
+    this.#deadline.unref();
+  }
+
+  #expiring(): SandboxEvent {
+    const { expiresAt, latestAt } = this.#row;
+    return { event: 'expiring', data: { expiresAt, extendable: expiresAt < latestAt } };
+  }
+
+  #startTicker(): NodeJS.Timeout {
+    let busy = false;
+    const ticker = setInterval(() => {
+      if (busy) return; // a slow host is measured less often, not more and more
+      busy = true;
+      void this.#measure().finally(() => {
+        busy = false;
+      });
+    }, STATS_INTERVAL_MS);
+    ticker.unref();
+    return ticker;
+  }
+
+  async #measure(): Promise<void> {
+    const machines: Record<string, MachineStats> = {};
+    const running = this.machines.filter(({ view }) => view.state === 'running' || view.state === 'booting');
+    await Promise.all(
+      running.map(async (machine) => {
+        try {
+          machines[machine.view.name] = await machine.stats();
+        } catch {
+          // The machine ended, or the broker is away: both are told as such, and this event goes without it.
+        }
+      }),
+    );
+    if (!this.#ended) this.events.emit({ event: 'stats', data: { at: this.#now(), machines } });
+  }
+}

@@ -1,0 +1,308 @@
+// All sandboxes of this server: who may have how many, making and ending them, and finding them again after a restart.
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { SocketHost } from '../broker/socket.ts';
+import { newId } from '../ids.ts';
+import { ContainerMachine } from '../machines/container.ts';
+import { type LearnerMachine, viewOfPlan, viewOfRecord } from '../machines/machine.ts';
+import {
+  checkRoom,
+  countRoom,
+  describePlace,
+  type MachinePlan,
+  placeMachine,
+} from '../machines/placement.ts';
+import { Stopwatch } from '../machines/stopwatch.ts';
+import { bootLimits, VirtualMachine } from '../machines/vm.ts';
+import { messageOf, Problem } from '../problem.ts';
+import { type CreateSandbox, machineNameSchema, sandboxIdSchema } from '../protocol/api.ts';
+import type { MachineRecord, Probe } from '../protocol/broker.ts';
+import type { Policy } from './policy.ts';
+import { Sandbox } from './sandbox.ts';
+import type { SandboxRow, SandboxStore } from './store.ts';
+
+/** How old an answer of the broker about its host may be, in milliseconds. */
+const PROBE_AGE_MS = 1_000;
+/** How often what runs is compared with what should, besides after every connection to the broker. */
+const RECONCILE_MS = 60_000;
+/** When an end that failed is tried again. */
+const RETRY_END_MS = 10_000;
+
+export interface SandboxesOptions {
+  broker: SocketHost;
+  store: SandboxStore;
+  policy: Policy;
+  log: Logger;
+  /** How long a guest may take to say hello; vm.ts says how long by default. */
+  bootLimits?: typeof bootLimits;
+}
+
+export class Sandboxes {
+  readonly #options: SandboxesOptions;
+  readonly #log: Logger;
+  readonly #all = new Map<string, Sandbox>();
+  #probe: { at: number; answer: Promise<Probe> } | null = null;
+  /** Set once the broker has told what runs: before that, "there is none" would be a guess. */
+  #recovered = false;
+  readonly #leaveConnections: () => void;
+  readonly #rounds: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(options: SandboxesOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#leaveConnections = options.broker.connections.add((connected) => {
+      this.#probe = null;
+      if (connected) void this.#reconcile();
+    });
+    this.#rounds = setInterval(() => void this.#reconcile(), RECONCILE_MS);
+    this.#rounds.unref();
+  }
+
+  /** Whether the broker has told what runs, so that answers about sandboxes can be trusted. */
+  get recovered(): boolean {
+    return this.#recovered;
+  }
+
+  /** What the broker says about its host. Rejects with BrokerError. */
+  probe(): Promise<Probe> {
+    const now = performance.now();
+    if (!this.#probe || now - this.#probe.at > PROBE_AGE_MS) {
+      const answer = this.#options.broker.request('probe', {});
+      answer.catch(() => {
+        this.#probe = null;
+      });
+      this.#probe = { at: now, answer };
+    }
+    return this.#probe.answer;
+  }
+
+  /** What the host can still take. */
+  room(probe: Probe) {
+    return countRoom(probe, this.#machineCount());
+  }
+
+  /** A learner's sandboxes, oldest first. */
+  of(owner: string): Sandbox[] {
+    return [...this.#all.values()].filter((sandbox) => sandbox.owner === owner && !sandbox.ended);
+  }
+
+  /** Like `of`, for whoever acts on the answer. Throws Problem `no_host` while nobody can know. */
+  list(owner: string): Sandbox[] {
+    this.#mustBeRecovered();
+    return this.of(owner);
+  }
+
+  /** A learner's own sandbox. Throws Problem `not_found` for any other. */
+  get(owner: string, id: string): Sandbox {
+    const sandbox = this.#all.get(id);
+    if (sandbox && sandbox.owner === owner && !sandbox.ended) return sandbox;
+    this.#mustBeRecovered();
+    throw new Problem('not_found', 'There is no such sandbox: it was ended, or it is not yours.');
+  }
+
+  /** Makes a sandbox with its machines, all or none. `zero`: performance.now() when the request arrived. */
+  async create(owner: string, request: CreateSandbox, zero: number): Promise<Sandbox> {
+    this.#mustBeRecovered();
+    checkNames(request);
+    const most = this.#options.policy.sandboxesPerLearner;
+    const has = this.of(owner).length;
+    if (has >= most) {
+      const what = has === 1 ? 'a sandbox' : `${has} sandboxes`;
+      throw new Problem('quota', `You have ${what} already, as many as one may have. End one first.`);
+    }
+    // The place is taken before anything is waited for, so that two requests at once cannot share it.
+    const sandbox = this.#open(owner);
+    try {
+      const probe = await this.probe();
+      const plans = request.machines.map((wanted, index) => placeMachine(wanted, probe, `machines.${index}`));
+      checkRoom(plans, probe, this.#machineCount());
+      this.#options.store.insert(rowOf(sandbox));
+      const machines = plans.map((plan) => this.#build(sandbox, plan));
+      for (const machine of machines) sandbox.add(machine);
+      const made = await Promise.allSettled(
+        machines.map((machine, index) => machine.create(plans[index] as MachinePlan, new Stopwatch(zero))),
+      );
+      for (const one of made) if (one.status === 'rejected') throw one.reason;
+    } catch (error) {
+      this.#log.warn({ sandbox: sandbox.id, err: error }, 'cannot make a sandbox');
+      await this.end(sandbox, 'It could not be made.').catch(() => {}); // logged there, and tried again
+      throw error;
+    }
+    this.#log.info({ sandbox: sandbox.id, machines: sandbox.machines.map(({ id }) => id) }, 'made a sandbox');
+    return sandbox;
+  }
+
+  /** Ends a sandbox; resolves when nothing of it is left. When that fails it rejects, and goes on trying. */
+  async end(sandbox: Sandbox, reason: string): Promise<void> {
+    try {
+      await sandbox.end();
+    } catch (error) {
+      this.#log.error({ sandbox: sandbox.id, err: error }, 'cannot end a sandbox; it will be tried again');
+      const retry = setTimeout(() => void this.end(sandbox, reason).catch(() => {}), RETRY_END_MS);
+      retry.unref();
+      throw error;
+    }
+    if (!this.#all.delete(sandbox.id)) return;
+    if (!this.#closed) this.#options.store.remove(sandbox.id);
+    sandbox.events.emit({ event: 'ended', data: { reason } });
+    this.#log.info({ sandbox: sandbox.id, reason }, 'ended a sandbox');
+  }
+
+  /** The server stops: nothing is ended, and a server started again finds everything. */
+  close(): void {
+    this.#closed = true;
+    this.#leaveConnections();
+    clearInterval(this.#rounds);
+    for (const sandbox of this.#all.values()) sandbox.release();
+    this.#options.store.close();
+  }
+
+  #mustBeRecovered(): void {
+    if (this.#recovered) return;
+    throw new Problem('no_host', `No machine can be reached now: ${this.#options.broker.problem}.`, {
+      retryAfter: 2,
+    });
+  }
+
+  #machineCount(): number {
+    let count = 0;
+    for (const sandbox of this.#all.values()) count += sandbox.machines.length;
+    return count;
+  }
+
+  #open(owner: string): Sandbox {
+    const { policy } = this.#options;
+    const now = Date.now();
+    return this.#hold({
+      id: newId(),
+      owner,
+      createdAt: now,
+      expiresAt: now + Math.min(policy.idleMs, policy.longestMs),
+      latestAt: now + policy.longestMs,
+    });
+  }
+
+  #hold(row: SandboxRow): Sandbox {
+    const { store, policy } = this.#options;
+    const sandbox = new Sandbox(row, policy, {
+      saveExpiry: (id, expiresAt) => store.setExpiry(id, expiresAt),
+      timeIsUp: (ended) => void this.end(ended, 'Its time was up.').catch(() => {}),
+    });
+    this.#all.set(row.id, sandbox);
+    return sandbox;
+  }
+
+  #build(sandbox: Sandbox, plan: MachinePlan): LearnerMachine {
+    const id = newId();
+    const { owner } = sandbox;
+    const labels = { sandbox: sandbox.id, name: plan.name, owner };
+    const context = { broker: this.#options.broker, id, labels, log: this.#log };
+    return this.#construct(context, viewOfPlan(plan));
+  }
+
+  #construct(
+    context: ConstructorParameters<typeof ContainerMachine>[0],
+    view: ReturnType<typeof viewOfPlan>,
+  ): LearnerMachine {
+    if (view.kind === 'container') return new ContainerMachine(context, view);
+    const link = join(this.#options.broker.machineDirectory(context.id), 'link.sock');
+    return new VirtualMachine(context, view, link, this.#options.bootLimits ?? bootLimits);
+  }
+
+  /** Brings what this server believes and what the broker has together: after a start of either, and now and then. */
+  async #reconcile(): Promise<void> {
+    if (!this.#options.broker.connected) return;
+    try {
+      const { machines } = await this.#options.broker.request('machine.list', {});
+      const probe = await this.probe();
+      if (this.#closed) return;
+      if (!this.#recovered) this.#recover(machines, probe);
+      this.#noteMissing(machines);
+      await this.#endOrphans(machines);
+    } catch (error) {
+      // The next connection brings the next attempt.
+      this.#log.error({ err: error }, 'cannot ask the broker what runs');
+    }
+  }
+
+  #recover(records: readonly MachineRecord[], probe: Probe): void {
+    for (const row of this.#options.store.all()) {
+      const ours = records.filter((record) => record.labels.sandbox === row.id);
+      if (ours.length === 0) {
+        this.#options.store.remove(row.id); // the host was started again: nothing of it is left
+        continue;
+      }
+      const sandbox = this.#hold(row);
+      for (const record of ours.toSorted((a, b) => a.created_ms - b.created_ms)) {
+        this.#adopt(sandbox, record, probe);
+      }
+    }
+    this.#recovered = true;
+    this.#log.info({ sandboxes: this.#all.size, machines: this.#machineCount() }, 'found what runs');
+  }
+
+  #adopt(sandbox: Sandbox, record: MachineRecord, probe: Probe): void {
+    const name = machineNameSchema.safeParse(record.labels.name);
+    if (!name.success) return; // not made by us under this name; #endOrphans sees to it
+    const place = describePlace({ kind: record.kind, profile: record.profile ?? null }, probe);
+    if (record.kind === 'vm') {
+      const accel = record.accel === 'kvm' || record.accel === 'tcg' ? record.accel : place.where.accel;
+      place.where = { ...place.where, accel };
+    }
+    const { labels, machine: id } = record;
+    const context = { broker: this.#options.broker, id, labels, log: this.#log };
+    const machine = this.#construct(context, viewOfRecord(record, name.data, place));
+    sandbox.add(machine);
+    machine.adopt(record).catch((error: unknown) => {
+      this.#log.warn({ machine: id, err: error }, 'cannot take over a machine');
+    });
+  }
+
+  /** A broker that was started again may have lost a machine, or seen one end while nobody listened. */
+  #noteMissing(records: readonly MachineRecord[]): void {
+    const known = new Map(records.map((record) => [record.machine, record]));
+    for (const sandbox of this.#all.values()) {
+      for (const machine of sandbox.machines) {
+        if (machine.view.state === 'starting') continue; // its own request says how it goes
+        const record = known.get(machine.id);
+        if (!record) machine.noteExit('It is gone: the host does not know it any more.');
+        else if (record.state === 'exited') machine.noteExit(record.exit ?? 'It ended.');
+      }
+    }
+  }
+
+  async #endOrphans(records: readonly MachineRecord[]): Promise<void> {
+    const claimed = new Set<string>();
+    for (const sandbox of this.#all.values()) for (const machine of sandbox.machines) claimed.add(machine.id);
+    const orphans = records.filter(
+      ({ machine, labels }) => sandboxIdSchema.safeParse(labels.sandbox).success && !claimed.has(machine),
+    );
+    for (const { machine } of orphans) {
+      try {
+        await this.#options.broker.request('machine.delete', { machine }, { timeoutMs: 60_000 });
+        this.#log.warn({ machine }, 'ended a machine that no sandbox claims');
+      } catch (error) {
+        this.#log.error({ machine, reason: messageOf(error) }, 'cannot end a machine that no sandbox claims');
+      }
+    }
+  }
+}
+
+function rowOf(sandbox: Sandbox): SandboxRow {
+  const { id, createdAt, expiresAt, latestAt } = sandbox.view;
+  return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt };
+}
+
+function checkNames(request: CreateSandbox): void {
+  const seen = new Set<string>();
+  for (const [index, { name }] of request.machines.entries()) {
+    if (seen.has(name)) {
+      const field = `machines.${index}.name`;
+      throw new Problem('bad_request', `Two machines are named ${name}: names differ in a sandbox.`, {
+        field,
+      });
+    }
+    seen.add(name);
+  }
+}

@@ -1,0 +1,82 @@
+// What must outlive the server about sandboxes: whose they are and when they end. What runs in them is not here: that is
+// asked of the broker, which asks the kernel.
+import { DatabaseSync } from 'node:sqlite';
+
+export interface SandboxRow {
+  id: string;
+  /** The learner's id. */
+  owner: string;
+  /** Unix times in milliseconds. */
+  createdAt: number;
+  expiresAt: number;
+  latestAt: number;
+}
+
+/** One step of the schema a line; the database's user_version counts those that were taken. Never change an old one. */
+const migrations = [
+  `CREATE TABLE sandboxes (
+     id TEXT PRIMARY KEY,
+     owner TEXT NOT NULL,
+     created_at INTEGER NOT NULL,
+     expires_at INTEGER NOT NULL,
+     latest_at INTEGER NOT NULL
+   ) STRICT`,
+];
+
+/** The table of sandboxes in an SQLite file. */
+export class SandboxStore {
+  readonly #database: DatabaseSync;
+
+  /** `path`: the database file, made when missing; `:memory:` for one that vanishes. */
+  constructor(path: string) {
+    this.#database = new DatabaseSync(path);
+    // A row that was answered for must survive a power cut: without it, its machines would be ended as orphans.
+    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    this.#migrate();
+  }
+
+  insert(row: SandboxRow): void {
+    this.#database
+      .prepare('INSERT INTO sandboxes (id, owner, created_at, expires_at, latest_at) VALUES (?, ?, ?, ?, ?)')
+      .run(row.id, row.owner, row.createdAt, row.expiresAt, row.latestAt);
+  }
+
+  setExpiry(id: string, expiresAt: number): void {
+    this.#database.prepare('UPDATE sandboxes SET expires_at = ? WHERE id = ?').run(expiresAt, id);
+  }
+
+  remove(id: string): void {
+    this.#database.prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
+  }
+
+  /** Every sandbox, oldest first. */
+  all(): SandboxRow[] {
+    return this.#database
+      .prepare('SELECT id, owner, created_at, expires_at, latest_at FROM sandboxes ORDER BY created_at, id')
+      .all()
+      .map((row) => ({
+        id: String(row.id),
+        owner: String(row.owner),
+        createdAt: Number(row.created_at),
+        expiresAt: Number(row.expires_at),
+        latestAt: Number(row.latest_at),
+      }));
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #migrate(): void {
+    const version = Number(this.#database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
+    if (version > migrations.length) {
+      throw new Error(
+        `the database is of a newer Bulkhead (schema ${version}, known here: ${migrations.length})`,
+      );
+    }
+    for (const [index, migration] of migrations.entries()) {
+      if (index < version) continue;
+      this.#database.exec(`BEGIN; ${migration}; PRAGMA user_version = ${index + 1}; COMMIT;`);
+    }
+  }
+}

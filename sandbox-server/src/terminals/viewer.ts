@@ -1,0 +1,153 @@
+// One viewer of one terminal: a WebSocket on one side, the attach stream of a monitor on the other. Frames pass as they
+// are; what is decided here is who may say what, how much may wait, and when it is over.
+import type { RawData, WebSocket } from 'ws';
+import { messageOf } from '../problem.ts';
+import { attachClose } from '../protocol/addresses.ts';
+import type { ByteDuplex } from '../protocol/bytes.ts';
+import {
+  checkFrame,
+  encodeFrame,
+  FrameError,
+  FrameSplitter,
+  opcodes,
+  prefixFrame,
+} from '../protocol/frames.ts';
+
+/** Output bytes waiting for a browser at which its monitor is no longer read, and at which it is read again. Credit
+ * keeps an honest browser far below; this bounds one that grants without reading. */
+const HIGH_WATER = 524_288;
+const LOW_WATER = 131_072;
+
+/** What a browser may send. ROLE is the server's to say. */
+const fromBrowser: ReadonlySet<number> = new Set([
+  opcodes.attach,
+  opcodes.input,
+  opcodes.resize,
+  opcodes.credit,
+]);
+
+export interface ViewerOptions {
+  /** Whether this viewer may type or only watches. */
+  mayType: boolean;
+  /** A key was pressed, or text pasted. */
+  onInput(): void;
+  /** Called when the stream ends without the terminal's EXIT: whether there is something to come back to. */
+  isGone(): boolean;
+  /** The viewer has left, whoever ended it. */
+  onLeave(): void;
+}
+
+export class Viewer {
+  readonly #socket: WebSocket;
+  readonly #stream: ByteDuplex;
+  readonly #options: ViewerOptions;
+  readonly #frames = new FrameSplitter();
+  #attached = false;
+  #exited = false;
+  #streamPaused = false;
+  #alive = true;
+
+  constructor(socket: WebSocket, stream: ByteDuplex, options: ViewerOptions) {
+    this.#socket = socket;
+    this.#stream = stream;
+    this.#options = options;
+    stream.write(prefixFrame(encodeFrame({ type: 'role', mayType: options.mayType })));
+    socket.on('message', (data, isBinary) => this.#fromBrowser(data, isBinary));
+    socket.on('pong', () => {
+      this.#alive = true;
+    });
+    // ws closes by itself after an error (a message that is too long: 1009); without a listener it would throw.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      stream.close('the viewer left');
+      options.onLeave();
+    });
+    stream.open({
+      data: (bytes) => this.#fromMonitor(bytes),
+      drained: () => socket.resume(),
+      closed: () => this.#streamEnded(),
+    });
+  }
+
+  /** Asks whether the browser is still there; a browser that did not answer the last question is cut off. */
+  ping(): void {
+    if (!this.#alive) {
+      this.#socket.terminate();
+      return;
+    }
+    this.#alive = false;
+    this.#socket.ping();
+  }
+
+  /** Ends the connection with a close code of protocol/addresses.ts. */
+  close(code: number, reason: string): void {
+    closeWith(this.#socket, code, reason);
+  }
+
+  #fromBrowser(data: RawData, isBinary: boolean): void {
+    try {
+      if (!isBinary) throw new FrameError('a text message: frames are binary');
+      const frame = asBytes(data);
+      this.#check(checkFrame(frame));
+      if (frame[0] === opcodes.input) this.#options.onInput();
+      // A monitor that does not read is not waited for with ever more memory: the browser is.
+      if (!this.#stream.write(prefixFrame(frame))) this.#socket.pause();
+    } catch (error) {
+      this.close(attachClose.protocol, messageOf(error));
+    }
+  }
+
+  #check(opcode: number): void {
+    if (!fromBrowser.has(opcode)) {
+      throw new FrameError(`opcode 0x${opcode.toString(16).padStart(2, '0')} is not a viewer's to send`);
+    }
+    if (this.#attached === (opcode === opcodes.attach)) {
+      throw new FrameError(this.#attached ? 'ATTACH was sent twice' : 'the first frame has to be ATTACH');
+    }
+    this.#attached = true;
+  }
+
+  #fromMonitor(bytes: Uint8Array): void {
+    try {
+      this.#frames.push(bytes, (frame) => {
+        if (frame[0] === opcodes.exit) this.#exited = true;
+        this.#socket.send(frame, { binary: true }, () => this.#sent());
+      });
+    } catch {
+      this.#stream.close('the monitor sent what is no frame');
+      return;
+    }
+    if (this.#socket.bufferedAmount > HIGH_WATER && !this.#streamPaused) {
+      this.#streamPaused = true;
+      this.#stream.pause();
+    }
+  }
+
+  #sent(): void {
+    if (!this.#streamPaused || this.#socket.bufferedAmount > LOW_WATER) return;
+    this.#streamPaused = false;
+    this.#stream.resume();
+  }
+
+  #streamEnded(): void {
+    if (this.#exited) this.close(attachClose.exited, 'the program ended');
+    else if (this.#options.isGone()) this.close(attachClose.gone, 'the machine is gone');
+    else this.close(attachClose.lost, 'the connection to the terminal was lost');
+  }
+}
+
+/** Closes with a reason, which a close frame holds at most 123 bytes of. */
+export function closeWith(socket: WebSocket, code: number, reason: string): void {
+  socket.close(
+    code,
+    Buffer.from(reason)
+      .subarray(0, 120)
+      .toString()
+      .replace(/\ufffd+$/, ''),
+  );
+}
+
+function asBytes(data: RawData): Uint8Array {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+}
