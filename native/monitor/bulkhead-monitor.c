@@ -161,7 +161,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     // From here on the files can no longer be removed: the caller does it, as at a terminal's end.
-    if (confine(o.uid, o.gid, &err) < 0 || status_ready(m.status_file, o.status_fd, m.program.pid, &err) < 0) {
+    pid_t self = getpid(); // the seccomp filter does not even allow to ask
+    if (confine(o.uid, o.gid, &err) < 0 || status_ready(m.status_file, o.status_fd, m.program.pid, self, &err) < 0) {
         status_failed(o.status_fd, &err);
         return 1;
     }

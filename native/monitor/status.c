@@ -24,9 +24,9 @@ static int write_line(int fd, const char *line) {
     return written == (ssize_t)length ? 0 : -1;
 }
 
-int status_ready(int file, int fd, pid_t program, bh_error *err) {
+int status_ready(int file, int fd, pid_t program, pid_t monitor, bh_error *err) {
     char line[64];
-    snprintf(line, sizeof line, "{\"pid\":%d,\"monitor\":%d}\n", (int)program, (int)getpid());
+    snprintf(line, sizeof line, "{\"pid\":%d,\"monitor\":%d}\n", (int)program, (int)monitor);
     if (write_line(file, line) < 0)
         return bh_fail(err, errno, "cannot write the status file");
     // Its reader may be gone: the terminal lives without it.
