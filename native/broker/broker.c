@@ -1,0 +1,198 @@
+// The broker's state: made, found again after a restart, and told to its clients.
+#include "broker/broker.h"
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "broker/end.h"
+#include "broker/ids.h"
+#include "broker/log.h"
+#include "broker/methods.h"
+#include "broker/probe.h"
+#include "broker/reap.h"
+#include "broker/recover.h"
+#include "broker/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#define GIB ((int64_t)1024 * 1024 * 1024)
+#define PIDS_MAX 4096
+#define DISK_MAX (4 * GIB)
+
+static int64_t at_most(int64_t value, int64_t most) {
+    return value < most ? value : most;
+}
+
+// What one machine may have: half of the memory (a container's disk is memory too), every CPU.
+static void measure_maxima(broker *b) {
+    struct sysinfo info;
+    sysinfo(&info);
+    int64_t memory = (int64_t)info.totalram * info.mem_unit;
+    int64_t machines = b->config.max_machines > 0 ? b->config.max_machines : 64;
+    b->maxima = (maxima){
+        .machines = at_most(machines, ID_SLOTS),
+        .memory_bytes = memory / 2,
+        .pids = PIDS_MAX,
+        .disk_bytes = at_most(memory / 2, DISK_MAX),
+        .cpu_millis = sysconf(_SC_NPROCESSORS_ONLN) * 1000,
+    };
+}
+
+// <state>/run and <state>/run/machines: the server may pass through (to attach sockets whose names it was told), not
+// look around, and nobody else may do either.
+static int make_directories(const broker *b, bh_error *err) {
+    static const char *const below[] = {"/run", "/run/machines"};
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+        state_name dir;
+        snprintf(dir.text, sizeof dir.text, "%s%s", b->config.state_dir, below[i]);
+        if (fs_make_dirs(dir.text, 0711, err) < 0)
+            return -1;
+        if (chown(dir.text, 0, b->config.server_gid) < 0 || chmod(dir.text, 0710) < 0)
+            return bh_fail(err, errno, "cannot give %s to group %u", dir.text, b->config.server_gid);
+    }
+    return fs_make_dirs(runtime_root(b).text, 0700, err);
+}
+
+// The guest itself is a machine of its own broker: its shells and commands run here without a container around them.
+static int add_guest_itself(broker *b, bh_error *err) {
+    machine *m = machine_new("host");
+    if (!m)
+        return bh_fail(err, ENOMEM, "cannot keep a machine record");
+    struct sysinfo info;
+    sysinfo(&info);
+    m->broker = b;
+    m->kind = MACHINE_VM;
+    m->state = MACHINE_RUNNING;
+    m->pid = 1;
+    m->limits.memory_bytes = (int64_t)info.totalram * info.mem_unit;
+    m->limits.cpu_millis = b->maxima.cpu_millis;
+    snprintf(m->image, sizeof m->image, "vm");
+    gethostname(m->hostname, sizeof m->hostname - 1);
+    b->machines = m;
+    return fs_make_dirs(machine_file(b, "host", "terminals").text, 0710, err);
+}
+
+broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
+    broker *b = calloc(1, sizeof *b);
+    if (!b) {
+        bh_fail(err, ENOMEM, "cannot start the broker");
+        return NULL;
+    }
+    b->config = *config;
+    b->loop = l;
+    b->terminal_events.fd = b->child_events.fd = -1;
+    measure_maxima(b);
+    if (fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", b->boot_id, sizeof b->boot_id, err) < 0 ||
+        make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
+        reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
+        (config->guest ? add_guest_itself(b, err) : machines_find(b, err)) < 0) {
+        broker_free(b);
+        return NULL;
+    }
+    if (!config->guest)
+        accel_find(b);
+    return b;
+}
+
+void broker_free(broker *b) {
+    if (!b)
+        return;
+    while (b->machines)
+        broker_forget(b, b->machines);
+    terminals_unwatch(b);
+    reap_stop(b);
+    free(b);
+}
+
+loop *broker_loop(broker *b) {
+    return b->loop;
+}
+
+const broker_config *broker_settings(const broker *b) {
+    return &b->config;
+}
+
+void broker_add_client(broker *b, client *c) {
+    c->next = b->clients;
+    b->clients = c;
+}
+
+void broker_remove_client(broker *b, client *c) {
+    for (client **at = &b->clients; *at; at = &(*at)->next) {
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
+    }
+    for (request *r = b->requests; r; r = r->next) {
+        if (r->client == c)
+            r->client = NULL;
+    }
+}
+
+void broker_emit(broker *b, json_t *event) {
+    cleanup_json json_t *owned = event;
+    cleanup_free char *line = json_dumps(owned, JSON_COMPACT);
+    if (!line)
+        return;
+    log_debug("event %s", line);
+    for (client *c = b->clients; c; c = c->next) {
+        if (c->subscribed)
+            c->send(c, line, strlen(line));
+    }
+}
+
+machine *broker_find(broker *b, const char *id) {
+    for (machine *m = b->machines; m; m = m->next) {
+        if (strcmp(m->id, id) == 0)
+            return m;
+    }
+    return NULL;
+}
+
+void broker_forget(broker *b, machine *m) {
+    for (machine **at = &b->machines; *at; at = &(*at)->next) {
+        if (*at == m) {
+            *at = m->next;
+            break;
+        }
+    }
+    machine_unwatch(m);
+    terminals_forget(m);
+    machine_free(m);
+}
+
+__attribute__((format(printf, 1, 2))) static state_name name_of(const char *format, ...) {
+    state_name made;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(made.text, sizeof made.text, format, args);
+    va_end(args);
+    return made;
+}
+
+state_name machine_dir(const broker *b, const char *id) {
+    return name_of("%s/run/machines/%s", b->config.state_dir, id);
+}
+
+state_name machine_file(const broker *b, const char *id, const char *file) {
+    return name_of("%s/run/machines/%s/%s", b->config.state_dir, id, file);
+}
+
+state_name machine_cgroup(const broker *b, const char *id) {
+    return name_of("%s/%s", b->config.cgroup_parent, id);
+}
+
+state_name runtime_root(const broker *b) {
+    return name_of("%s/run/runtime", b->config.state_dir);
+}
+
+state_name program(const broker *b, const char *file) {
+    return name_of("%s/%s", b->config.programs_dir, file);
+}

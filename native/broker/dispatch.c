@@ -1,0 +1,258 @@
+// From a line to a handler and back to a line: the dispatch table, one row a method, and the answers.
+#include "base/cleanup.h"
+#include "broker/log.h"
+#include "broker/methods.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB ((int64_t)1024 * 1024)
+
+#define PARAM_HOSTNAME                                                                                                 \
+    {.name = "hostname",                                                                                               \
+     .kind = PARAM_STRING,                                                                                             \
+     .min = 1,                                                                                                         \
+     .max = 63,                                                                                                        \
+     .matches = is_hostname,                                                                                           \
+     .pattern = "1 to 63 of a-z, 0-9 and -, not starting or ending with -"}
+#define PARAM_IMAGE                                                                                                    \
+    {.name = "image",                                                                                                  \
+     .kind = PARAM_STRING,                                                                                             \
+     .min = 1,                                                                                                         \
+     .max = 32,                                                                                                        \
+     .matches = is_image_name,                                                                                         \
+     .pattern = "1 to 32 of a-z, 0-9, ., _ and -, starting with a letter or digit"}
+#define PARAM_LABELS_OF_MACHINE {.name = "labels", .kind = PARAM_LABELS, .optional = true, .max = 16}
+#define PARAM_LIMIT(limit, least) {.name = limit, .kind = PARAM_INTEGER, .min = least, .max = INT64_MAX}
+
+static const param no_params[] = {PARAM_END};
+static const param machine_params[] = {PARAM_MACHINE, PARAM_END};
+
+// The least with which a shell still starts; the most is the broker's maxima, answered with `limit`.
+static const param container_limits[] = {
+    PARAM_LIMIT("memory_bytes", 16 * MIB),
+    PARAM_LIMIT("pids", 8),
+    PARAM_LIMIT("cpu_millis", 10),
+    PARAM_LIMIT("disk_bytes", MIB),
+    PARAM_END,
+};
+static const param container_create_params[] = {
+    PARAM_MACHINE,
+    PARAM_IMAGE,
+    {.name = "profile",
+     .kind = PARAM_STRING,
+     .min = 1,
+     .max = 15,
+     .matches = is_profile,
+     .pattern = "hardened or nested"},
+    PARAM_HOSTNAME,
+    {.name = "limits", .kind = PARAM_OBJECT, .fields = container_limits},
+    PARAM_LABELS_OF_MACHINE,
+    PARAM_END,
+};
+
+static const param vm_limits[] = {
+    PARAM_LIMIT("memory_bytes", 96 * MIB),
+    PARAM_LIMIT("cpu_millis", 10),
+    PARAM_END,
+};
+static const param vm_create_params[] = {
+    PARAM_MACHINE,           PARAM_IMAGE, PARAM_HOSTNAME, {.name = "limits", .kind = PARAM_OBJECT, .fields = vm_limits},
+    PARAM_LABELS_OF_MACHINE, PARAM_END,
+};
+
+static const param terminal_open_params[] = {
+    PARAM_MACHINE,
+    {.name = "columns", .kind = PARAM_INTEGER, .min = 1, .max = 65535},
+    {.name = "rows", .kind = PARAM_INTEGER, .min = 1, .max = 65535},
+    PARAM_COMMAND(true),
+    PARAM_END,
+};
+static const param terminal_params[] = {PARAM_MACHINE, PARAM_TERMINAL, PARAM_END};
+
+static const param exec_params[] = {
+    PARAM_MACHINE,
+    PARAM_COMMAND(false),
+    {.name = "stdin", .kind = PARAM_STRING, .optional = true, .max = MIB},
+    {.name = "timeout_ms", .kind = PARAM_INTEGER, .min = 1, .max = 60000},
+    {.name = "max_output_bytes", .kind = PARAM_INTEGER, .min = 0, .max = 65536},
+    PARAM_END,
+};
+
+static const method methods[] = {
+    {"probe", probe, no_params},
+    {"container.create", container_create, container_create_params},
+    {"vm.create", vm_create, vm_create_params},
+    {"machine.list", machine_list, no_params},
+    {"machine.delete", machine_delete, machine_params},
+    {"machine.stats", machine_stats, machine_params},
+    {"terminal.open", terminal_open, terminal_open_params},
+    {"terminal.close", terminal_close, terminal_params},
+    {"channel.open", channel_open, terminal_params},
+    {"exec", exec, exec_params},
+    {"subscribe", subscribe, no_params},
+};
+
+static void send_json(client *c, json_t *value) {
+    cleanup_json json_t *owned = value;
+    cleanup_free char *line = json_dumps(owned, JSON_COMPACT);
+    if (line)
+        c->send(c, line, strlen(line));
+}
+
+static json_t *error_object(const char *code, const char *field, const char *message) {
+    json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
+    if (!error) // a message that quotes bytes which are not UTF-8
+        error = json_pack("{s:s, s:s}", "code", code, "message", "the request failed");
+    if (field && *field)
+        json_object_set_new(error, "field", json_string(field));
+    return error;
+}
+
+static void request_free(request *r) {
+    for (request **at = &r->broker->requests; *at; at = &(*at)->next) {
+        if (*at == r) {
+            *at = r->next;
+            break;
+        }
+    }
+    json_decref(r->id);
+    json_decref(r->params);
+    free(r);
+}
+
+void request_answer(request *r, json_t *result) {
+    if (r->client)
+        send_json(r->client, json_pack("{s:O, s:o}", "id", r->id, "result", result ? result : json_object()));
+    else
+        json_decref(result);
+    request_free(r);
+}
+
+void request_refuse(request *r, const char *code, const char *field, const char *format, ...) {
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    log_debug("%s refused: %s", r->method->name, message);
+    if (r->client)
+        send_json(r->client, json_pack("{s:O, s:o}", "id", r->id, "error", error_object(code, field, message)));
+    request_free(r);
+}
+
+void request_fail(request *r, const bh_error *err) {
+    const char *code = err->code == ETIMEDOUT ? "timeout" : (err->code == ENOTSUP ? "unsupported" : "failed");
+    log_error("%s%s%s: %s", r->method->name, *r->machine ? " of " : "", r->machine, err->message);
+    request_refuse(r, code, NULL, "%s", err->message);
+}
+
+machine *request_machine(request *r) {
+    machine *m = broker_find(r->broker, r->machine);
+    if (!m)
+        request_refuse(r, "not_found", "machine", "no machine %s here", r->machine);
+    else if (m->state == MACHINE_CREATING || m->deleting)
+        request_refuse(r, "failed", "machine", "machine %s is being %s", m->id, m->deleting ? "deleted" : "created");
+    else
+        return m;
+    return NULL;
+}
+
+static const method *find_method(const char *name) {
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(methods[i].name, name) == 0)
+            return &methods[i];
+    }
+    return NULL;
+}
+
+static size_t requests_of(const broker *b, const client *c) {
+    size_t count = 0;
+    for (const request *r = b->requests; r; r = r->next)
+        count += r->client == c;
+    return count;
+}
+
+// The envelope's keys: exactly id, method and, where there are any, params.
+static const char *check_envelope(json_t *line, json_t **id, const char **field) {
+    *field = NULL;
+    *id = json_object_get(line, "id");
+    if (!json_is_object(line))
+        return "not a JSON object";
+    *field = "id";
+    if (!json_is_integer(*id) || json_integer_value(*id) < 0)
+        return "id must be an integer that is not negative";
+    *field = "method";
+    if (!json_is_string(json_object_get(line, "method")))
+        return "method must be a string";
+    const char *key;
+    json_t *value;
+    json_object_foreach(line, key, value) {
+        *field = key;
+        if (strcmp(key, "id") != 0 && strcmp(key, "method") != 0 && strcmp(key, "params") != 0)
+            return "a request has id, method and params, nothing else";
+    }
+    return NULL;
+}
+
+static void refuse_line(client *c, json_t *id, const char *code, const char *field, const char *message) {
+    json_t *echoed = json_is_integer(id) ? json_incref(id) : json_null();
+    send_json(c, json_pack("{s:o, s:o}", "id", echoed, "error", error_object(code, field, message)));
+}
+
+static void start_request(broker *b, client *c, const method *m, json_t *id, json_t *params) {
+    request *r = calloc(1, sizeof *r);
+    if (!r) {
+        refuse_line(c, id, "failed", NULL, "the broker is out of memory");
+        return;
+    }
+    *r = (request){.broker = b, .client = c, .method = m, .id = json_incref(id), .next = b->requests};
+    r->params = params ? json_incref(params) : json_object();
+    b->requests = r;
+    param_fault fault;
+    bh_error err;
+    if (params_check(m->params, r->params, &fault, &err) < 0) {
+        request_refuse(r, "bad_request", *fault.field ? fault.field : "params", "%s", err.message);
+        return;
+    }
+    const char *machine_id = params_string(r->params, "machine");
+    if (machine_id)
+        snprintf(r->machine, sizeof r->machine, "%s", machine_id);
+    m->handle(r);
+}
+
+void broker_handle_line(broker *b, client *c, const char *line, size_t length) {
+    json_error_t why;
+    cleanup_json json_t *parsed = json_loadb(line, length, JSON_REJECT_DUPLICATES, &why);
+    json_t *id = NULL;
+    const char *field = NULL;
+    const char *complaint = parsed ? check_envelope(parsed, &id, &field) : why.text;
+    if (complaint) {
+        refuse_line(c, id, "bad_request", field, complaint);
+        return;
+    }
+    const method *m = find_method(json_string_value(json_object_get(parsed, "method")));
+    if (!m)
+        refuse_line(c, id, "unknown_method", "method", "there is no such method");
+    else if (requests_of(b, c) >= REQUESTS_PER_CLIENT)
+        refuse_line(c, id, "limit", NULL, "too many requests are waiting for an answer");
+    else
+        start_request(b, c, m, id, json_object_get(parsed, "params"));
+}
+
+void machine_list(request *r) {
+    json_t *list = json_array();
+    for (machine *m = r->broker->machines; m; m = m->next) {
+        if (m->state != MACHINE_CREATING)
+            json_array_append_new(list, machine_describe(m));
+    }
+    request_answer(r, json_pack("{s:o}", "machines", list));
+}
+
+void subscribe(request *r) {
+    if (r->client)
+        r->client->subscribed = true;
+    request_answer(r, NULL);
+}

@@ -1,0 +1,156 @@
+// Jobs: see job.h. A job's result is one JSON object on a pipe: {"result": {...}} or {"error": message, "code": errno}.
+#include "broker/job.h"
+
+#include "base/cleanup.h"
+#include "broker/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+// Above any result: exec's two streams of 64 KiB, every byte of them escaped by JSON.
+#define RESULT_MAX (2 * 1024 * 1024)
+
+struct job {
+    loop *loop;
+    loop_source pipe;
+    loop_child child;
+    job_done *done;
+    void *argument;
+    char *text;
+    size_t length;
+    int references; // the pipe and the child, whichever ends last frees the job
+};
+
+static void unreference(job *j) {
+    if (--j->references > 0)
+        return;
+    free(j->text);
+    free(j);
+}
+
+static void deliver(job *j) {
+    cleanup_json json_t *answer = json_loadb(j->text ? j->text : "", j->length, 0, NULL);
+    json_t *result = json_object_get(answer, "result");
+    bh_error err;
+    if (!result) {
+        const char *message = json_string_value(json_object_get(answer, "error"));
+        bh_fail(&err, 0, "%s", message ? message : "the broker's job ended without an answer (was it killed?)");
+        err.code = (int)json_integer_value(json_object_get(answer, "code"));
+    }
+    j->done(j->argument, result, &err);
+}
+
+static void pipe_ready(loop_source *source, uint32_t events) {
+    job *j = (job *)((char *)source - offsetof(job, pipe));
+    (void)events;
+    char chunk[65536];
+    ssize_t got = read(source->fd, chunk, sizeof chunk);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (got > 0 && j->length + (size_t)got <= RESULT_MAX) {
+        char *larger = realloc(j->text, j->length + (size_t)got);
+        if (larger) {
+            memcpy(larger + j->length, chunk, (size_t)got);
+            j->text = larger;
+            j->length += (size_t)got;
+            return;
+        }
+    }
+    loop_remove(j->loop, source);
+    close(source->fd);
+    deliver(j);
+    unreference(j);
+}
+
+static void child_exited(loop_child *child, int wait_status) {
+    (void)wait_status; // what it had to say came through the pipe
+    unreference((job *)((char *)child - offsetof(job, child)));
+}
+
+static void write_answer(int fd, json_t *result, int outcome, const bh_error *err) {
+    cleanup_json json_t *answer = outcome < 0 ? json_pack("{s:s, s:i}", "error", err->message, "code", err->code)
+                                              : json_pack("{s:o}", "result", result ? result : json_object());
+    cleanup_free char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    for (size_t at = 0, length = text ? strlen(text) : 0; at < length;) {
+        ssize_t put = write(fd, text + at, length - at);
+        if (put < 0 && errno != EINTR)
+            return;
+        at += put > 0 ? (size_t)put : 0;
+    }
+}
+
+// Nothing of the broker's but standard error stays open in a job: a copy of the lock would outlive the broker, a copy
+// of a connection would keep the peer from seeing it close.
+static int detach_from_broker(int result_fd, pid_t broker_pid) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != broker_pid) // it may have died before prctl
+        _exit(1);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(2, 1) < 0 || dup3(result_fd, 3, O_CLOEXEC) < 0)
+        _exit(1);
+    close_range(4, ~0U, 0);
+    return 3;
+}
+
+int job_fork(int *result_fd, bh_error *err) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return bh_fail(err, errno, "cannot make a pipe for a job");
+    pid_t broker_pid = getpid();
+    pid_t pid = fork();
+    if (pid < 0) {
+        int code = errno;
+        close(ends[0]);
+        close(ends[1]);
+        return bh_fail(err, code, "cannot fork a job");
+    }
+    if (pid == 0) {
+        *result_fd = detach_from_broker(ends[1], broker_pid);
+        return 0;
+    }
+    close(ends[1]);
+    *result_fd = ends[0];
+    return pid;
+}
+
+int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err) {
+    job *j = calloc(1, sizeof *j);
+    if (!j)
+        return bh_fail(err, ENOMEM, "cannot start a job");
+    int fd;
+    int pid = job_fork(&fd, err);
+    if (pid == 0) {
+        json_t *result = NULL;
+        int outcome = body(argument, &result, err);
+        write_answer(fd, result, outcome, err);
+        _exit(0);
+    }
+    if (pid < 0) {
+        free(j);
+        return -1;
+    }
+    *j = (job){.loop = l,
+               .pipe = {fd, pipe_ready},
+               .child = {.exited = child_exited, .pid = pid},
+               .done = done,
+               .argument = argument,
+               .references = 2};
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (loop_add(l, &j->pipe, EPOLLIN, err) < 0 || loop_watch_child(l, &j->child, err) < 0) {
+        // Without the loop nothing can be awaited: the child is ended and the caller told at once.
+        kill(pid, SIGKILL);
+        loop_remove(l, &j->pipe);
+        close(fd);
+        free(j);
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,22 @@
+// Work that takes time, done in a forked child so that it can be written straight down the page: run this, wait,
+// read that. The child's result comes back to the loop as JSON. A job dies with the broker (PR_SET_PDEATHSIG): what it
+// left half made is found and removed by the next broker.
+#pragma once
+
+#include "base/error.h"
+#include "base/loop.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+typedef struct job job;
+
+// Runs in the child. On success it sets *result (or leaves it NULL for an empty object).
+typedef int job_body(void *argument, json_t **result, bh_error *err);
+// Runs in the broker, once: `result` (borrowed) or, when it is NULL, what went wrong.
+typedef void job_done(void *argument, json_t *result, const bh_error *err);
+
+int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err);
+
+// The child's half alone, for a caller that waits itself (broker_end_all). Returns the child's pid.
+int job_fork(int *result_fd, bh_error *err);

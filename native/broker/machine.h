@@ -1,0 +1,65 @@
+// The record of one machine: what was asked for, and what is needed to find it again. It is on disk, in
+// <state>/run/machines/<id>/machine.json, before anything of the machine exists, so that whatever a killed broker left
+// half made is found and removed by the next one.
+#pragma once
+
+#include "base/error.h"
+#include "base/loop.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef enum machine_kind { MACHINE_CONTAINER, MACHINE_VM } machine_kind;
+
+typedef enum machine_state {
+    MACHINE_CREATING, // never seen in an answer: on disk only while the maker is alive
+    MACHINE_RUNNING,
+    MACHINE_EXITED,
+} machine_state;
+
+typedef struct machine_limits {
+    int64_t memory_bytes, cpu_millis;
+    int64_t pids, disk_bytes; // containers only; else 0
+} machine_limits;
+
+struct broker;
+struct terminal;
+
+typedef struct machine {
+    char id[33];
+    machine_kind kind;
+    machine_state state;
+    char image[33];
+    char profile[16]; // containers only
+    char hostname[64];
+    char accel[8]; // VMs only
+    machine_limits limits;
+    json_t *labels;
+    int64_t created_ms;  // Unix time
+    char exit[256];      // why it ended, one sentence; empty while it runs
+    int32_t slot;        // which ids are its own: see ids.h
+    pid_t pid;           // the container's init, or QEMU; 0 before it is started
+    uint64_t start_time; // of that process, clock ticks since boot: a pid alone may have been given to another since
+
+    // In memory only.
+    struct broker *broker;
+    struct terminal *terminals;
+    loop_source init; // a pidfd of `pid`; -1 while nothing is watched
+    bool deleting;    // its deletion is wanted, or under way
+    struct machine *next;
+} machine;
+
+machine *machine_new(const char *id);
+void machine_free(machine *m);
+
+// The record as it is on disk: every field, and the boot in which it was made.
+json_t *machine_to_json(const machine *m, const char *boot_id);
+// Reads such a record; refuses anything that machine_to_json would not have written. `boot_id` (at least 40 bytes) gets
+// the boot's. NULL with *err set on failure.
+machine *machine_from_json(json_t *record, char *boot_id, bh_error *err);
+// The record as docs/protocol.md has it, for answers.
+json_t *machine_describe(const machine *m);
+
+const char *machine_kind_name(machine_kind kind);

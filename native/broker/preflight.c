@@ -1,0 +1,99 @@
+// Checks before the start: see preflight.h.
+#include "broker/preflight.h"
+
+#include "base/cgroup.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "broker/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+
+static bool is_in_list(const char *list, const char *word) {
+    size_t length = strlen(word);
+    for (const char *at = list; at; at = strchr(at, ','), at = at ? at + 1 : NULL) {
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+// Without one of these a machine could take all of the host: nothing is started then.
+static int check_controllers(bh_error *err) {
+    static const char *const needed[] = {"cpu", "memory", "pids"};
+    char names[256] = "", missing[64] = "";
+    if (cgroup_controllers(names, sizeof names, err) < 0)
+        return bh_wrap(err, "cannot see control groups (is /sys/fs/cgroup mounted?)");
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        if (!is_in_list(names, needed[i])) {
+            strcat(missing, *missing ? ", " : "");
+            strcat(missing, needed[i]);
+        }
+    }
+    if (!*missing)
+        return 0;
+    if (cgroup_version() == 2)
+        return bh_fail(err, 0,
+                       "the cgroup controllers %s are not available here: enable them for this group "
+                       "(systemd: Delegate=yes) or boot with cgroup_enable=memory",
+                       missing);
+    return bh_fail(err, 0, "the cgroup controllers %s are not mounted: mount them under /sys/fs/cgroup", missing);
+}
+
+static int check_state(const char *dir, bh_error *err) {
+    if (dir[0] != '/')
+        return bh_fail(err, 0, "--state %s must be an absolute path", dir);
+    if (strlen(dir) > STATE_DIR_MAX)
+        return bh_fail(err, 0,
+                       "--state %s is too long: sockets below it would not fit into the kernel's 107 bytes; "
+                       "choose one of at most %d bytes",
+                       dir, STATE_DIR_MAX);
+    char run[STATE_DIR_MAX + 8];
+    snprintf(run, sizeof run, "%.*s/run", STATE_DIR_MAX, dir);
+    if (fs_make_dirs(run, 0711, err) < 0)
+        return bh_wrap(err, "the state directory %s cannot be used (choose another with --state)", dir);
+    if (access(run, W_OK) < 0)
+        return bh_fail(err, errno, "cannot write to %s (choose another state directory with --state)", run);
+    return 0;
+}
+
+static int check_programs(const char *dir, bh_error *err) {
+    static const char *const needed[] = {"bulkhead", "bulkhead-monitor"};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", dir, needed[i]);
+        if (access(path, X_OK) < 0)
+            return bh_fail(err, errno, "cannot run %s (say where it is with --programs, or run make -C native)", path);
+    }
+    return 0;
+}
+
+int preflight(const broker_config *config, bh_error *err) {
+    if (geteuid() != 0)
+        return bh_fail(err, 0, "must be root: namespaces, cgroups and id ranges of machines are made here (use sudo)");
+    if (check_controllers(err) < 0 || check_state(config->state_dir, err) < 0)
+        return -1;
+    return check_programs(config->programs_dir, err);
+}
+
+int preflight_lock(const broker_config *config, bh_error *err) {
+    char path[PATH_MAX], pid[16] = "";
+    snprintf(path, sizeof path, "%s/run/broker.lock", config->state_dir);
+    cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return bh_fail(err, errno, "cannot open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return bh_fail(err, errno, "cannot lock %s", path);
+        ssize_t got = pread(fd, pid, sizeof pid - 1, 0);
+        return bh_fail(err, 0, "another broker, process %.*s, uses %s: end it first, or choose another --state",
+                       got > 0 ? (int)strcspn(pid, "\n") : 1, got > 0 ? pid : "?", config->state_dir);
+    }
+    int length = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)length, 0) != length)
+        return bh_fail(err, errno, "cannot write to %s (is the disk full?)", path);
+    return take_fd(&fd);
+}

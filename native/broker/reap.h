@@ -1,0 +1,9 @@
+// The broker as the parent of last resort. Monitors, container inits and QEMU are started by short-lived jobs; when a
+// job ends they become the broker's children (PR_SET_CHILD_SUBREAPER; in a VM it is pid 1 and gets every orphan), and
+// someone has to wait for them when they end.
+#pragma once
+
+#include "broker/state.h"
+
+int reap_start(broker *b, bh_error *err);
+void reap_stop(broker *b);
