@@ -1,0 +1,60 @@
+// The site is static: `astro build` needs no network and no server, and every page reads without JavaScript.
+import mdx from '@astrojs/mdx';
+import starlight from '@astrojs/starlight';
+import svelte from '@astrojs/svelte';
+import { defineConfig } from 'astro/config';
+
+/** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
+const own = (name) => `./src/components/starlight/${name}.astro`;
+
+export default defineConfig({
+  outDir: './dist',
+  trailingSlash: 'always',
+  build: { inlineStylesheets: 'never', assets: 'assets' },
+  // Code on these pages is shell commands; a highlighter would add inline styles, which the server's policy forbids.
+  markdown: { syntaxHighlight: false },
+  prefetch: false,
+  telemetry: false,
+  vite: {
+    build: { assetsInlineLimit: 0 },
+    // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
+    server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },
+  },
+  integrations: [
+    starlight({
+      title: 'Bulkhead',
+      description: 'How computers are partitioned, taught with real containers and real virtual machines.',
+      favicon: '/favicon.svg',
+      credits: false,
+      // Three pages need no search; Pagefind also wants WebAssembly, which the server's policy forbids.
+      pagefind: false,
+      expressiveCode: false,
+      disable404Route: true,
+      markdown: { headingLinks: false },
+      tableOfContents: { minHeadingLevel: 2, maxHeadingLevel: 2 },
+      customCss: ['./src/styles/site.css', './src/styles/reading.css'],
+      components: {
+        ThemeProvider: own('ThemeProvider'),
+        SkipLink: own('SkipLink'),
+        PageFrame: own('PageFrame'),
+        Header: own('Header'),
+        Sidebar: own('Sidebar'),
+        TwoColumnContent: own('TwoColumnContent'),
+        PageSidebar: own('PageSidebar'),
+        ContentPanel: own('ContentPanel'),
+        PageTitle: own('PageTitle'),
+        MarkdownContent: own('MarkdownContent'),
+        Footer: own('Footer'),
+      },
+      sidebar: [
+        {
+          label: 'Concepts',
+          items: ['concepts/what-is-divided', 'concepts/containers-and-vms'],
+        },
+        { label: 'This site', items: ['about'] },
+      ],
+    }),
+    mdx(),
+    svelte(),
+  ],
+});

@@ -1,0 +1,216 @@
+// The sandbox of a page: what the server says of it, what it is waiting for, and what went wrong. It knows no UI.
+import type {
+  CreateSandbox,
+  Machine,
+  MachineStats,
+  Sandbox,
+  SandboxEvent,
+  Status,
+} from '@bulkhead/sandbox-server/protocol';
+import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
+import { type Problem, RequestFailed, request } from './api.ts';
+
+export interface SandboxView {
+  /**
+   * looking: asking the server what there is. alone: no server answers. ready: something could be started.
+   * starting: the request is on its way. running: there is a sandbox. ended: there was one.
+   */
+  phase: 'looking' | 'alone' | 'ready' | 'starting' | 'running' | 'ended';
+  /** Unix time at which this phase began. */
+  since: number;
+  status: Status | null;
+  sandbox: Sandbox | null;
+  /** The sandbox was there already when the page was opened. */
+  rejoined: boolean;
+  stats: Readonly<Record<string, MachineStats>>;
+  expiring: Extract<SandboxEvent, { event: 'expiring' }>['data'] | null;
+  /** Sandboxes of the same learner that belong to other pages. */
+  others: Sandbox[];
+  /** The last request that failed. */
+  problem: Problem | null;
+  /** Whether the server's events arrive. */
+  hearing: boolean;
+  /** Why it ended, one sentence. */
+  reason: string | null;
+}
+
+export interface SandboxSessionOptions {
+  /** Whether a running sandbox is one that this page would have started. */
+  mine: (sandbox: Sandbox) => boolean;
+}
+
+/** How long the making of a sandbox may take before the page gives up; a VM's boot is not part of it. */
+const START_LIMIT_MS = 30_000;
+
+export class SandboxSession {
+  readonly #mine: (sandbox: Sandbox) => boolean;
+  readonly #listeners = new Set<(view: SandboxView) => void>();
+  readonly #leaving = new AbortController();
+  #events: EventSource | null = null;
+  #view: SandboxView = {
+    phase: 'looking',
+    since: Date.now(),
+    status: null,
+    sandbox: null,
+    rejoined: false,
+    stats: {},
+    expiring: null,
+    others: [],
+    problem: null,
+    hearing: false,
+    reason: null,
+  };
+
+  constructor(options: SandboxSessionOptions) {
+    this.#mine = options.mine;
+  }
+
+  get view(): SandboxView {
+    return this.#view;
+  }
+
+  /** Svelte's store contract. */
+  subscribe(listener: (view: SandboxView) => void): () => void {
+    this.#listeners.add(listener);
+    listener(this.#view);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Asks what the server has, and joins this page's sandbox if it still runs. */
+  async look(): Promise<void> {
+    this.#enter('looking', { problem: null });
+    try {
+      const status = await this.#request<Status>(apiPaths.status, { within: 5_000 });
+      const theirs =
+        status.you.sandboxes.length > 0
+          ? (await this.#request<{ sandboxes: Sandbox[] }>(apiPaths.sandboxes)).sandboxes
+          : [];
+      const mine = theirs.find((sandbox) => this.#mine(sandbox));
+      const others = theirs.filter((sandbox) => sandbox !== mine);
+      if (mine) this.#join(mine, { status, others, rejoined: true });
+      else this.#enter('ready', { status, others });
+    } catch (error) {
+      this.#failed(error, 'alone');
+    }
+  }
+
+  /** Starts a sandbox and joins it; false when it was refused (`problem` says why). */
+  async start(wanted: CreateSandbox): Promise<boolean> {
+    this.#enter('starting', { problem: null, reason: null });
+    try {
+      const sandbox = await this.#request<Sandbox>(apiPaths.sandboxes, {
+        method: 'POST',
+        body: wanted,
+        within: START_LIMIT_MS,
+      });
+      this.#join(sandbox, { rejoined: false });
+      return true;
+    } catch (error) {
+      this.#failed(error, 'ready');
+      if (this.#view.problem?.code === 'quota') await this.#lookForOthers();
+      return false;
+    }
+  }
+
+  /** Moves the end of the sandbox on. */
+  async extend(): Promise<void> {
+    const { sandbox } = this.#view;
+    if (!sandbox) return;
+    try {
+      const extended = await this.#request<Sandbox>(apiPaths.extend(sandbox.id), { method: 'POST' });
+      this.#change({ sandbox: extended, expiring: null, problem: null });
+    } catch (error) {
+      this.#failed(error, this.#view.phase);
+    }
+  }
+
+  /** Ends this page's sandbox, or another of the same learner. */
+  async end(id = this.#view.sandbox?.id): Promise<void> {
+    if (!id) return;
+    try {
+      await this.#request(apiPaths.sandbox(id), { method: 'DELETE', within: 20_000 });
+      if (id === this.#view.sandbox?.id) this.#ended('You ended it. Nothing of it is left on the host.');
+      else this.#change({ others: this.#view.others.filter((other) => other.id !== id), problem: null });
+    } catch (error) {
+      this.#failed(error, this.#view.phase);
+    }
+  }
+
+  dispose(): void {
+    this.#leaving.abort();
+    this.#events?.close();
+    this.#listeners.clear();
+  }
+
+  #request<T>(path: string, options: Parameters<typeof request>[1] = {}): Promise<T> {
+    return request<T>(path, { ...options, signal: this.#leaving.signal });
+  }
+
+  async #lookForOthers(): Promise<void> {
+    const answer = await this.#request<{ sandboxes: Sandbox[] }>(apiPaths.sandboxes).catch(() => null);
+    if (answer) this.#change({ others: answer.sandboxes });
+  }
+
+  #join(sandbox: Sandbox, more: Partial<SandboxView>): void {
+    this.#enter('running', { sandbox, stats: {}, expiring: null, ...more });
+    this.#events?.close();
+    const events = new EventSource(apiPaths.events(sandbox.id));
+    this.#events = events;
+    events.onopen = () => this.#change({ hearing: true });
+    events.onerror = () => {
+      this.#change({ hearing: false });
+      // EventSource comes back by itself after a broken connection, but not after an answer such as 404.
+      if (events.readyState === EventSource.CLOSED) void this.#lookAfter(sandbox.id);
+    };
+    const on = <E extends SandboxEvent['event']>(
+      name: E,
+      hear: (data: Extract<SandboxEvent, { event: E }>['data']) => void,
+    ) => events.addEventListener(name, (event) => hear(JSON.parse((event as MessageEvent<string>).data)));
+    on('machine', (machine) => this.#replace(machine));
+    on('stats', ({ machines }) => this.#change({ stats: machines }));
+    on('expiring', (expiring) => this.#change({ expiring }));
+    on('ended', ({ reason }) => this.#ended(reason));
+  }
+
+  /** The events stopped for good: is the sandbox gone, or was it only the server? */
+  async #lookAfter(id: string): Promise<void> {
+    try {
+      this.#join(await this.#request<Sandbox>(apiPaths.sandbox(id)), { rejoined: this.#view.rejoined });
+    } catch (error) {
+      if (this.#leaving.signal.aborted) return;
+      const code = error instanceof RequestFailed ? error.problem.code : 'failed';
+      if (code === 'not_found' || code === 'no_session') return this.#ended('It is no longer on the host.');
+      setTimeout(() => !this.#leaving.signal.aborted && void this.#lookAfter(id), 2_000);
+    }
+  }
+
+  #replace(machine: Machine): void {
+    const { sandbox } = this.#view;
+    if (!sandbox) return;
+    const machines = sandbox.machines.map((known) => (known.name === machine.name ? machine : known));
+    this.#change({ sandbox: { ...sandbox, machines } });
+  }
+
+  #ended(reason: string): void {
+    this.#events?.close();
+    this.#enter('ended', { reason, hearing: false, expiring: null, problem: null });
+  }
+
+  #failed(error: unknown, phase: SandboxView['phase']): void {
+    if (this.#leaving.signal.aborted) return;
+    const problem: Problem =
+      error instanceof RequestFailed
+        ? error.problem
+        : { code: 'failed', message: error instanceof Error ? error.message : String(error), retryAt: null };
+    this.#enter(problem.code === 'unreachable' && phase !== 'running' ? 'alone' : phase, { problem });
+  }
+
+  #enter(phase: SandboxView['phase'], more: Partial<SandboxView>): void {
+    this.#change({ ...more, phase, since: phase === this.#view.phase ? this.#view.since : Date.now() });
+  }
+
+  #change(more: Partial<SandboxView>): void {
+    this.#view = { ...this.#view, ...more };
+    for (const listener of [...this.#listeners]) listener(this.#view);
+  }
+}
