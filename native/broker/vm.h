@@ -32,5 +32,6 @@ typedef struct vm_accel {
 } vm_accel;
 
 // Boots the VM image with KVM under a time limit and reports what works; the finding is kept in <state>/accel.json,
-// keyed by kernel, QEMU and image, and read back when nothing changed. `wish` is "auto", "kvm" or "tcg".
+// keyed by kernel, QEMU and image, and read back when nothing changed. `wish` is "auto", "kvm" or "tcg". Takes up to 15
+// s and waits for all children of the calling process: for use in a job.
 int vm_find_accel(const char *state_dir, const char *image_dir, const char *wish, vm_accel *found, bh_error *err);

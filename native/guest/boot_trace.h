@@ -15,7 +15,7 @@ typedef struct boot_step {
 // Begins a step that lasts until the end of the enclosing block, in a variable `step`.
 #define BOOT_STEP(title)                                                                                               \
     __attribute__((cleanup(boot_step_end))) boot_step step;                                                            \
-    boot_step_begin(&step, title, __FILE__, __LINE__)
+    boot_step_begin(&step, title, "native/" __FILE__, __LINE__)
 
 void boot_step_begin(boot_step *step, const char *name, const char *file, int line);
 void boot_step_end(boot_step *step);

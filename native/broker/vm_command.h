@@ -1,0 +1,24 @@
+// The command line of QEMU for one VM: which machine, which devices. What is not listed here is not in the guest.
+#pragma once
+
+#include "broker/vm.h"
+
+// Descriptors that QEMU inherits, and where its files are inside its own root (vm_jail.h).
+enum { VM_LINK_FD = 3, VM_QMP_FD = 4 };
+#define VM_IMAGE_IN_JAIL "/image"
+#define VM_QEMU "/usr/bin/qemu-system-x86_64"
+
+enum { VM_ARGUMENTS_MAX = 48 };
+
+typedef struct vm_command {
+    char *argv[VM_ARGUMENTS_MAX + 1];
+    char text[4096]; // what argv points into
+    size_t used;
+    int count;
+} vm_command;
+
+// "q35" or "microvm", by acceleration. QEMU 7.2's microvm hangs under emulation before the kernel's first message in
+// one boot of six, q35 without hpet and vmport never did (docs/decisions); with KVM microvm is the smaller machine.
+const char *vm_machine(const char *accel);
+
+int vm_command_build(const vm_spec *spec, vm_command *command, bh_error *err);
