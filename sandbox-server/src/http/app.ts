@@ -1,6 +1,11 @@
 // The HTTP server: checks that hold for every request, the API, the terminals' upgrades, the site.
 import fastifyCookie from '@fastify/cookie';
-import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
@@ -45,7 +50,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const logger: FastifyBaseLogger = log;
   const app = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true, // a page's open events must not hold up a restart
     // Requests are small: one that takes longer than this to arrive is not a page of ours.
@@ -53,12 +58,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: false,
   });
   app.decorateRequest('arrivedAt', 0);
-  await app.register(fastifyCookie, { secret: options.secret });
-  const sessions = new Sessions(app, origins);
-
-  guardEveryRequest(app, origins);
-  registerApi(app, { ...options, sessions });
-  const missingPage = await serveSite(app, options.site);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemFor(error);
     if (problem.status === 500) log.error({ err: error, request: request.id }, 'cannot answer a request');
@@ -66,6 +65,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter);
     return reply.code(problem.status).send(problem.body);
   });
+  await app.register(fastifyCookie, { secret: options.secret });
+  const sessions = new Sessions(app, origins);
+
+  guardEveryRequest(app, origins);
+  registerApi(app, { ...options, sessions });
+  const missingPage = await serveSite(app, options.site);
   app.setNotFoundHandler((request, reply) => {
     if (request.method === 'GET' && !isApi(request.url)) return missingPage(reply);
     throw new Problem('not_found', `There is nothing at ${request.method} ${request.url.split('?', 1)[0]}.`);

@@ -24,6 +24,7 @@ export async function serveSite(
       root: directory,
       cacheControl: false,
       dotfiles: 'ignore',
+      redirect: true,
       setHeaders: (reply, path, stat) => {
         const isPage = path.endsWith('.html');
         reply.header('cache-control', hashed.test(path) ? FOREVER : ASK_EVERY_TIME);

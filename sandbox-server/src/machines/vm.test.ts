@@ -1,0 +1,106 @@
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SocketHost } from '../broker/socket.ts';
+import { newId } from '../ids.ts';
+import type { Machine } from '../protocol/api.ts';
+import { answerAsGuest, probe, ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { viewOfPlan } from './machine.ts';
+import { placeMachine } from './placement.ts';
+import { Stopwatch } from './stopwatch.ts';
+import { VirtualMachine } from './vm.ts';
+
+let broker: ScriptedBroker;
+let host: SocketHost;
+const plan = placeMachine({ name: 'vm', kind: 'vm', columns: 80, rows: 24 }, probe, 'machines.0');
+
+beforeEach(async () => {
+  broker = new ScriptedBroker();
+  await broker.listen();
+  host = new SocketHost(broker.socket);
+  await host.start();
+});
+afterEach(async () => {
+  host.close();
+  await broker.close();
+});
+
+/** A VM whose guest has 150 ms to say hello, and every state it is seen in. */
+function makeVm() {
+  const id = newId();
+  const context = { broker: host, id, labels: {}, log: pino({ level: 'silent' }) };
+  const link = `${host.machineDirectory(id)}/link.sock`;
+  const vm = new VirtualMachine(context, viewOfPlan(plan), link, { kvm: 150, tcg: 150 });
+  const seen: Machine[] = [];
+  vm.changes.add((view) => seen.push(view));
+  return { vm, seen, states: () => [...new Set(seen.map(({ state }) => state))] };
+}
+
+describe('the boot of a VM', () => {
+  test('a guest that says hello gets its first terminal, and its boot is on the time axis', async () => {
+    broker.linked = answerAsGuest;
+    const { vm, states } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    expect(vm.view.state).toBe('booting');
+    await until(() => vm.view.facts);
+    expect(states()).toEqual(['booting', 'running']);
+    expect(vm.view.terminals).toEqual([{ terminal: 't1', state: 'running' }]);
+    expect(vm.view.facts).toMatchObject({ kernelRelease: '6.12.0-cloud', processes: 59, uptimeMs: 2_500 });
+    const { measures } = vm.view;
+    expect(measures?.steps.map(({ by, step }) => `${by}: ${step}`).sort()).toEqual([
+      'broker: start QEMU',
+      'guest: kernel',
+      'server: ask the guest',
+      'server: open terminal',
+      'server: wait for the guest',
+    ]);
+    expect(measures?.terminalMs).toBeGreaterThanOrEqual(measures?.readyMs ?? Number.NaN);
+    await vm.end();
+  });
+
+  test('one that hangs is ended, said, and started once more', async () => {
+    const boots = () => broker.requests.filter((request) => request.startsWith('vm.create')).length;
+    broker.linked = (socket) => {
+      // The first boot stays silent for as long as it lives.
+      if (boots() > 1) answerAsGuest(socket);
+    };
+    const { vm, seen } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'running');
+    expect(boots()).toBe(2);
+    expect(broker.requests).toContain(`machine.delete ${vm.id}`);
+    expect(seen.some(({ reason }) => reason?.includes('started once more'))).toBe(true);
+    expect(vm.view.measures?.steps[0]).toMatchObject({ step: 'first attempt' });
+    await vm.end();
+  });
+
+  test('one that hangs twice has failed, says why, and leaves nothing', async () => {
+    const { vm } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'failed');
+    expect(vm.view.reason).toMatch(/did not say hello within 0\.15 s/);
+    expect(broker.machines.size).toBe(0);
+    await vm.end();
+  });
+
+  test('one whose QEMU dies is started once more without waiting for the limit', async () => {
+    let boots = 0;
+    broker.linked = (socket) => {
+      if (boots++ > 0) answerAsGuest(socket);
+      else broker.emit({ event: 'machine.exited', machine: vm.id, reason: 'QEMU was killed by signal 9' });
+    };
+    const { vm, seen } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'running');
+    expect(seen.some(({ reason }) => reason?.includes('signal 9'))).toBe(true);
+    await vm.end();
+  });
+
+  test('ending it in the middle of a boot does not start it again', async () => {
+    const { vm } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await vm.end();
+    expect(vm.view.state).toBe('ended');
+    expect(broker.requests.filter((request) => request.startsWith('vm.create'))).toHaveLength(1);
+    expect(broker.machines.size).toBe(0);
+  });
+});

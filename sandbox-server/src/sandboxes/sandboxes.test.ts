@@ -1,0 +1,241 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SocketHost } from '../broker/socket.ts';
+import { newId } from '../ids.ts';
+import type { CreateSandbox, SandboxEvent } from '../protocol/api.ts';
+import { probe, Refusal, ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { defaultPolicy, type Policy } from './policy.ts';
+import { Sandboxes } from './sandboxes.ts';
+import { SandboxStore } from './store.ts';
+
+const log = pino({ level: 'silent' });
+const learner = newId();
+const oneBox: CreateSandbox = { machines: [{ name: 'box', kind: 'container', columns: 80, rows: 24 }] };
+
+let broker: ScriptedBroker;
+let state: string;
+const servers: { close(): void }[] = [];
+
+beforeEach(async () => {
+  state = mkdtempSync(join(tmpdir(), 'bh-'));
+  broker = new ScriptedBroker();
+  await broker.listen();
+});
+afterEach(async () => {
+  for (const server of servers.splice(0)) server.close();
+  await broker.close();
+  rmSync(state, { recursive: true });
+});
+
+/** A server's sandboxes over the same state, as after a start. */
+async function start(policy: Partial<Policy> = {}): Promise<Sandboxes & { stop(): void }> {
+  const host = new SocketHost(broker.socket);
+  const store = new SandboxStore(join(state, 'sandboxes.db'));
+  const sandboxes = new Sandboxes({ broker: host, store, policy: { ...defaultPolicy, ...policy }, log });
+  await host.start();
+  await until(() => sandboxes.recovered);
+  const close = () => {
+    sandboxes.close();
+    host.close();
+  };
+  const server = { close };
+  servers.push(server);
+  const stop = () => {
+    servers.splice(servers.indexOf(server), 1);
+    close();
+  };
+  return Object.assign(sandboxes, { stop });
+}
+
+const create = (sandboxes: Sandboxes, wanted = oneBox, owner = learner) =>
+  sandboxes.create(owner, wanted, performance.now());
+
+describe('making a sandbox', () => {
+  test('gives running machines with their measures on one axis', async () => {
+    const sandbox = await create(await start());
+    const [box] = sandbox.view.machines;
+    expect(box).toMatchObject({
+      name: 'box',
+      state: 'running',
+      hostPid: 4_242,
+      terminals: [{ terminal: 't1' }],
+    });
+    const steps = box?.measures?.steps ?? [];
+    const made = steps.find(({ step }) => step === 'make container');
+    const cloned = steps.find(({ step }) => step === 'clone3');
+    expect(cloned).toMatchObject({ by: 'runtime', source: 'native/runtime/clone.c:7' });
+    expect(cloned?.endMs).toBeLessThanOrEqual((made?.endMs ?? 0) + 0.5);
+    await until(() => sandbox.view.machines[0]?.facts);
+    expect(sandbox.view.machines[0]?.facts).toMatchObject({ pid1: '/usr/bin/catatonit -P', processes: 3 });
+  });
+
+  test('is all or nothing: when the second machine cannot be made, the first is gone', async () => {
+    const sandboxes = await start();
+    broker.on('vm.create', () => {
+      throw new Refusal('failed', 'QEMU said no');
+    });
+    const both: CreateSandbox = { machines: [...oneBox.machines, { name: 'vm', kind: 'vm' }] };
+    await expect(create(sandboxes, both)).rejects.toThrow('QEMU said no');
+    expect(broker.machines.size).toBe(0);
+    expect(sandboxes.of(learner)).toEqual([]);
+  });
+
+  test('stops at the quota, also when many are asked for at once', async () => {
+    const sandboxes = await start();
+    const asked = await Promise.allSettled(Array.from({ length: 5 }, () => create(sandboxes)));
+    expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    await expect(create(sandboxes)).rejects.toMatchObject({ code: 'quota', status: 429 });
+    await create(sandboxes, oneBox, newId()); // another learner's quota is another
+  });
+
+  test('says that the host is full before anything is made', async () => {
+    broker.on('probe', () => ({ ...probe, maxima: { ...probe.maxima, machines: 1 } }));
+    const sandboxes = await start();
+    await create(sandboxes);
+    const made = broker.requests.filter((request) => request.startsWith('container.create')).length;
+    await expect(create(sandboxes)).rejects.toMatchObject({ code: 'full', status: 503, retryAfter: 30 });
+    expect(broker.requests.filter((request) => request.startsWith('container.create'))).toHaveLength(made);
+    expect(sandboxes.room(await sandboxes.probe())).toMatchObject({
+      containers: 0,
+      reason: expect.any(String),
+    });
+  });
+
+  test.each([
+    [{ machines: [{ name: 'a', kind: 'vm', profile: 'nested' }] }, 'bad_request', 'machines.0.profile'],
+    [{ machines: [{ name: 'a', kind: 'vm', rows: 3 }] }, 'bad_request', 'machines.0.columns'],
+    [{ machines: [oneBox.machines[0], oneBox.machines[0]] }, 'bad_request', 'machines.1.name'],
+  ])('refuses %j, naming the field', async (wanted, code, field) => {
+    const sandboxes = await start();
+    await expect(create(sandboxes, wanted as CreateSandbox)).rejects.toMatchObject({ code, field });
+    expect(sandboxes.of(learner)).toEqual([]);
+  });
+
+  test('says why a host without VMs makes none', async () => {
+    broker.on('probe', () => ({
+      ...probe,
+      vm: { accel: null, machine: null, reason: 'QEMU is not installed.' },
+    }));
+    const wanted: CreateSandbox = { machines: [{ name: 'vm', kind: 'vm' }] };
+    await expect(create(await start(), wanted)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('QEMU is not installed.'),
+    });
+  });
+});
+
+describe('whose a sandbox is', () => {
+  test('another learner does not even learn that it exists', async () => {
+    const sandboxes = await start();
+    const { id } = await create(sandboxes);
+    expect(sandboxes.get(learner, id).id).toBe(id);
+    expect(() => sandboxes.get(newId(), id)).toThrow(/no such sandbox/);
+    expect(() => sandboxes.get(learner, newId())).toThrow(/no such sandbox/);
+  });
+});
+
+describe('a server that starts again', () => {
+  test('finds sandboxes, machines, terminals and deadlines', async () => {
+    const before = await start();
+    const { view } = await create(before);
+    before.stop();
+    const after = await start();
+    const found = after.get(learner, view.id).view;
+    expect(found).toMatchObject({ id: view.id, createdAt: view.createdAt, expiresAt: view.expiresAt });
+    expect(found.machines[0]).toMatchObject({
+      name: 'box',
+      state: 'running',
+      terminals: [{ terminal: 't1' }],
+    });
+  });
+
+  test('ends what no sandbox claims, and leaves alone what is not ours', async () => {
+    const before = await start();
+    const { machines } = await create(before);
+    before.stop();
+    rmSync(join(state, 'sandboxes.db'));
+    const foreign = { ...broker.machines.get(machines[0]?.id ?? ''), machine: 'someone-elses', labels: {} };
+    broker.machines.set('someone-elses', foreign as never);
+    await start();
+    await until(() => broker.machines.size === 1);
+    expect([...broker.machines.keys()]).toEqual(['someone-elses']);
+  });
+
+  test('ends a sandbox whose time ran out meanwhile', async () => {
+    const before = await start({ idleMs: 50 });
+    await create(before);
+    before.stop();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await start();
+    await until(() => broker.machines.size === 0);
+  });
+
+  test('forgets a sandbox of which the host knows nothing any more', async () => {
+    const before = await start();
+    const { id } = await create(before);
+    before.stop();
+    broker.machines.clear();
+    expect(() => before.get(learner, id)).not.toThrow(); // what the old one believed
+    const after = await start();
+    expect(() => after.get(learner, id)).toThrow(/no such sandbox/);
+  });
+});
+
+describe('a broker that starts again', () => {
+  test('a machine that it lost is shown as ended, with a reason', async () => {
+    const sandboxes = await start();
+    const sandbox = await create(sandboxes);
+    await broker.kill();
+    broker.machines.clear();
+    await broker.listen();
+    await until(() => sandbox.view.machines[0]?.state === 'ended');
+    expect(sandbox.view.machines[0]?.reason).toMatch(/does not know it/);
+  });
+});
+
+describe('the time of a sandbox', () => {
+  const follow = (sandbox: { follow(listener: (event: SandboxEvent) => void): () => void }) => {
+    const seen: SandboxEvent[] = [];
+    sandbox.follow((event) => seen.push(event));
+    return seen;
+  };
+
+  test('idle: a warning, then its end, and nothing is left', async () => {
+    const sandboxes = await start({ idleMs: 120, warningMs: 80 });
+    const sandbox = await create(sandboxes);
+    const seen = follow(sandbox);
+    await until(() => seen.some(({ event }) => event === 'ended'));
+    const names = seen.map(({ event }) => event).filter((event) => event === 'expiring' || event === 'ended');
+    expect(names).toEqual(['expiring', 'ended']);
+    expect(broker.machines.size).toBe(0);
+    expect(sandboxes.of(learner)).toEqual([]);
+  });
+
+  test('typing moves the end, an extension too, but not beyond the latest', async () => {
+    const sandboxes = await start({ idleMs: 60_000, longestMs: 90_000, warningMs: 60_000 });
+    const sandbox = await create(sandboxes);
+    const seen = follow(sandbox);
+    expect(seen.at(-1)).toMatchObject({ event: 'expiring', data: { extendable: true } });
+    const before = sandbox.expiresAt;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    sandbox.noteActivity();
+    expect(sandbox.expiresAt).toBeGreaterThan(before);
+    sandbox.extend();
+    expect(sandbox.expiresAt).toBeLessThanOrEqual(sandbox.view.latestAt);
+  });
+
+  test('measures flow while somebody listens, and only then', async () => {
+    const sandbox = await create(await start());
+    const seen: SandboxEvent[] = [];
+    const leave = sandbox.follow((event) => seen.push(event));
+    const stats = await until(() => seen.find(({ event }) => event === 'stats'));
+    expect(stats.data).toMatchObject({ machines: { box: { hostBytes: 5, hostProcesses: 3, cpuMs: 3 } } });
+    leave();
+    const asked = broker.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(broker.requests.length).toBe(asked);
+  });
+});
