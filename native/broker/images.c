@@ -16,7 +16,7 @@ static json_t *read_image(const broker *b, const char *image) {
         strcmp(said, image) != 0)
         return NULL;
     bool is_container = strcmp(kind, "container") == 0;
-    snprintf(path, sizeof path, "%s/%s/%s", b->config.images_dir, image, is_container ? "rootfs" : "vmlinuz");
+    snprintf(path, sizeof path, "%s/%s/%s", b->config.images_dir, image, is_container ? "rootfs" : "vmlinux");
     if (access(path, F_OK) < 0)
         return NULL;
     return json_pack("{s:s, s:s, s:s}", "name", image, "kind", kind, "digest", digest);

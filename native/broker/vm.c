@@ -37,7 +37,7 @@ static void cleanup_opened(opened *o) {
 }
 
 static int check_image(const vm_spec *spec, bh_error *err) {
-    static const char *const files[] = {"vmlinuz", "initrd.img", "disk.img"};
+    static const char *const files[] = {"vmlinux", "initrd.img", "disk.img"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[512];
         snprintf(path, sizeof path, "%s/%s", spec->image_dir, files[i]);

@@ -9,7 +9,7 @@
 
 typedef struct vm_spec {
     const char *dir;       // <state>/run/machines/<id>, made by the caller; sockets, log and pid go here
-    const char *image_dir; // <images>/vm: vmlinuz, initrd.img, disk.img
+    const char *image_dir; // <images>/vm: vmlinux, initrd.img, disk.img
     const char *hostname;
     const char *machine_id; // the record's id; also the QEMU -name
     int64_t memory_bytes;

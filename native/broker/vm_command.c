@@ -59,7 +59,7 @@ static void add_machine(vm_command *c, const vm_spec *spec, bool kvm) {
 
 static void add_boot(vm_command *c, const vm_spec *spec) {
     add(c, "-kernel");
-    add(c, VM_IMAGE_IN_JAIL "/vmlinuz");
+    add(c, VM_IMAGE_IN_JAIL "/vmlinux");
     add(c, "-initrd");
     add(c, VM_IMAGE_IN_JAIL "/initrd.img");
     add(c, "-append");

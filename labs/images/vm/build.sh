@@ -18,7 +18,7 @@ ensure_vm() {
     begin_build "$out"
     mkdir "$building/vm"
     if [[ $(image_value "$out/vm" system) == "$system" ]]; then
-        ln "$out"/vm/{vmlinuz,disk.img,modules.cpio} "$building/vm"
+        ln "$out"/vm/{vmlinux,disk.img,modules.cpio} "$building/vm"
         release=$(image_value "$out/vm" release)
     else
         build_system "$out" "$building/vm"
@@ -30,17 +30,31 @@ ensure_vm() {
     say "vm: $(du -sm "$out/vm" | cut -f 1) MB in $out/vm, Linux $release"
 }
 
-# Makes vmlinuz, disk.img and modules.cpio in a directory, and sets $release to the kernel's.
+# Makes vmlinux, disk.img and modules.cpio in a directory, and sets $release to the kernel's.
 build_system() {
     local out=$1 target=$2 kernel=$building/kernel disk=$building/disk
     step_watch=$kernel step "vm: 1/3 fetching Debian's kernel" \
         debootstrap extract "linux-image-cloud-$(dpkg --print-architecture)" "$kernel"
-    mv "$kernel"/boot/vmlinuz-* "$target/vmlinuz"
+    unpack_kernel "$kernel"/boot/vmlinuz-* "$target/vmlinux"
     release=$(basename "$kernel"/usr/lib/modules/*)
 
     step_watch=$disk step "vm: 2/3 laying out the disk: the base image and the kernel's modules" lay_out_disk "$out" "$kernel" "$disk"
     step_watch=$target step "vm: 3/3 packing the disk" pack_disk "$disk" "$target"
     rm -rf "$kernel" "$disk"
+}
+
+# unpack_kernel BZIMAGE TARGET: the ELF file inside, which QEMU starts by the PVH protocol. Started as it is packed, the
+# kernel would unpack itself in the guest, and under emulation that is a third of the boot (1.2 s of 3.6).
+unpack_kernel() {
+    local packed=$1 target=$2 sectors offset length
+    # Linux, Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length.
+    sectors=$(od -An -tu1 -j 0x1f1 -N 1 "$packed")
+    offset=$(od -An -tu4 -j 0x248 -N 4 "$packed")
+    length=$(od -An -tu4 -j 0x24c -N 4 "$packed")
+    # The payload's last four bytes are its unpacked size, which is not zstd's to read.
+    dd if="$packed" bs=1M iflag=skip_bytes,count_bytes skip=$(((sectors + 1) * 512 + offset)) count=$((length - 4)) status=none |
+        zstd --quiet --decompress -o "$target" ||
+        fail "cannot unpack the kernel $(basename "$packed"): it is not packed with zstd, as Debian 13's is"
 }
 
 lay_out_disk() {
