@@ -2,13 +2,13 @@
 import type { Host } from '../broker/host.ts';
 import type { MachineFacts } from '../protocol/api.ts';
 
-/** One line each: kernel, host name, process 1, processes, uptime. Only built-ins after the first two, so that the
- * count holds one process too many: the shell itself. */
-const script = `uname -r
-hostname
-IFS= read -r name </proc/1/comm; command=$(tr '\\0' ' ' </proc/1/cmdline); echo "\${command:-$name}"
+/** One line each: kernel, host name, process 1, processes, uptime. Shell built-ins but for `tr`, which has ended when
+ * processes are counted; so the count is one too many, the shell itself. */
+const script = `read -r line </proc/sys/kernel/osrelease; echo "$line"
+read -r line </proc/sys/kernel/hostname; echo "$line"
+read -r name </proc/1/comm; command=$(tr '\\0' ' ' </proc/1/cmdline); echo "\${command:-$name}"
 set -- /proc/[0-9]*; echo $#
-cat /proc/uptime`;
+read -r line </proc/uptime; echo "$line"`;
 
 /** Runs a few commands in the machine. Rejects with BrokerError, or Error when the machine answers nonsense. */
 export async function readFacts(host: Host, machine: string): Promise<MachineFacts> {

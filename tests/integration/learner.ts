@@ -1,0 +1,257 @@
+// A learner's browser without a browser: cookie, API calls, and terminals over WebSocket that check every offset.
+import WebSocket from 'ws';
+import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
+import {
+  type CreateSandbox,
+  type Sandbox,
+  sandboxSchema,
+  terminalSchema,
+} from '../../sandbox-server/src/protocol/api.ts';
+import {
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  INPUT_MAX,
+  RING_BYTES,
+} from '../../sandbox-server/src/protocol/frames.ts';
+
+export type Answer = { status: number; body: unknown };
+
+export class Learner {
+  readonly #url: string;
+  cookie = '';
+
+  private constructor(url: string) {
+    this.#url = url;
+  }
+
+  /** A new learner, who has looked at the site and has a cookie. */
+  static async arrive(url: string): Promise<Learner> {
+    const learner = new Learner(url);
+    const response = await fetch(url + apiPaths.status);
+    learner.cookie = response.headers.getSetCookie()[0]?.split(';', 1)[0] ?? '';
+    return learner;
+  }
+
+  async ask(method: string, path: string, body?: unknown): Promise<Answer> {
+    const headers: Record<string, string> = { cookie: this.cookie, origin: this.#url };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const init: RequestInit = body === undefined ? { method, headers } : { method, headers, body: text };
+    const response = await fetch(this.#url + path, init);
+    const answer = await response.text();
+    return { status: response.status, body: answer === '' ? null : JSON.parse(answer) };
+  }
+
+  /** Makes a sandbox; throws with the answer when that is refused. */
+  async create(machines: CreateSandbox['machines']): Promise<Sandbox> {
+    const { status, body } = await this.ask('POST', apiPaths.sandboxes, { machines });
+    if (status !== 201) throw new Error(`${status}: ${JSON.stringify(body)}`);
+    return sandboxSchema.parse(body);
+  }
+
+  async look(id: string): Promise<Sandbox> {
+    return sandboxSchema.parse((await this.ask('GET', apiPaths.sandbox(id))).body);
+  }
+
+  /** Waits until a machine is in `state`; throws when it fails or ends instead. */
+  async waitFor(id: string, name: string, state: 'running', limitMs = 120_000): Promise<Sandbox> {
+    const end = performance.now() + limitMs;
+    for (;;) {
+      const sandbox = await this.look(id);
+      const machine = sandbox.machines.find((one) => one.name === name);
+      if (machine?.state === state) return sandbox;
+      const over = machine?.state === 'failed' || machine?.state === 'ended' || performance.now() > end;
+      if (over) throw new Error(`${name} is ${machine?.state}: ${machine?.reason}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async openTerminal(id: string, name: string): Promise<string> {
+    const answer = await this.ask('POST', apiPaths.terminals(id, name), { columns: 80, rows: 24 });
+    return terminalSchema.parse(answer.body).terminal;
+  }
+
+  end(id: string): Promise<Answer> {
+    return this.ask('DELETE', apiPaths.sandbox(id));
+  }
+
+  /** A WebSocket to a terminal, with other headers where a test wants them; undefined leaves one out. */
+  socket(
+    id: string,
+    name: string,
+    terminal: string,
+    other: Record<string, string | undefined> = {},
+  ): WebSocket {
+    const all = { origin: this.#url, cookie: this.cookie, ...other };
+    const headers = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+    const url = this.#url.replace('http', 'ws') + apiPaths.attach(id, name, terminal);
+    return new WebSocket(url, { headers: headers as Record<string, string> });
+  }
+
+  terminal(id: string, name: string, terminal: string): RemoteTerminal {
+    return new RemoteTerminal(() => this.socket(id, name, terminal));
+  }
+}
+
+/** A terminal as a page holds it: everything printed so far, whatever happened to the connection. */
+export class RemoteTerminal {
+  readonly #connect: () => WebSocket;
+  #socket: WebSocket | null = null;
+  #pieces: Buffer[] = [];
+  #length = 0;
+  #inputCredit = 0;
+  #unsent: Buffer[] = [];
+  #undrawn = 0;
+  readonly frames: Frame[] = [];
+  /** The close code of the last connection; null while it lives. */
+  closed: number | null = null;
+  #changed: (() => void)[] = [];
+
+  constructor(connect: () => WebSocket) {
+    this.#connect = connect;
+  }
+
+  /** Attaches (again), asking for what is missing; resolves when the monitor has said WELCOME. */
+  async attach(): Promise<void> {
+    const socket = this.#connect();
+    socket.binaryType = 'nodebuffer';
+    this.#socket = socket;
+    this.closed = null;
+    socket.on('error', () => {}); // told as `closed`
+    socket.on('close', (code) => {
+      if (this.#socket === socket) this.closed = code;
+      this.#tell();
+    });
+    socket.on('message', (data) => this.#receive(decodeFrame(new Uint8Array(data as Buffer))));
+    socket.on('open', () =>
+      this.#send({
+        type: 'attach',
+        version: 1,
+        offset: this.#length,
+        credit: RING_BYTES,
+        columns: 80,
+        rows: 24,
+      }),
+    );
+    const before = this.frames.length;
+    await this.#when(
+      () => this.frames.slice(before).some(({ type }) => type === 'welcome') || this.closed !== null,
+      20_000,
+      'WELCOME',
+    );
+    if (this.closed !== null) throw new Error(`the terminal was closed with ${this.closed}`);
+  }
+
+  /** Drops the connection as a train in a tunnel does. */
+  drop(): void {
+    this.#socket?.terminate();
+    this.#socket = null;
+  }
+
+  type(text: string): void {
+    this.#unsent.push(Buffer.from(text));
+    this.#sendInput();
+  }
+
+  /** Everything printed so far. */
+  get output(): Buffer {
+    const all = Buffer.concat(this.#pieces);
+    this.#pieces = [all];
+    return all;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get text(): string {
+    return this.output.toString();
+  }
+
+  /** Waits until the output matches; returns the match. */
+  async see(pattern: RegExp, limitMs = 30_000): Promise<RegExpExecArray> {
+    let found: RegExpExecArray | null = null;
+    await this.#when(
+      () => {
+        found = pattern.exec(this.text);
+        return found !== null || this.closed !== null;
+      },
+      limitMs,
+      String(pattern),
+    );
+    if (!found)
+      throw new Error(`closed with ${this.closed} before ${pattern}; seen: ${this.text.slice(-500)}`);
+    return found;
+  }
+
+  /** Waits until this many bytes were printed. */
+  async seeBytes(count: number, limitMs: number): Promise<void> {
+    await this.#when(() => this.#length >= count || this.closed !== null, limitMs, `${count} bytes`);
+  }
+
+  /** Runs a command and gives what it printed, without the command line. */
+  async run(command: string, limitMs = 30_000): Promise<string> {
+    const mark = `m${Math.random().toString(36).slice(2, 10)}`;
+    // In two halves, so that the marks stand whole only in the output, not where the line is echoed.
+    const half = `${mark.slice(0, 4)}''${mark.slice(4)}`;
+    this.type(`echo ${half}a; ${command}; echo ${half}z\n`);
+    const [, printed = ''] = await this.see(new RegExp(`${mark}a\\r?\\n([\\s\\S]*?)${mark}z`), limitMs);
+    return printed.replaceAll('\r\n', '\n').trim();
+  }
+
+  #receive(frame: Frame): void {
+    this.frames.push(frame.type === 'output' ? { ...frame, bytes: new Uint8Array(0) } : frame);
+    if (frame.type === 'welcome') {
+      this.#inputCredit = frame.inputCredit;
+      if (frame.lost) throw new Error('output was lost');
+      if (frame.start !== this.#length) throw new Error(`WELCOME at ${frame.start}, I have ${this.#length}`);
+    } else if (frame.type === 'inputCredit') {
+      this.#inputCredit += frame.bytes;
+    } else if (frame.type === 'output') {
+      if (frame.offset !== this.#length) throw new Error(`OUTPUT at ${frame.offset}, I have ${this.#length}`);
+      this.#pieces.push(Buffer.from(frame.bytes));
+      this.#length += frame.bytes.length;
+      this.#undrawn += frame.bytes.length;
+      if (this.#undrawn >= RING_BYTES / 4) {
+        this.#send({ type: 'credit', bytes: this.#undrawn });
+        this.#undrawn = 0;
+      }
+    }
+    this.#sendInput();
+    this.#tell();
+  }
+
+  #sendInput(): void {
+    for (let next = this.#unsent[0]; next && this.#inputCredit > 0; next = this.#unsent[0]) {
+      const bytes = next.subarray(0, Math.min(this.#inputCredit, INPUT_MAX));
+      this.#inputCredit -= bytes.length;
+      this.#send({ type: 'input', bytes });
+      if (bytes.length === next.length) this.#unsent.shift();
+      else this.#unsent[0] = next.subarray(bytes.length);
+    }
+  }
+
+  #send(frame: Frame): void {
+    this.#socket?.send(encodeFrame(frame));
+  }
+
+  #tell(): void {
+    for (const changed of this.#changed.splice(0)) changed();
+  }
+
+  async #when(so: () => boolean, limitMs: number, what: string): Promise<void> {
+    const end = performance.now() + limitMs;
+    while (!so()) {
+      const left = end - performance.now();
+      if (left <= 0) throw new Error(`no ${what} within ${limitMs} ms; seen: ${this.text.slice(-500)}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.#changed.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+  }
+}

@@ -1,0 +1,279 @@
+// The real server, broker, containers and VMs, as a learner meets them.
+import { createHash } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type WebSocket from 'ws';
+import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
+import { apiErrorSchema, statusSchema } from '../../sandbox-server/src/protocol/api.ts';
+import { encodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
+import { type Census, census } from './census.ts';
+import { Learner, type RemoteTerminal } from './learner.ts';
+import { type Stack, startStack } from './stack.ts';
+
+const box = { name: 'box', kind: 'container', columns: 80, rows: 24 } as const;
+const vm = { name: 'vm', kind: 'vm', columns: 80, rows: 24 } as const;
+
+let stack: Stack;
+let idle: Census;
+
+beforeAll(async () => {
+  stack = await startStack();
+  idle = census(stack.state, stack.cgroup);
+});
+afterAll(async () => {
+  await stack.stop();
+  expect(census(stack.state, stack.cgroup)).toEqual({
+    processes: [],
+    mounts: [],
+    cgroups: [],
+    namespaces: [],
+  });
+});
+
+/** What a test leaves running is ended, so that each begins on an idle stack. */
+const learners: Learner[] = [];
+afterEach(async () => {
+  for (const learner of learners.splice(0)) {
+    const { body } = await learner.ask('GET', apiPaths.sandboxes);
+    const { sandboxes = [] } = body as { sandboxes?: { id: string }[] };
+    for (const { id } of sandboxes) await learner.end(id);
+  }
+  const { processes, ...rest } = census(stack.state, stack.cgroup);
+  expect(rest).toEqual({ mounts: idle.mounts, cgroups: idle.cgroups, namespaces: idle.namespaces });
+  expect(processes).toHaveLength(idle.processes.length);
+});
+
+async function arrive(): Promise<Learner> {
+  const learner = await Learner.arrive(stack.url);
+  learners.push(learner);
+  return learner;
+}
+
+/** A running machine of one kind with its first terminal attached. */
+async function start(wanted: typeof box | typeof vm, learner?: Learner) {
+  const who = learner ?? (await arrive());
+  const { id } = await who.create([wanted]);
+  const sandbox = await who.waitFor(id, wanted.name, 'running');
+  const [machine] = sandbox.machines;
+  const terminal = machine?.terminals[0]?.terminal ?? '';
+  const screen = who.terminal(id, wanted.name, terminal);
+  await screen.attach();
+  await screen.see(/[#$] $/);
+  return { learner: who, id, machine, terminal, screen };
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** Prints 10 MB with newlines as they are and gives them back; the marks are typed in halves. */
+async function tenMegabytes(screen: RemoteTerminal, during: () => Promise<void> = async () => {}) {
+  const size = 10_000_000;
+  screen.type(
+    `stty -onlcr; printf 'be''gin:'; yes 0123456789abcde | head -c ${size}; printf ':e''nd'; stty onlcr; echo\n`,
+  );
+  await screen.see(/begin:/);
+  await during();
+  await screen.seeBytes(screen.length + size - 1_000_000, 120_000);
+  await screen.see(/:end/, 60_000);
+  const all = screen.output;
+  return all.subarray(all.indexOf('begin:') + 6, all.lastIndexOf(':end'));
+}
+const expected = sha256(Buffer.from('0123456789abcde\n'.repeat(625_000)));
+
+describe('status', () => {
+  test('says what the host is, what runs VMs and what there is room for', async () => {
+    const learner = await arrive();
+    const status = statusSchema.parse((await learner.ask('GET', apiPaths.status)).body);
+    expect(status.host).toMatchObject({ vm: { accel: 'tcg' } });
+    expect(status.host?.images.map(({ kind }) => kind).sort()).toEqual(['container', 'vm']);
+    expect(status.room?.containers).toBeGreaterThan(0);
+  });
+});
+
+describe.each([box, vm])('a $kind', (wanted) => {
+  test('has a shell, facts of its own, measures on one axis, and a price', { timeout: 180_000 }, async () => {
+    const { learner, id, screen } = await start(wanted);
+    expect(await screen.run('cat /proc/sys/kernel/hostname')).toBe(wanted.name);
+    const release = await screen.run('uname -r');
+    const sandbox = await learner.look(id);
+    const [machine] = sandbox.machines;
+    expect(machine?.facts).toMatchObject({ kernelRelease: release, hostname: wanted.name });
+    expect(machine?.facts?.pid1).not.toBe('');
+    const who = new Set(machine?.measures?.steps.map(({ by }) => by));
+    expect(who).toContain(wanted.kind === 'vm' ? 'guest' : 'runtime');
+    expect(machine?.measures?.terminalMs).toBeGreaterThan(0);
+
+    const events = await fetch(stack.url + apiPaths.events(id), { headers: { cookie: learner.cookie } });
+    let text = '';
+    for await (const chunk of events.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      if (text.includes('event: stats\n') && text.endsWith('\n\n')) break;
+    }
+    const stats = JSON.parse(/event: stats\ndata: (.*)/.exec(text)?.[1] ?? '{}').machines[wanted.name];
+    expect(stats.hostBytes).toBeGreaterThan(100_000);
+    expect(stats.hostProcesses).toBeGreaterThan(0);
+  });
+
+  test('prints 10 MB byte for byte', { timeout: 240_000 }, async () => {
+    const { screen } = await start(wanted);
+    expect(sha256(await tenMegabytes(screen))).toBe(expected);
+  });
+
+  test('loses nothing when the connection drops in the middle of a flood', { timeout: 240_000 }, async () => {
+    const { screen } = await start(wanted);
+    const got = await tenMegabytes(screen, async () => {
+      for (let round = 0; round < 3; round++) {
+        await screen.seeBytes(screen.length + 300_000, 60_000);
+        screen.drop();
+        await screen.attach();
+      }
+    });
+    expect(sha256(got)).toBe(expected);
+  });
+
+  test('keeps its shell, and what it prints meanwhile, when the server is killed', {
+    timeout: 180_000,
+  }, async () => {
+    const { learner, id, terminal, screen } = await start(wanted);
+    const pid = await screen.run('echo $$');
+    screen.type('for i in $(seq 1 300); do echo line-$i; sleep 0.01; done; echo fi""nished\n');
+    await screen.see(/line-10\r/);
+    await stack.killServer();
+    await stack.startServer();
+    await screen.attach();
+    await screen.see(/finished/, 60_000);
+    const lines = [...screen.text.matchAll(/line-(\d+)\r/g)].map(([, number]) => Number(number));
+    expect(lines).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
+    expect(await screen.run('echo $$')).toBe(pid);
+    const [machine] = (await learner.waitFor(id, wanted.name, 'running')).machines;
+    expect(machine?.terminals).toEqual([{ terminal, state: 'running' }]);
+  });
+
+  test('takes the size of its viewer, and tells when its shell ends', { timeout: 180_000 }, async () => {
+    const { learner, id, terminal } = await start(wanted);
+    const socket = learner.socket(id, wanted.name, terminal);
+    await new Promise((resolve) => socket.on('open', resolve));
+    const second = await learner.openTerminal(id, wanted.name);
+    const screen = learner.terminal(id, wanted.name, second);
+    await screen.attach();
+    await screen.see(/[#$] $/);
+    expect(await screen.run('stty size')).toBe('24 80');
+    screen.type('exit 3\n');
+    await expect
+      .poll(() => screen.frames.at(-1), { timeout: 20_000 })
+      .toMatchObject({ type: 'exit', status: 3 });
+    await expect.poll(() => screen.closed, { timeout: 20_000 }).toBe(1_000);
+    socket.terminate();
+  });
+});
+
+describe('a server and a broker that die', () => {
+  test('both killed and started again: the shell is there, and its container can be ended', async () => {
+    const { learner, id, screen } = await start(box);
+    const pid = await screen.run('echo $$');
+    await Promise.all([stack.killServer(), stack.killBroker()]);
+    await stack.startBroker();
+    await stack.startServer();
+    await screen.attach();
+    expect(await screen.run('echo $$')).toBe(pid);
+    expect((await learner.end(id)).status).toBe(204);
+  });
+
+  test('a broker that is away is said, and an answer comes as soon as it is back', async () => {
+    const learner = await arrive();
+    await stack.killBroker();
+    await expect
+      .poll(async () => (await learner.ask('POST', apiPaths.sandboxes, { machines: [box] })).status)
+      .toBe(503);
+    const status = statusSchema.parse((await learner.ask('GET', apiPaths.status)).body);
+    expect(status).toMatchObject({ host: null, reason: expect.stringContaining('broker') });
+    await stack.startBroker();
+    await expect.poll(async () => (await learner.ask('GET', apiPaths.sandboxes)).status).toBe(200);
+    await expect
+      .poll(async () => statusSchema.parse((await learner.ask('GET', apiPaths.status)).body).host)
+      .not.toBeNull();
+  });
+});
+
+describe('who may', () => {
+  const refusal = (socket: WebSocket) =>
+    new Promise<number>((resolve, reject) => {
+      socket.on('unexpected-response', (_request, response) => resolve(response.statusCode ?? 0));
+      socket.on('open', () => reject(new Error('the upgrade was granted')));
+      socket.on('error', () => {});
+    });
+
+  test('nobody but the learner: foreign pages, foreign names, other learners, forged cookies', async () => {
+    const { learner, id, terminal } = await start(box);
+    const attach = (headers: Record<string, string | undefined>) =>
+      refusal(learner.socket(id, 'box', terminal, headers));
+    expect(await attach({ origin: 'http://evil.example' })).toBe(403);
+    expect(await attach({ origin: 'null' })).toBe(403);
+    expect(await attach({ origin: undefined })).toBe(403);
+    expect(await attach({ host: 'evil.example', origin: 'http://evil.example' })).toBe(403);
+    expect(await attach({ cookie: undefined })).toBe(401);
+    expect(await attach({ cookie: `${learner.cookie.slice(0, -2)}AA` })).toBe(401);
+    const other = await arrive();
+    expect(await attach({ cookie: other.cookie })).toBe(404);
+    expect((await other.ask('GET', apiPaths.sandbox(id))).status).toBe(404);
+    expect((await other.end(id)).status).toBe(404);
+    expect((await learner.look(id)).machines[0]?.state).toBe('running');
+  });
+
+  test('a page behind a name that was made to point here gets nothing', async () => {
+    const { port } = new URL(stack.url);
+    const status = await new Promise((resolve, reject) => {
+      const options = { headers: { host: `rebound.example:${port}` } };
+      httpRequest(`${stack.url}/`, options, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(403);
+  });
+
+  test('a third sandbox is refused with what to do', async () => {
+    const learner = await arrive();
+    await learner.create([box]);
+    await learner.create([box]);
+    const { status, body } = await learner.ask('POST', apiPaths.sandboxes, { machines: [box] });
+    expect(status).toBe(429);
+    expect(apiErrorSchema.parse(body).error).toMatchObject({ code: 'quota' });
+  });
+
+  test('malformed JSON is a 400, malformed frames a close code, and the shell does not notice', async () => {
+    const { learner, id, terminal, screen } = await start(box);
+    expect((await learner.ask('POST', apiPaths.sandboxes, '{"machines":')).status).toBe(400);
+    const unknown = await learner.ask('POST', apiPaths.sandboxes, { machines: [{ ...box, image: '/etc' }] });
+    expect(apiErrorSchema.parse(unknown.body).error.field).toBe('machines.0.image');
+    for (const frame of [
+      Uint8Array.of(0xff),
+      encodeFrame({ type: 'role', mayType: true }),
+      encodeFrame({ type: 'input', bytes: Buffer.from('touch /tmp/not-attached\n') }),
+      new Uint8Array(0),
+    ]) {
+      const socket = learner.socket(id, 'box', terminal);
+      socket.on('open', () => socket.send(frame));
+      expect(await new Promise((resolve) => socket.on('close', resolve))).toBe(4_400);
+    }
+    expect(await screen.run('ls /tmp')).toBe('');
+  });
+});
+
+describe('DELETE', () => {
+  test('ends container and VM together, and nothing is left of them', { timeout: 180_000 }, async () => {
+    const learner = await arrive();
+    const { id } = await learner.create([box, vm]);
+    await learner.waitFor(id, 'vm', 'running');
+    expect(census(stack.state, stack.cgroup).processes.length).toBeGreaterThan(idle.processes.length);
+    expect((await learner.end(id)).status).toBe(204);
+    const left = census(stack.state, stack.cgroup);
+    expect(left.processes).toHaveLength(idle.processes.length);
+    expect({ ...left, processes: idle.processes }).toEqual(idle);
+  });
+
+  test('works in the middle of a VM boot', { timeout: 60_000 }, async () => {
+    const learner = await arrive();
+    const { id } = await learner.create([vm]);
+    expect((await learner.end(id)).status).toBe(204);
+    expect(census(stack.state, stack.cgroup).processes).toHaveLength(idle.processes.length);
+  });
+});

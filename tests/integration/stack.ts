@@ -1,0 +1,203 @@
+// A whole stack of its own for a test: the real broker and the real server on a state directory, a control group and a
+// port that nobody else uses. Everything ends with `stop`, or when the test's process dies.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../..');
+const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
+const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
+/** A user and group that own nothing on any machine, so that what the server may do is what anybody may do. */
+const SERVER_ID = 61_999;
+const START_LIMIT_MS = 20_000;
+
+export interface StackOptions {
+  /** Further options of the server, such as --idle. */
+  server?: readonly string[];
+  /** Further options of the broker, such as --nesting. */
+  broker?: readonly string[];
+  /** Directory of the site; the built one unless stated. */
+  site?: string;
+}
+
+/** Starts broker and server and waits until sandboxes can be made. */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const stack = new Stack(options, await freePort());
+  try {
+    await stack.startBroker();
+    await stack.startServer();
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+  return stack;
+}
+
+export class Stack {
+  readonly url: string;
+  /** The broker's state directory. */
+  readonly state: string;
+  /** Name of the control group above all machines. */
+  readonly cgroup: string;
+  readonly #options: StackOptions;
+  readonly #port: number;
+  #broker: ChildProcess | null = null;
+  #server: ChildProcess | null = null;
+  #said = '';
+
+  constructor(options: StackOptions, port: number) {
+    this.#options = options;
+    this.#port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.state = mkdtempSync(join(tmpdir(), 'bh-'));
+    this.cgroup = `bulkhead-test-${this.state.slice(-6)}`;
+    chmodSync(this.state, 0o755); // the server passes through it to the sockets
+    for (const name of ['server', 'app']) mkdirSync(join(this.state, name));
+    chownSync(join(this.state, 'server'), SERVER_ID, SERVER_ID);
+  }
+
+  get brokerPid(): number {
+    return this.#broker?.pid ?? 0;
+  }
+
+  get serverPid(): number {
+    return this.#server?.pid ?? 0;
+  }
+
+  /** What broker and server wrote on standard error, the last 64 KiB of it. */
+  get said(): string {
+    return this.#said;
+  }
+
+  async startBroker(): Promise<void> {
+    const args = ['--state', this.state, '--images', IMAGES, '--programs', PROGRAMS, '--cgroup', this.cgroup];
+    args.push(
+      '--allow-uid',
+      `${SERVER_ID}`,
+      '--server-gid',
+      `${SERVER_ID}`,
+      '--accel',
+      'tcg',
+      '--stop-on-eof',
+    );
+    args.push(...(this.#options.broker ?? []));
+    this.#broker = this.#start(join(PROGRAMS, 'bulkheadd'), args);
+    const socket = join(this.state, 'run/control.sock');
+    await this.#until(this.#broker, () => existsSync(socket), 'the broker does not listen');
+  }
+
+  /** As `npm start` does it: in a mount namespace where the project is mounted read-only in the state directory, so that
+   * a checkout which only root can enter is no obstacle; by `exec` all the way, so that the pid is the server's. */
+  async startServer(): Promise<void> {
+    const app = join(this.state, 'app');
+    const script = `set -e
+      mount --bind "$1" "$2"
+      mount -o remount,bind,ro,nosuid "$2"
+      cd "$2"
+      shift 2
+      exec setpriv --reuid ${SERVER_ID} --regid ${SERVER_ID} --clear-groups --no-new-privs -- "$@"`;
+    const server = [join(app, 'node_modules/node/bin/node'), join(app, 'sandbox-server/src/main.ts')];
+    server.push('--port', `${this.#port}`, '--state', join(this.state, 'server'), '--log-level', 'info');
+    server.push('--broker', join(this.state, 'run/control.sock'), '--stop-on-eof');
+    server.push('--site', this.#options.site ?? join(app, 'site/dist'), ...(this.#options.server ?? []));
+    const args = [
+      '--mount',
+      '--propagation',
+      'private',
+      '--',
+      'sh',
+      '-c',
+      script,
+      'sh',
+      ROOT,
+      app,
+      ...server,
+    ];
+    this.#server = this.#start('unshare', args);
+    await this.#until(this.#server, () => this.#isReady(), 'the server does not answer');
+  }
+
+  /** Ends the server without a chance to say anything: SIGKILL. */
+  async killServer(): Promise<void> {
+    await kill(this.#server);
+  }
+
+  /** Ends the broker the same way; machines live on. */
+  async killBroker(): Promise<void> {
+    await kill(this.#broker);
+  }
+
+  /** Ends the server, then the broker with every machine, and removes the state directory. */
+  async stop(): Promise<void> {
+    await stopped(this.#server);
+    // A broker that is dead has machines that only a broker can end.
+    if (this.#broker && hasEnded(this.#broker)) await this.startBroker();
+    await stopped(this.#broker);
+    rmSync(this.state, { recursive: true, force: true });
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.url}/api/status`, { signal: AbortSignal.timeout(2_000) });
+      const status = (await response.json()) as { host: unknown };
+      return status.host !== null;
+    } catch {
+      return false; // not listening yet
+    }
+  }
+
+  #start(program: string, args: readonly string[]): ChildProcess {
+    const env = { PATH: process.env.PATH };
+    const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'pipe'], env });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = (this.#said + text).slice(-65_536);
+    });
+    child.on('error', (error) => {
+      this.#said += `cannot start ${program}: ${error.message}\n`;
+    });
+    child.stdin?.on('error', () => {}); // it died first; whoever waits for it sees that
+    return child;
+  }
+
+  async #until(child: ChildProcess, ready: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const end = performance.now() + START_LIMIT_MS;
+    while (!(await ready())) {
+      if (hasEnded(child) || child.pid === undefined || performance.now() > end) {
+        throw new Error(`${what}; what was said:\n${this.#said}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+async function kill(child: ChildProcess | null): Promise<void> {
+  if (!child || hasEnded(child)) return;
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+}
+
+async function stopped(child: ChildProcess | null): Promise<void> {
+  if (!child || child.pid === undefined || hasEnded(child)) return;
+  const exit = once(child, 'exit');
+  child.stdin?.end();
+  await exit;
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port is free');
+  return address.port;
+}
