@@ -1,0 +1,146 @@
+// `bulkhead`: the command line. What each verb does is in verb_*.c; how a container is made, in launch.c and init.c.
+#include "runtime/seal.h"
+#include "runtime/trace.h"
+#include "runtime/verbs.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <linux/close_range.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    int (*run)(const settings *s, int argc, char **argv, bh_error *err);
+    bool starts_processes; // in a container, so our binary comes within its reach
+    const char *usage;
+} verbs[] = {
+    {"run", verb_run, true, "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--detach] ID"},
+    {"create", verb_create, true, "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] ID"},
+    {"start", verb_start, false, "ID"},
+    {"state", verb_state, false, "ID"},
+    {"kill", verb_kill, false, "[--all] ID [SIGNAL]"},
+    {"delete", verb_delete, false, "[--force] ID"},
+    {"exec", verb_exec, true,
+     "[--tty] [--detach] [--pid-file FILE] [--console-socket SOCK] [--process FILE] ID [COMMAND…]"},
+    {"list", verb_list, false, "[--quiet] [--format table|json]"},
+    {"features", verb_features, false, ""},
+};
+
+typedef struct log_target {
+    const char *path; // NULL: standard error only
+    bool json;
+} log_target;
+
+static void usage(FILE *out) {
+    fprintf(out, "bulkhead " BULKHEAD_VERSION ": an OCI runtime. Usage:\n"
+                 "  bulkhead [--root DIR] [--log FILE] [--log-format text|json] [--trace-fd N] VERB …\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        fprintf(out, "    %-8s %s\n", verbs[i].name, verbs[i].usage);
+}
+
+static void report(const log_target *log, const char *message) {
+    fprintf(stderr, "bulkhead: %s\n", message);
+    FILE *file = log->path ? fopen(log->path, "ae") : NULL;
+    if (!file)
+        return;
+    char now[32];
+    time_t seconds = time(NULL);
+    struct tm utc;
+    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
+    if (log->json) { // the fields that containerd and podman look for
+        json_t *line = json_pack("{s:s, s:s, s:s}", "level", "error", "msg", message, "time", now);
+        json_dumpf(line, file, JSON_COMPACT);
+        json_decref(line);
+        fputc('\n', file);
+    } else {
+        fprintf(file, "%s error: %s\n", now, message);
+    }
+    fclose(file);
+}
+
+// Options before the verb. Returns the index of the verb, 0 when all has been said, or negative.
+static int parse(int argc, char **argv, settings *s, log_target *log, bh_error *err) {
+    static const struct option options[] = {
+        {"root", required_argument, NULL, 'r'},
+        {"log", required_argument, NULL, 'l'},
+        {"log-format", required_argument, NULL, 'f'},
+        {"trace-fd", required_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {"debug", no_argument, NULL, 'd'},
+        {"systemd-cgroup", no_argument, NULL, 's'},
+        {NULL, 0, NULL, 0},
+    };
+    for (int option; (option = getopt_long(argc, argv, "+vh", options, NULL)) != -1;) {
+        switch (option) {
+        case 'r':
+            s->root = optarg;
+            break;
+        case 'l':
+            log->path = optarg;
+            break;
+        case 'f':
+            log->json = strcmp(optarg, "json") == 0;
+            break;
+        case 't':
+            s->trace_fd = atoi(optarg);
+            break;
+        case 'd': // every error is told in full anyway
+            break;
+        case 'v':
+            printf("bulkhead version " BULKHEAD_VERSION "\nspec: 1.2.0\n");
+            return 0;
+        case 'h':
+            usage(stdout);
+            return 0;
+        case 's':
+            return bh_fail(err, 0, "--systemd-cgroup is not supported: linux.cgroupsPath is a path in the hierarchy");
+        default:
+            return bh_fail(err, 0, "see bulkhead --help");
+        }
+    }
+    if (optind == argc) {
+        usage(stderr);
+        return bh_fail(err, 0, "a verb is missing");
+    }
+    return optind;
+}
+
+static int run_verb(int argc, char **argv, settings *s, log_target *log, bh_error *err) {
+    int at = parse(argc, argv, s, log, err);
+    if (at <= 0)
+        return at;
+    if (geteuid() != 0)
+        return bh_fail(err, 0, "only root can make containers with this runtime");
+    size_t verb = 0;
+    while (verb < sizeof verbs / sizeof *verbs && strcmp(argv[at], verbs[verb].name) != 0)
+        verb++;
+    if (verb == sizeof verbs / sizeof *verbs)
+        return bh_fail(err, 0, "there is no verb \"%s\" (see bulkhead --help)", argv[at]);
+    if (verbs[verb].starts_processes && seal_own_binary(argv, err) < 0)
+        return -1;
+    // Nothing that the caller forgot to close may reach a container; --preserve-fds reopens what it names at the end.
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    if (s->trace_fd >= 0 && trace_to(s->trace_fd, err) < 0)
+        return -1;
+    optind = 1; // getopt starts anew behind the verb
+    return verbs[verb].run(s, argc - at, argv + at, err);
+}
+
+int main(int argc, char **argv) {
+    settings s = {.root = "/run/bulkhead", .trace_fd = -1};
+    log_target log = {0};
+    bh_error err = {0};
+    int status = run_verb(argc, argv, &s, &log, &err);
+    if (status < 0) {
+        report(&log, err.message);
+        return 1;
+    }
+    return status;
+}

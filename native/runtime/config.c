@@ -1,0 +1,109 @@
+// config.json as a whole: the document, the root, the annotations that are ours. See config.h.
+#include "runtime/config.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CONFIG_MAX_BYTES = 4 << 20 };
+
+static int check_version(const char *version, bh_error *err) {
+    if (!version)
+        return bh_fail(err, 0, "ociVersion is missing");
+    if (strncmp(version, "1.", 2) != 0)
+        return bh_fail(err, 0, "ociVersion is %s; this runtime knows 1.0 to 1.2", version);
+    return 0;
+}
+
+static int parse_root(config *c, const json_place *document, bh_error *err) {
+    json_place root;
+    if (json_get_object(document, "root", &root, err) < 0 || json_get_string(&root, "path", &c->root_path, err) < 0 ||
+        json_get_bool(&root, "readonly", &c->root_readonly, err) < 0)
+        return -1;
+    if (!c->root_path || !*c->root_path)
+        return bh_fail(err, 0, "root.path is missing");
+    return 0;
+}
+
+// A whole number of at least 1 in an annotation, whose values are strings.
+static int parse_number(const json_place *annotations, const char *key, int64_t *value, bh_error *err) {
+    const char *text = NULL;
+    if (json_get_string(annotations, key, &text, err) < 0)
+        return -1;
+    if (!text)
+        return 0;
+    char *end;
+    errno = 0;
+    *value = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || *value < 1)
+        return bh_fail(err, 0, "annotations.%s is \"%s\"; it must be a decimal number above 0", key, text);
+    return 0;
+}
+
+static int parse_annotations(config *c, const json_place *document, bh_error *err) {
+    json_place annotations;
+    if (json_get_object(document, "annotations", &annotations, err) < 0)
+        return -1;
+    c->annotations = annotations.object;
+    if (parse_number(&annotations, "dev.bulkhead.overlay.size", &c->overlay_size, err) < 0 ||
+        parse_number(&annotations, "dev.bulkhead.overlay.inodes", &c->overlay_inodes, err) < 0)
+        return -1;
+    if (c->overlay_inodes > 0 && c->overlay_size < 0)
+        return bh_fail(err, 0, "annotations.dev.bulkhead.overlay.inodes needs dev.bulkhead.overlay.size");
+    return 0;
+}
+
+int config_parse(config *c, const char *text, size_t length, bh_error *err) {
+    static const char *const unsupported[] = {"hooks", "solaris", "windows", "vm", "zos", NULL};
+    *c = (config){.overlay_size = -1, .overlay_inodes = -1, .limits = CGROUP_NO_LIMITS};
+    json_error_t json_error;
+    c->document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
+    if (!c->document)
+        return bh_fail(err, 0, "line %d, column %d: %s", json_error.line, json_error.column, json_error.text);
+    if (!json_is_object(c->document))
+        return bh_fail(err, 0, "the document must be an object");
+    json_place document = {.object = c->document}, process;
+    if (json_get_string(&document, "ociVersion", &c->oci_version, err) < 0 || check_version(c->oci_version, err) < 0 ||
+        json_refuse(&document, unsupported, err) < 0 || parse_root(c, &document, err) < 0 ||
+        json_get_string(&document, "hostname", &c->hostname, err) < 0 ||
+        json_get_string(&document, "domainname", &c->domainname, err) < 0 || parse_annotations(c, &document, err) < 0 ||
+        json_get_object(&document, "process", &process, err) < 0 ||
+        config_parse_process(&c->process, &process, err) < 0 || config_parse_mounts(c, &document, err) < 0)
+        return -1;
+    return config_parse_linux(c, &document, err);
+}
+
+int config_load(config *c, int dir, const char *path, bh_error *err) {
+    *c = (config){0};
+    cleanup_fd int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return bh_fail(err, errno, "cannot open %s (a bundle is a folder that holds it)", path);
+    struct stat info;
+    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || info.st_size > CONFIG_MAX_BYTES)
+        return bh_fail(err, 0, "%s must be a regular file of at most %d bytes", path, CONFIG_MAX_BYTES);
+    size_t size = (size_t)info.st_size, length = 0;
+    cleanup_free char *text = malloc(size + 1);
+    if (!text)
+        return bh_fail(err, ENOMEM, "cannot read %s", path);
+    for (ssize_t got; length < size && (got = read(fd, text + length, size - length)) != 0; length += (size_t)got)
+        if (got < 0)
+            return bh_fail(err, errno, "cannot read %s", path);
+    return config_parse(c, text, length, err) < 0 ? bh_wrap(err, "%s", path) : 0;
+}
+
+void config_free(config *c) {
+    config_free_process(&c->process);
+    for (size_t i = 0; i < c->mount_count; i++)
+        free(c->mounts[i].options);
+    free(c->mounts);
+    free(c->device_rules);
+    free(c->devices);
+    free(c->sysctls);
+    free(c->masked_paths);
+    free(c->readonly_paths);
+    json_decref(c->document);
+    *c = (config){0};
+}

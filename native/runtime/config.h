@@ -1,0 +1,109 @@
+// What a bundle's config.json asks for, checked: https://github.com/opencontainers/runtime-spec/blob/main/config.md
+#pragma once
+
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "runtime/json_field.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+// The five capability sets, a bit for each number of linux/capability.h.
+typedef struct capability_sets {
+    uint64_t bounding, effective, permitted, inheritable, ambient;
+} capability_sets;
+
+typedef struct process_rlimit {
+    int resource; // RLIMIT_*
+    struct rlimit limit;
+} process_rlimit;
+
+typedef struct process_config {
+    bool terminal;
+    unsigned short columns, rows; // 0: not stated
+    uid_t uid;
+    gid_t gid;
+    mode_t umask;
+    gid_t *groups;
+    size_t group_count;
+    const char **args, **env; // NULL-terminated
+    const char *cwd;
+    bool no_new_privileges;
+    bool has_oom_score;
+    int oom_score;
+    capability_sets capabilities;
+    process_rlimit *rlimits;
+    size_t rlimit_count;
+} process_config;
+
+typedef struct mount_config {
+    const char *destination, *type, *source;
+    const char **options; // NULL-terminated, or NULL
+    char path[32];        // "mounts[3]", for errors
+} mount_config;
+
+typedef struct device_config {
+    const char *path;
+    char type; // 'c', 'b', 'p'
+    int64_t major, minor;
+    bool has_mode;
+    mode_t mode;
+    int64_t uid, gid; // -1: not stated
+} device_config;
+
+typedef struct id_map {
+    uint32_t container_id, host_id, size;
+} id_map;
+
+enum { ID_MAPS_MAX = 32 };
+
+typedef struct sysctl_config {
+    const char *name, *value;
+} sysctl_config;
+
+enum { NAMESPACE_KINDS = 8 };
+
+typedef struct config {
+    json_t *document;
+    const char *oci_version;
+    const char *root_path;
+    bool root_readonly;
+    int64_t overlay_size, overlay_inodes; // bytes, files; -1: root_path itself is the root
+    const char *hostname, *domainname;
+    process_config process;
+    mount_config *mounts;
+    size_t mount_count;
+    unsigned long namespaces;                     // CLONE_NEW* flags that are listed
+    const char *namespace_paths[NAMESPACE_KINDS]; // by index in namespaces.h's table; NULL: a new one
+    id_map uid_maps[ID_MAPS_MAX], gid_maps[ID_MAPS_MAX];
+    size_t uid_map_count, gid_map_count;
+    json_t *time_offsets; // borrowed, may be NULL
+    const char *cgroup_path;
+    cgroup_limits limits;
+    cgroup_device *device_rules;
+    size_t device_rule_count;
+    device_config *devices;
+    size_t device_count;
+    sysctl_config *sysctls;
+    size_t sysctl_count;
+    const char **masked_paths, **readonly_paths; // NULL-terminated, or NULL
+    const char *root_propagation;
+    json_t *seccomp;     // borrowed, may be NULL
+    json_t *annotations; // borrowed, may be NULL
+} config;
+
+// Reads and checks config.json's text. On failure *c may be half filled; config_free it either way.
+int config_parse(config *c, const char *text, size_t length, bh_error *err);
+// Reads the file (relative to `dir`), then as above.
+int config_load(config *c, int dir, const char *path, bh_error *err);
+void config_free(config *c);
+
+// The parts, each from its object in the document.
+int config_parse_process(process_config *process, const json_place *at, bh_error *err);
+void config_free_process(process_config *process);
+int config_parse_mounts(config *c, const json_place *document, bh_error *err);
+int config_parse_linux(config *c, const json_place *document, bh_error *err);
+int config_parse_resources(config *c, const json_place *at, bh_error *err);

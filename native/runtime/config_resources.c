@@ -1,0 +1,87 @@
+// config.json's `linux.resources`: limits of the container's cgroup.
+#include "runtime/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The spec says -1 for "no limit", which is what a new group has.
+static int parse_memory(config *c, const json_place *at, bh_error *err) {
+    static const char *const unsupported[] = {"reservation",      "kernel",       "kernelTCP", "swappiness",
+                                              "disableOOMKiller", "useHierarchy", NULL};
+    json_place memory;
+    int64_t swap = -1;
+    if (json_get_object(at, "memory", &memory, err) < 0 || json_refuse(&memory, unsupported, err) < 0 ||
+        json_get_integer(&memory, "limit", -1, INT64_MAX, &c->limits.memory_bytes, err) < 0 ||
+        json_get_integer(&memory, "swap", -1, INT64_MAX, &swap, err) < 0)
+        return -1;
+    if (swap >= 0 && swap != c->limits.memory_bytes)
+        return bh_fail(err, 0, "%s.swap must equal limit: swap on top of the limit is not supported", memory.path);
+    return 0;
+}
+
+static int parse_cpu(config *c, const json_place *at, bh_error *err) {
+    static const char *const unsupported[] = {"burst", "realtimeRuntime", "realtimePeriod", "cpus", "mems", "idle",
+                                              NULL};
+    json_place cpu;
+    int64_t shares = -1;
+    if (json_get_object(at, "cpu", &cpu, err) < 0 || json_refuse(&cpu, unsupported, err) < 0 ||
+        json_get_integer(&cpu, "quota", -1, INT64_MAX, &c->limits.cpu_quota_us, err) < 0 ||
+        json_get_integer(&cpu, "period", 1000, 1000000, &c->limits.cpu_period_us, err) < 0 ||
+        json_get_integer(&cpu, "shares", 0, 262144, &shares, err) < 0)
+        return -1;
+    if (shares > 0) // the conversion that systemd, runc and crun use: 2..262144 to 1..10000
+        c->limits.cpu_weight = 1 + ((shares < 2 ? 2 : shares) - 2) * 9999 / 262142;
+    return 0;
+}
+
+static int parse_device_rules(config *c, const json_place *at, bh_error *err) {
+    json_t *array = NULL;
+    if (json_get_array(at, "devices", &array, err) < 0)
+        return -1;
+    size_t count = json_array_size(array);
+    c->device_rules = calloc(count + 1, sizeof *c->device_rules);
+    if (!c->device_rules)
+        return bh_fail(err, ENOMEM, "cannot read %s.devices", at->path);
+    for (size_t i = 0; i < count; i++) {
+        json_place item;
+        cgroup_device rule = {.major = -1, .minor = -1};
+        const char *type = "a", *access = "rwm";
+        if (json_get_element(at, "devices", array, i, &item, err) < 0 ||
+            json_get_bool(&item, "allow", &rule.allow, err) < 0 || json_get_string(&item, "type", &type, err) < 0 ||
+            json_get_integer(&item, "major", -1, 4095, &rule.major, err) < 0 ||
+            json_get_integer(&item, "minor", -1, 1048575, &rule.minor, err) < 0 ||
+            json_get_string(&item, "access", &access, err) < 0)
+            return -1;
+        if (strlen(type) != 1 || !strchr("abc", *type))
+            return bh_fail(err, 0, "%s.type must be a, b or c", item.path);
+        if (!*access || strlen(access) > 3 || strspn(access, "rwm") != strlen(access))
+            return bh_fail(err, 0, "%s.access must be some of r, w and m", item.path);
+        // Both kinds of cgroup take "a" to mean everything there is.
+        if (*type == 'a' && (rule.major >= 0 || rule.minor >= 0 || strlen(access) != 3))
+            return bh_fail(err, 0, "%s: type a cannot be narrowed by major, minor or access", item.path);
+        rule.type = *type;
+        strcpy(rule.access, access);
+        c->device_rules[c->device_rule_count++] = rule;
+    }
+    return 0;
+}
+
+int config_parse_resources(config *c, const json_place *at, bh_error *err) {
+    static const char *const unsupported[] = {"blockIO", "hugepageLimits", "network", "rdma", "unified", NULL};
+    json_place pids;
+    if (json_refuse(at, unsupported, err) < 0 || parse_memory(c, at, err) < 0 || parse_cpu(c, at, err) < 0 ||
+        json_get_object(at, "pids", &pids, err) < 0 ||
+        json_get_integer(&pids, "limit", -1, INT64_MAX, &c->limits.pids, err) < 0)
+        return -1;
+    // runc and crun read 0 as "no limit" too: a container without a single process cannot be meant.
+    if (c->limits.pids == 0)
+        c->limits.pids = -1;
+    if (parse_device_rules(c, at, err) < 0)
+        return -1;
+    bool limited = c->limits.memory_bytes >= 0 || c->limits.pids >= 0 || c->limits.cpu_quota_us >= 0 ||
+                   c->limits.cpu_weight >= 0 || c->device_rule_count > 0;
+    if (limited && !c->cgroup_path)
+        return bh_fail(err, 0, "%s needs linux.cgroupsPath", at->path);
+    return 0;
+}

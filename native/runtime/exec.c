@@ -1,0 +1,202 @@
+// Adding a process to a running container: see exec.h. Three processes take part:
+//
+//     runtime (host)          joiner                          the new process
+//        | --- clone3 ---------> | joins cgroup, namespaces
+//        |                       | --- clone, CLONE_PARENT ---> | in the pid namespace, a child of the runtime
+//        | <-- HANDSHAKE_PID --- | exits
+//        | --- HANDSHAKE_MAPPED (after limits) --------------> | console, cwd, privileges
+//        | <-- HANDSHAKE_READY ------------------------------- |
+//        | --- HANDSHAKE_GO ---------------------------------> | exec
+//
+// The joiner is there because a pid namespace can be joined only for one's children, and because the runtime itself
+// has to stay the host's root outside: it sets limits, writes the pid file, and must not be killed with the container.
+#include "runtime/exec.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "runtime/clone.h"
+#include "runtime/console.h"
+#include "runtime/handshake.h"
+#include "runtime/launch.h"
+#include "runtime/namespaces.h"
+#include "runtime/process.h"
+#include "runtime/state.h"
+#include "runtime/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct exec_context {
+    const exec_options *options;
+    const config *config;
+    const process_config *process;
+    int proc;           // the host's procfs, pinned
+    int init;           // pidfd of the container's first process
+    int cgroup;         // v2: the group to clone into
+    int console_socket; // -1: no terminal
+    int handshake;      // this side's end
+    seccomp_program filter;
+    pid_t init_pid, joiner, pid;
+} exec_context;
+
+int exec_load_config(const exec_options *options, config *c, bh_error *err) {
+    cleanup_fd int dir = state_open_dir(options->root, options->id, err);
+    if (dir < 0)
+        return -1;
+    return config_load(c, dir, STATE_CONFIG, err) < 0 ? bh_wrap(err, "container %s", options->id) : 0;
+}
+
+static int find_container(exec_context *x, bh_error *err) {
+    state found = {0};
+    cleanup_fd int dir = state_open_dir(x->options->root, x->options->id, err);
+    if (dir < 0 || state_load(dir, x->options->id, &found, err) < 0)
+        return -1;
+    state_free(&found);
+    x->init_pid = found.pid;
+    return (x->init = state_open_process(&found, err)) < 0 ? -1 : 0;
+}
+
+static int open_host_files(exec_context *x, bh_error *err) {
+    const exec_options *o = x->options;
+    if (x->process->terminal != (o->console_socket != NULL))
+        return bh_fail(err, 0,
+                       x->process->terminal ? "a terminal needs --console-socket"
+                                            : "--console-socket needs --tty or a process with a terminal");
+    if ((x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
+        seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
+        return -1;
+    if (x->process->terminal && (x->console_socket = console_connect(o->console_socket, err)) < 0)
+        return -1;
+    if (x->config->cgroup_path && cgroup_version() == 2 && (x->cgroup = cgroup_open(x->config->cgroup_path, err)) < 0)
+        return -1;
+    // Where setgroups is denied inside, what we have would stay with the new process.
+    return setgroups(0, NULL) < 0 ? bh_fail(err, errno, "cannot drop the supplementary groups") : 0;
+}
+
+// The new process's half, from the moment it is in all namespaces.
+static int become_process(exec_context *x, bh_error *err) {
+    const process_config *p = x->process;
+    bool setgroups_allowed = !(x->config->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(x->config);
+    char program[PATH_MAX];
+    if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || process_become_root(x->config, err) < 0)
+        return -1;
+    if (x->console_socket >= 0) {
+        cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        cleanup_fd int slave = console_open(p, root, x->console_socket, err);
+        if (slave < 0 || console_take(slave, err) < 0)
+            return -1;
+    }
+    if (process_enter_cwd(p, err) < 0 || process_drop_privileges(p, setgroups_allowed, &x->filter, err) < 0 ||
+        process_find_program(p, program, sizeof program, err) < 0 ||
+        handshake_send(x->handshake, HANDSHAKE_READY, 0, err) < 0 ||
+        handshake_wait(x->handshake, HANDSHAKE_GO, NULL, err) < 0)
+        return -1;
+    return process_exec(p, program, &x->filter, x->options->preserve_fds, err);
+}
+
+static int join(exec_context *x, bh_error *err) {
+    uint64_t start = trace_now();
+    char names[96];
+    if (x->config->cgroup_path && x->cgroup < 0 && cgroup_join_self(x->config->cgroup_path, err) < 0)
+        return -1;
+    // All in one call, by the process and not by names in /proc: it is the one whose start time was checked. The user
+    // namespace comes first in it, and with it the right to join the others.
+    if (setns(x->init, (int)x->config->namespaces) < 0)
+        return bh_fail(err, errno, "cannot join the namespaces of container %s", x->options->id);
+    trace_step("setns", start, "%s", namespaces_describe(x->config->namespaces, names, sizeof names));
+    x->pid = clone_process(CLONE_PARENT, -1, err);
+    return x->pid < 0 ? -1 : 0;
+}
+
+static _Noreturn void run_joiner(exec_context *x) {
+    bh_error err = {0};
+    int result = join(x, &err);
+    if (result == 0 && x->pid > 0)
+        result = handshake_send(x->handshake, HANDSHAKE_PID, x->pid, &err);
+    else if (result == 0)
+        result = become_process(x, &err);
+    if (result < 0)
+        handshake_send_error(x->handshake, &err);
+    _exit(result < 0);
+}
+
+// On v2 a group whose subgroups have controllers may hold no process itself, and a container that owns its group can
+// bring that about. Then the new process goes where the container's first one is.
+static int open_cgroup_of_init(const exec_context *x, bh_error *err) {
+    char path[64], text[1024];
+    snprintf(path, sizeof path, "%d/cgroup", x->init_pid);
+    if (fs_read(x->proc, path, text, sizeof text, err) < 0)
+        return -1;
+    const char *line = strstr(text, "0::/");
+    return line ? cgroup_open(line + 3, err) : bh_fail(err, 0, "cannot find the cgroup of pid %d", x->init_pid);
+}
+
+static int clone_joiner(exec_context *x, bh_error *err) {
+    int ends[2];
+    if (handshake_make(ends, err) < 0)
+        return -1;
+    bh_error busy = {0};
+    x->handshake = ends[1];
+    x->joiner = clone_process(0, x->cgroup, &busy);
+    if (x->joiner < 0 && busy.code == EBUSY && x->cgroup >= 0) {
+        close(x->cgroup);
+        if ((x->cgroup = open_cgroup_of_init(x, err)) >= 0)
+            x->joiner = clone_process(0, x->cgroup, &busy);
+    }
+    if (x->joiner == 0) {
+        close(ends[0]);
+        run_joiner(x);
+    }
+    x->handshake = ends[0];
+    close(ends[1]);
+    if (x->joiner < 0) {
+        *err = busy;
+        return -1;
+    }
+    int result = handshake_wait(x->handshake, HANDSHAKE_PID, &x->pid, err);
+    waitpid(x->joiner, NULL, 0);
+    return result;
+}
+
+static int run_steps(exec_context *x, bh_error *err) {
+    char pid[16];
+    if (open_host_files(x, err) < 0 || clone_joiner(x, err) < 0 ||
+        process_set_limits(x->process, x->proc, x->pid, err) < 0 ||
+        handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
+        handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0)
+        return -1;
+    snprintf(pid, sizeof pid, "%d", x->pid);
+    if (x->options->pid_file && fs_replace(AT_FDCWD, x->options->pid_file, pid, 0644, err) < 0)
+        return -1;
+    if (handshake_send(x->handshake, HANDSHAKE_GO, 0, err) < 0)
+        return -1;
+    return handshake_wait(x->handshake, HANDSHAKE_EXECED, NULL, err);
+}
+
+pid_t exec_process(const exec_options *options, const config *c, const process_config *process, bh_error *err) {
+    exec_context x = {.options = options,
+                      .config = c,
+                      .process = process,
+                      .proc = -1,
+                      .init = -1,
+                      .cgroup = -1,
+                      .console_socket = -1,
+                      .handshake = -1};
+    int result = run_steps(&x, err);
+    if (result < 0 && x.pid > 0) {
+        kill(x.pid, SIGKILL);
+        waitpid(x.pid, NULL, 0);
+    }
+    const int fds[] = {x.proc, x.init, x.cgroup, x.console_socket, x.handshake};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    seccomp_free(&x.filter);
+    return result < 0 ? -1 : x.pid;
+}

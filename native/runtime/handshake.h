@@ -1,0 +1,31 @@
+// What the runtime and the process that becomes the container say to each other, over a socketpair that the final exec
+// closes:
+//
+//     runtime                         child
+//        |   <-- clone3 ---            | not dumpable, joins its cgroup
+//        | --- HANDSHAKE_MAPPED --->   | has ids now: mounts, pivot_root
+//        |   <-- HANDSHAKE_READY ---   | all but the exec is done
+//        | --- HANDSHAKE_GO --->       | (create: `start` says so instead)
+//        |   <-- end of file ---       | exec has happened
+//
+// At any point the child may say HANDSHAKE_FAILED with its error, or die.
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+typedef enum handshake_stage {
+    HANDSHAKE_MAPPED = 1,
+    HANDSHAKE_READY,
+    HANDSHAKE_GO,
+    HANDSHAKE_FAILED,
+    HANDSHAKE_PID,    // exec: the pid of the process that was made inside, in `value`
+    HANDSHAKE_EXECED, // never sent: what handshake_wait makes of the end of file
+} handshake_stage;
+
+int handshake_make(int ends[2], bh_error *err);
+int handshake_send(int fd, handshake_stage stage, int value, bh_error *err);
+void handshake_send_error(int fd, const bh_error *failure);
+// Waits for one message, which must be `wanted`. The other side's failure becomes *err. `value` may be NULL.
+int handshake_wait(int fd, handshake_stage wanted, int *value, bh_error *err);

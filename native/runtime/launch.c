@@ -1,0 +1,240 @@
+// Making a container, the runtime's half. run_steps is the whole act; the child it clones goes on in init.c.
+#include "runtime/launch.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "runtime/clone.h"
+#include "runtime/console.h"
+#include "runtime/handshake.h"
+#include "runtime/namespaces.h"
+#include "runtime/process.h"
+#include "runtime/rootfs.h"
+#include "runtime/state.h"
+#include "runtime/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+int launch_pin_proc(bh_error *err) {
+    // Opened once and checked: a later "/proc/..." could be something that was mounted there since (CVE-2025-52881).
+    cleanup_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (proc < 0)
+        return bh_fail(err, errno, "cannot open /proc");
+    return fs_check_magic(proc, PROC_SUPER_MAGIC, "/proc", err) < 0 ? -1 : take_fd(&proc);
+}
+
+// A listening socket in the state folder. By way of /proc/self/fd, for a socket's path is at most 107 bytes long.
+static int listen_for_start(int state_dir, bh_error *err) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" STATE_START_SOCKET, state_dir);
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 1) < 0)
+        return bh_fail(err, errno, "cannot make the socket that waits for `start`");
+    return take_fd(&fd);
+}
+
+// All that only the host's root may open, before there is a child that could be seen from inside.
+static int open_host_files(launch *l, bh_error *err) {
+    const launch_options *o = l->options;
+    const config *c = l->config;
+    uint64_t start = trace_now();
+    if (c->process.terminal != (o->console_socket != NULL))
+        return bh_fail(err, 0,
+                       c->process.terminal ? "process.terminal needs --console-socket"
+                                           : "--console-socket needs process.terminal");
+    if ((l->proc = launch_pin_proc(err)) < 0 || (l->root_source = rootfs_open(c, err)) < 0 ||
+        mounts_prepare(c, &l->mounts, err) < 0)
+        return -1;
+    if (c->process.terminal && (l->console_socket = console_connect(o->console_socket, err)) < 0)
+        return -1;
+    if (o->wait_for_start && (l->start_socket = listen_for_start(l->state_dir, err)) < 0)
+        return -1;
+    trace_step("open", start, "%s and the sources of %zu mounts, as the host's root", c->root_path, c->mount_count);
+
+    start = trace_now();
+    if (seccomp_prepare(c->seccomp, o->root, &l->filter, err) < 0)
+        return -1;
+    trace_step("seccomp", start, "%u BPF instructions from linux.seccomp", l->filter.length);
+    return 0;
+}
+
+// Where the container may change what it sees in its cgroup mount, it is meant to own its subtree.
+static bool wants_delegation(const config *c, const mount_plan *mounts) {
+    if (cgroup_version() != 2 || !(c->namespaces & CLONE_NEWUSER) || !(c->namespaces & CLONE_NEWCGROUP))
+        return false;
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (strncmp(c->mounts[i].type, "cgroup", 6) == 0 && !(mounts[i].options.set & MOUNT_ATTR_RDONLY))
+            return true;
+    return false;
+}
+
+static uint32_t host_id_of_root(const id_map *maps, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (maps[i].container_id == 0)
+            return maps[i].host_id;
+    return 0;
+}
+
+static int make_cgroup(launch *l, bh_error *err) {
+    const config *c = l->config;
+    cleanup_free pid_t *pids = NULL;
+    uint64_t start = trace_now();
+    if (!c->cgroup_path)
+        return 0;
+    if (cgroup_create(c->cgroup_path, &c->limits, err) < 0)
+        return -1;
+    // `delete` kills and removes what is in there, so it has to be ours alone.
+    int others = cgroup_read_pids(c->cgroup_path, &pids, err);
+    if (others != 0)
+        return others < 0 ? -1
+                          : bh_fail(err, 0, "linux.cgroupsPath %s already has processes (first: pid %d)",
+                                    c->cgroup_path, pids[0]);
+    if (cgroup_allow_devices(c->cgroup_path, c->device_rules, c->device_rule_count, err) < 0)
+        return -1;
+    if (wants_delegation(c, l->mounts) &&
+        cgroup_delegate(c->cgroup_path, host_id_of_root(c->uid_maps, c->uid_map_count),
+                        host_id_of_root(c->gid_maps, c->gid_map_count), err) < 0)
+        return -1;
+    if (cgroup_version() == 2 && (l->cgroup = cgroup_open(c->cgroup_path, err)) < 0)
+        return -1;
+    trace_step("cgroup", start, "v%d %s: memory %lld bytes, %lld pids, cpu %lld us of %lld us, %zu device rules",
+               cgroup_version(), c->cgroup_path, (long long)c->limits.memory_bytes, (long long)c->limits.pids,
+               (long long)c->limits.cpu_quota_us, (long long)c->limits.cpu_period_us, c->device_rule_count);
+    return 0;
+}
+
+static int clone_init(launch *l, bh_error *err) {
+    int ends[2];
+    char names[96];
+    uint64_t start = trace_now();
+    if (handshake_make(ends, err) < 0)
+        return -1;
+    // What a child of ours inherits and cannot drop where setgroups is denied.
+    if (setgroups(0, NULL) < 0)
+        return bh_fail(err, errno, "cannot drop the supplementary groups");
+    // All at once: the user namespace is made first and owns the others (clone(2)). Not the cgroup namespace, whose
+    // root is to be the group that the child joins first.
+    unsigned long flags = namespaces_to_make(l->config) & ~(unsigned long)CLONE_NEWCGROUP;
+    l->pid = clone_process(flags, l->cgroup, err);
+    if (l->pid == 0) {
+        close(ends[0]);
+        l->handshake = ends[1];
+        init_become_container(l);
+    }
+    close(ends[1]);
+    l->handshake = ends[0];
+    trace_step("clone3", start, "%s%s", namespaces_describe(flags, names, sizeof names),
+               l->cgroup >= 0 ? ", into its cgroup" : "");
+    return l->pid < 0 ? -1 : 0;
+}
+
+static int map_ids(launch *l, bh_error *err) {
+    const config *c = l->config;
+    uint64_t start = trace_now();
+    if (!(c->namespaces & CLONE_NEWUSER))
+        return 0;
+    if (namespaces_write_id_maps(c, l->proc, l->pid, err) < 0)
+        return -1;
+    trace_step("id maps", start, "uid %u is %u on the host, %u ids%s", c->uid_maps[0].container_id,
+               c->uid_maps[0].host_id, c->uid_maps[0].size, namespaces_need_setgroups(c) ? "" : ", setgroups denied");
+    start = trace_now();
+    if (c->overlay_size > 0) {
+        if (rootfs_map_ids(l->root_source, l->proc, l->pid, err) < 0)
+            return -1;
+        trace_step("idmapped lower layer", start, "%s as the container's ids see it", c->root_path);
+    }
+    return 0;
+}
+
+static int save(launch *l, bh_error *err) {
+    const launch_options *o = l->options;
+    state s = {.pid = l->pid, .start_ticks = state_process_start(l->pid), .annotations = l->config->annotations};
+    time_t now = time(NULL);
+    struct tm utc;
+    snprintf(s.id, sizeof s.id, "%s", o->id);
+    snprintf(s.bundle, sizeof s.bundle, "%s", o->bundle);
+    snprintf(s.cgroup_path, sizeof s.cgroup_path, "%s", l->config->cgroup_path ? l->config->cgroup_path : "");
+    strftime(s.created, sizeof s.created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    if (state_save(l->state_dir, &s, err) < 0)
+        return -1;
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", l->pid);
+    return o->pid_file ? fs_replace(AT_FDCWD, o->pid_file, pid, 0644, err) : 0;
+}
+
+static int run_steps(launch *l, bh_error *err) {
+    const config *c = l->config;
+    if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || namespaces_enter_existing(c, err) < 0 ||
+        clone_init(l, err) < 0 || map_ids(l, err) < 0 || process_set_limits(&c->process, l->proc, l->pid, err) < 0 ||
+        handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
+        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0 || save(l, err) < 0)
+        return -1;
+    if (l->options->wait_for_start)
+        return 0;
+    if (handshake_send(l->handshake, HANDSHAKE_GO, 0, err) < 0)
+        return -1;
+    return handshake_wait(l->handshake, HANDSHAKE_EXECED, NULL, err);
+}
+
+// A launch that failed half-way leaves nothing: process, cgroup, folder.
+static void undo(launch *l) {
+    bh_error ignored;
+    if (l->pid > 0) {
+        kill(l->pid, SIGKILL);
+        waitpid(l->pid, NULL, 0);
+    }
+    if (l->config->cgroup_path)
+        cgroup_delete(l->config->cgroup_path, &ignored);
+    state_remove_dir(l->options->root, l->options->id, &ignored);
+}
+
+static void release(launch *l) {
+    const int fds[] = {l->state_dir,    l->proc,   l->root_source, l->console_socket,
+                       l->start_socket, l->cgroup, l->handshake};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    for (size_t i = 0; l->mounts && i < l->config->mount_count; i++)
+        if (l->mounts[i].bind >= 0)
+            close(l->mounts[i].bind);
+    free(l->mounts);
+    seccomp_free(&l->filter);
+}
+
+static int keep_config(launch *l, bh_error *err) {
+    // exec confines its processes as this document says, whatever becomes of the bundle.
+    cleanup_free char *text = json_dumps(l->config->document, JSON_COMPACT);
+    if (!text)
+        return bh_fail(err, ENOMEM, "cannot keep the configuration of %s", l->options->id);
+    return fs_replace(l->state_dir, STATE_CONFIG, text, 0600, err);
+}
+
+pid_t launch_container(const launch_options *options, const config *c, bh_error *err) {
+    launch l = {.options = options,
+                .config = c,
+                .proc = -1,
+                .root_source = -1,
+                .console_socket = -1,
+                .start_socket = -1,
+                .cgroup = -1,
+                .handshake = -1};
+    // The id is claimed before anything is made, so that undo() never touches another container's things.
+    if ((l.state_dir = state_make_dir(options->root, options->id, err)) < 0)
+        return -1;
+    int result = keep_config(&l, err) < 0 ? -1 : run_steps(&l, err);
+    if (result < 0)
+        undo(&l);
+    release(&l);
+    return result < 0 ? -1 : l.pid;
+}

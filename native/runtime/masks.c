@@ -1,0 +1,70 @@
+// Masked and read-only paths: see masks.h.
+#include "runtime/masks.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "runtime/devices.h"
+#include "runtime/mount_options.h"
+#include "runtime/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+// An fd of `path`; -1 without an error where it does not exist.
+static int open_existing(int root, const char *path, bh_error *err) {
+    bh_error failure = {0};
+    int fd = fs_open_in_root(root, path, O_PATH, &failure);
+    if (fd < 0 && failure.code != ENOENT && failure.code != ENOTDIR)
+        *err = failure;
+    return fd;
+}
+
+static int mask(int root, int null, const char *path, bh_error *err) {
+    cleanup_fd int target = open_existing(root, path, err);
+    struct stat info;
+    if (target < 0)
+        return err->message[0] ? -1 : 0;
+    if (fstat(target, &info) < 0)
+        return bh_fail(err, errno, "cannot mask %s", path);
+    if (!S_ISDIR(info.st_mode))
+        return devices_bind(null, target, path, err);
+    static const char *const data[] = {"size=0", "nr_inodes=1", "mode=0555", NULL};
+    cleanup_fd int empty = mount_new("tmpfs", "masked", data, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, err);
+    return empty < 0 ? -1 : mount_attach(empty, target, path, err);
+}
+
+static int make_readonly(int root, const char *path, bh_error *err) {
+    cleanup_fd int target = open_existing(root, path, err);
+    if (target < 0)
+        return err->message[0] ? -1 : 0;
+    cleanup_fd int copy =
+        open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)(AT_EMPTY_PATH | AT_RECURSIVE));
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (copy < 0 || mount_setattr(copy, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
+        return bh_fail(err, errno, "cannot make %s read-only", path);
+    return mount_attach(copy, target, path, err);
+}
+
+int masks_make(const config *c, int root, bh_error *err) {
+    uint64_t start = trace_now();
+    size_t masked = 0, readonly = 0;
+    bh_error failure = {0}; // told from "not there" by being set
+    cleanup_fd int null = devices_open_null(err);
+    if (null < 0)
+        return -1;
+    for (const char **path = c->masked_paths; path && *path; path++, masked++) {
+        if (mask(root, null, *path, &failure) < 0) {
+            *err = failure;
+            return bh_wrap(err, "linux.maskedPaths[%zu]", masked);
+        }
+    }
+    for (const char **path = c->readonly_paths; path && *path; path++, readonly++) {
+        if (make_readonly(root, *path, &failure) < 0) {
+            *err = failure;
+            return bh_wrap(err, "linux.readonlyPaths[%zu]", readonly);
+        }
+    }
+    trace_step("masks", start, "%zu paths hidden, %zu read-only", masked, readonly);
+    return 0;
+}

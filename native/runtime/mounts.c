@@ -1,0 +1,96 @@
+// config.json's `mounts`: see mounts.h.
+#include "runtime/mounts.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "runtime/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+static int set_attributes(int mount, const mount_options *o, bool bind, const char *what, bh_error *err) {
+    // A new file system got its attributes from fsmount; a copy of a mount has those of the original.
+    struct mount_attr own = {.attr_set = bind ? o->set : 0, .attr_clr = bind ? o->clear : 0};
+    own.propagation = o->propagation & ~(unsigned long)MS_REC;
+    struct mount_attr below = {.attr_set = o->recursive_set, .attr_clr = o->recursive_clear};
+    below.propagation = o->propagation & MS_REC ? own.propagation : 0;
+    if ((own.attr_set || own.attr_clr || own.propagation) &&
+        mount_setattr(mount, "", AT_EMPTY_PATH, &own, sizeof own) < 0)
+        return bh_fail(err, errno, "cannot set the options of %s", what);
+    if ((below.attr_set || below.attr_clr || below.propagation) &&
+        mount_setattr(mount, "", AT_EMPTY_PATH | AT_RECURSIVE, &below, sizeof below) < 0)
+        return bh_fail(err, errno, "cannot set the options of %s", what);
+    return 0;
+}
+
+static int open_bind_source(mount_plan *plan, bh_error *err) {
+    const mount_config *m = plan->config;
+    struct stat info;
+    if (!m->source || !*m->source)
+        return bh_fail(err, 0, "%s.source is missing", m->path);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (plan->options.recursive ? (unsigned)AT_RECURSIVE : 0);
+    plan->bind = open_tree(AT_FDCWD, m->source, flags);
+    if (plan->bind < 0 || fstat(plan->bind, &info) < 0)
+        return bh_fail(err, errno, "%s: cannot open the source %s", m->path, m->source);
+    plan->is_directory = S_ISDIR(info.st_mode);
+    // The copy of a shared mount is its peer: what is mounted on it in the container would appear on the host.
+    if (plan->options.propagation == 0)
+        plan->options.propagation = MS_PRIVATE | MS_REC;
+    return set_attributes(plan->bind, &plan->options, true, m->source, err);
+}
+
+int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
+    *plans = calloc(c->mount_count + 1, sizeof **plans);
+    if (!*plans)
+        return bh_fail(err, ENOMEM, "cannot prepare the mounts");
+    for (size_t i = 0; i < c->mount_count; i++) {
+        mount_plan *plan = &(*plans)[i];
+        *plan = (mount_plan){.config = &c->mounts[i], .bind = -1, .is_directory = true};
+        const char *type = plan->config->type;
+        if (mount_options_parse(plan->config->options, plan->config->path, &plan->options, err) < 0)
+            return -1;
+        plan->options.bind |= strcmp(type, "bind") == 0;
+        if (plan->options.bind && open_bind_source(plan, err) < 0)
+            return -1;
+        // In v1 a "cgroup" mount stands for a tmpfs of one mount a controller; nothing of it may be written anyway.
+        if (!plan->options.bind && strcmp(type, "cgroup") == 0 && cgroup_version() == 1)
+            return bh_fail(err, 0, "%s.type: cgroup is not supported on a host with cgroup v1", plan->config->path);
+    }
+    return 0;
+}
+
+static int make_new(const mount_plan *plan, bh_error *err) {
+    const mount_config *m = plan->config;
+    const char *type = strcmp(m->type, "cgroup") == 0 ? "cgroup2" : m->type;
+    return mount_new(type, m->source, plan->options.data, plan->options.set, err);
+}
+
+static int make_one(mount_plan *plan, int root, bh_error *err) {
+    const mount_config *m = plan->config;
+    uint64_t start = trace_now();
+    cleanup_fd int target = plan->is_directory ? fs_make_dirs_in_root(root, m->destination, 0755, err)
+                                               : fs_make_file_in_root(root, m->destination, err);
+    if (target < 0)
+        return bh_wrap(err, "%s", m->path);
+    bool bind = plan->bind >= 0;
+    cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, err);
+    if (mount < 0)
+        return bh_wrap(err, "%s (%s)", m->path, m->destination);
+    if (!bind && set_attributes(mount, &plan->options, false, m->destination, err) < 0)
+        return bh_wrap(err, "%s", m->path);
+    if (mount_attach(mount, target, m->destination, err) < 0)
+        return bh_wrap(err, "%s", m->path);
+    trace_step("mount", start, "%s on %s", bind ? m->source : m->type, m->destination);
+    return 0;
+}
+
+int mounts_make(const config *c, mount_plan *plans, int root, bh_error *err) {
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (make_one(&plans[i], root, err) < 0)
+            return -1;
+    return 0;
+}

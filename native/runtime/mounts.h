@@ -1,0 +1,19 @@
+// The container's mounts: bind sources are opened by the runtime while it is the host's root, everything else happens
+// in the container's init, inside its root.
+#pragma once
+
+#include "runtime/config.h"
+#include "runtime/mount_options.h"
+
+typedef struct mount_plan {
+    const mount_config *config;
+    mount_options options;
+    int bind; // a detached copy of the source's mount; -1 for a new file system
+    bool is_directory;
+} mount_plan;
+
+// Parses every mount's options and opens bind sources (relative ones from the working directory, the bundle).
+// *plans is malloc'ed, one for each of c->mounts.
+int mounts_prepare(const config *c, mount_plan **plans, bh_error *err);
+// Mounts them, in order, below `root`, whatever links the image put in the way.
+int mounts_make(const config *c, mount_plan *plans, int root, bh_error *err);

@@ -1,0 +1,115 @@
+// Namespaces: see namespaces.h.
+#include "runtime/namespaces.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "runtime/capabilities.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const namespace_entry namespace_table[NAMESPACE_KINDS] = {
+    {"user", "user", CLONE_NEWUSER},       {"mount", "mnt", CLONE_NEWNS},   {"pid", "pid", CLONE_NEWPID},
+    {"network", "net", CLONE_NEWNET},      {"ipc", "ipc", CLONE_NEWIPC},    {"uts", "uts", CLONE_NEWUTS},
+    {"cgroup", "cgroup", CLONE_NEWCGROUP}, {"time", "time", CLONE_NEWTIME},
+};
+
+int namespace_kind(const char *type) {
+    for (int i = 0; i < NAMESPACE_KINDS; i++)
+        if (strcmp(type, namespace_table[i].type) == 0)
+            return i;
+    return -1;
+}
+
+unsigned long namespaces_to_make(const config *c) {
+    unsigned long flags = c->namespaces;
+    for (int i = 0; i < NAMESPACE_KINDS; i++)
+        if (c->namespace_paths[i])
+            flags &= ~namespace_table[i].flag;
+    if (c->time_offsets)
+        flags &= ~(unsigned long)CLONE_NEWTIME; // namespaces_enter_existing has made it
+    return flags;
+}
+
+const char *namespaces_describe(unsigned long flags, char *text, size_t size) {
+    text[0] = '\0';
+    for (int i = 0; i < NAMESPACE_KINDS; i++) {
+        size_t length = strlen(text);
+        if (flags & namespace_table[i].flag)
+            snprintf(text + length, size - length, "%s%s", length ? " " : "", namespace_table[i].type);
+    }
+    return text;
+}
+
+static int make_time_namespace(const config *c, bh_error *err) {
+    const char *clock;
+    json_t *offset;
+    if (unshare(CLONE_NEWTIME) < 0)
+        return bh_fail(err, errno, "cannot make a time namespace");
+    json_object_foreach(c->time_offsets, clock, offset) {
+        char line[96];
+        json_int_t secs = json_integer_value(json_object_get(offset, "secs"));
+        json_int_t nanosecs = json_integer_value(json_object_get(offset, "nanosecs"));
+        snprintf(line, sizeof line, "%s %lld %lld", clock, (long long)secs, (long long)nanosecs);
+        if (fs_write(AT_FDCWD, "/proc/self/timens_offsets", line, err) < 0)
+            return bh_wrap(err, "linux.timeOffsets.%s", clock);
+    }
+    return 0;
+}
+
+int namespaces_enter_existing(const config *c, bh_error *err) {
+    for (int i = 0; i < NAMESPACE_KINDS; i++) {
+        if (!c->namespace_paths[i])
+            continue;
+        cleanup_fd int fd = open(c->namespace_paths[i], O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return bh_fail(err, errno, "cannot open the %s namespace %s", namespace_table[i].type,
+                           c->namespace_paths[i]);
+        if (setns(fd, (int)namespace_table[i].flag) < 0)
+            return bh_fail(err, errno, "cannot join the %s namespace %s", namespace_table[i].type,
+                           c->namespace_paths[i]);
+    }
+    return c->time_offsets ? make_time_namespace(c, err) : 0;
+}
+
+bool namespaces_need_setgroups(const config *c) {
+    return c->process.group_count > 0 ||
+           (c->process.capabilities.bounding & 1ull << (unsigned)capability_number("CAP_SETGID"));
+}
+
+static int write_map(int proc_fd, pid_t pid, const char *file, const id_map *maps, size_t count, bh_error *err) {
+    char path[64], text[ID_MAPS_MAX * 36];
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%u %u %u\n", maps[i].container_id,
+                                   maps[i].host_id, maps[i].size);
+    snprintf(path, sizeof path, "%d/%s", pid, file);
+    return fs_write(proc_fd, path, text, err);
+}
+
+int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *err) {
+    char path[64];
+    snprintf(path, sizeof path, "%d/setgroups", pid);
+    // Before gid_map, for it cannot be denied afterwards (user_namespaces(7)). Without setgroups nobody in there can
+    // shed a group that a file's permissions count against (CVE-2014-8989).
+    if (!namespaces_need_setgroups(c) && fs_write(proc_fd, path, "deny", err) < 0)
+        return -1;
+    if (write_map(proc_fd, pid, "uid_map", c->uid_maps, c->uid_map_count, err) < 0)
+        return bh_wrap(err, "linux.uidMappings");
+    if (write_map(proc_fd, pid, "gid_map", c->gid_maps, c->gid_map_count, err) < 0)
+        return bh_wrap(err, "linux.gidMappings");
+    return 0;
+}
+
+int namespaces_raise_loopback(bh_error *err) {
+    cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return bh_fail(err, errno, "cannot raise the loopback interface");
+    return 0;
+}

@@ -1,0 +1,30 @@
+// The kinds of namespaces, making them, and joining those that exist (namespaces(7)).
+#pragma once
+
+#include "runtime/config.h"
+
+#include <sys/types.h>
+
+typedef struct namespace_entry {
+    const char *type; // as config.json says it
+    const char *file; // in /proc/<pid>/ns
+    unsigned long flag;
+} namespace_entry;
+
+extern const namespace_entry namespace_table[NAMESPACE_KINDS];
+
+// Index of a config.json type in namespace_table; -1 for an unknown one.
+int namespace_kind(const char *type);
+// The flags of the namespaces to be made new, for clone3.
+unsigned long namespaces_to_make(const config *c);
+// "user mount pid", for the trace.
+const char *namespaces_describe(unsigned long flags, char *text, size_t size);
+// Moves the caller into the namespaces given by path (its children will be in them), and makes a time namespace with
+// offsets, which must be set while it is empty.
+int namespaces_enter_existing(const config *c, bh_error *err);
+// Writes the id maps of `pid`, a child that waits in its new user namespace.
+int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *err);
+// Whether the container's processes may need setgroups(2); if not, it is denied in the user namespace for good.
+bool namespaces_need_setgroups(const config *c);
+// Raises the loopback interface of the caller's network namespace.
+int namespaces_raise_loopback(bh_error *err);

@@ -1,0 +1,14 @@
+// The container's root: the image as an overlay's lower layer with a size-limited tmpfs above it, or the folder itself.
+#pragma once
+
+#include "runtime/config.h"
+
+// As the host's root: a detached copy of the mount that holds root.path. Returns its fd.
+int rootfs_open(const config *c, bh_error *err);
+// As the host's root, once the container's user namespace has its maps: files of the image's uid 0 are to belong to the
+// container's uid 0. Only for an overlay.
+int rootfs_map_ids(int source, int proc_fd, pid_t pid, bh_error *err);
+// In the container's init: makes the root out of `source` and returns an fd of it.
+int rootfs_make(const config *c, int source, bh_error *err);
+// Turns the root into "/" and lets go of everything that was there before.
+int rootfs_enter(const config *c, int root, bh_error *err);

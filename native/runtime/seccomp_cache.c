@@ -1,0 +1,91 @@
+// Compiled seccomp profiles, kept in <root>/.seccomp: see seccomp_prepare in seccomp.h.
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "runtime/seccomp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// A cache file: this, then the profile's text, then the program. The text is compared as a whole, so the hash in the
+// file's name only has to spread, not to resist anybody.
+typedef struct cache_header {
+    char version[16]; // of the program that wrote it: another libseccomp may be in the next one
+    uint32_t text_length, program_length, flags;
+} cache_header;
+
+static uint64_t hash_of(const char *text) {
+    uint64_t hash = 14695981039346656037u; // FNV-1a
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    return hash;
+}
+
+static int read_cached(const char *path, const char *text, seccomp_program *program) {
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    cache_header header;
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) < 0 || info.st_uid != geteuid() ||
+        read(fd, &header, sizeof header) != (ssize_t)sizeof header)
+        return -1;
+    size_t bytes = header.program_length * sizeof *program->code;
+    if (strncmp(header.version, BULKHEAD_VERSION, sizeof header.version) != 0 || header.text_length != strlen(text) ||
+        header.program_length == 0 || header.program_length > BPF_MAXINSNS ||
+        info.st_size != (off_t)(sizeof header + header.text_length + bytes))
+        return -1;
+    cleanup_free char *body = malloc(header.text_length + bytes);
+    if (!body || read(fd, body, header.text_length + bytes) != (ssize_t)(header.text_length + bytes) ||
+        memcmp(body, text, header.text_length) != 0)
+        return -1;
+    program->code = malloc(bytes);
+    if (!program->code)
+        return -1;
+    memcpy(program->code, body + header.text_length, bytes);
+    program->length = (unsigned short)header.program_length;
+    program->flags = header.flags;
+    return 0;
+}
+
+// A cache that cannot be written makes the next start slower and nothing worse, so nothing here is an error.
+static void write_cached(const char *path, const char *text, const seccomp_program *program) {
+    char temporary[600];
+    cache_header header = {.version = BULKHEAD_VERSION,
+                           .text_length = (uint32_t)strlen(text),
+                           .program_length = program->length,
+                           .flags = program->flags};
+    struct iovec parts[] = {{&header, sizeof header},
+                            {(void *)text, header.text_length},
+                            {program->code, program->length * sizeof *program->code}};
+    snprintf(temporary, sizeof temporary, "%s.%d", path, getpid());
+    cleanup_fd int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
+    ssize_t whole = (ssize_t)(parts[0].iov_len + parts[1].iov_len + parts[2].iov_len);
+    if (writev(fd, parts, 3) != whole || rename(temporary, path) < 0)
+        unlink(temporary);
+}
+
+int seccomp_prepare(const json_t *profile, const char *root, seccomp_program *program, bh_error *err) {
+    *program = (seccomp_program){0};
+    if (!profile)
+        return 0;
+    cleanup_free char *text = json_dumps(profile, JSON_COMPACT);
+    char path[512];
+    if (!text)
+        return bh_fail(err, ENOMEM, "cannot read linux.seccomp");
+    snprintf(path, sizeof path, "%s/.seccomp", root);
+    bh_error ignored;
+    if (access(path, F_OK) < 0)
+        fs_make_dirs(path, 0700, &ignored);
+    snprintf(path, sizeof path, "%s/.seccomp/%016" PRIx64, root, hash_of(text));
+    if (read_cached(path, text, program) == 0)
+        return 0;
+    if (seccomp_compile(profile, program, err) < 0)
+        return -1;
+    write_cached(path, text, program);
+    return 0;
+}

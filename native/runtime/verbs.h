@@ -1,0 +1,32 @@
+// The command line: one function a verb. Each gets the arguments after the verb's name and returns an exit status, or
+// a negative number with *err set.
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+typedef struct settings {
+    const char *root; // --root
+    int trace_fd;     // --trace-fd; -1 for none
+} settings;
+
+int verb_run(const settings *s, int argc, char **argv, bh_error *err);
+int verb_create(const settings *s, int argc, char **argv, bh_error *err);
+int verb_start(const settings *s, int argc, char **argv, bh_error *err);
+int verb_state(const settings *s, int argc, char **argv, bh_error *err);
+int verb_kill(const settings *s, int argc, char **argv, bh_error *err);
+int verb_delete(const settings *s, int argc, char **argv, bh_error *err);
+int verb_exec(const settings *s, int argc, char **argv, bh_error *err);
+int verb_list(const settings *s, int argc, char **argv, bh_error *err);
+int verb_features(const settings *s, int argc, char **argv, bh_error *err);
+
+// The container id after the options; `more` further arguments may follow. NULL with *err set if it is missing.
+const char *verb_id(int argc, char **argv, int more, bh_error *err);
+// `path` as seen from the working directory, absolute. malloc'ed; NULL for NULL.
+char *verb_absolute(const char *path);
+// Waits for a child in the foreground, passing on the signals that are sent to us. Returns its exit status as a shell
+// has it: 128 + N for signal N.
+int verb_wait(pid_t pid, bh_error *err);
+// Kills what is left of a container and removes its cgroup and its folder.
+int verb_remove_container(const char *root, const char *id, const char *cgroup_path, bh_error *err);
