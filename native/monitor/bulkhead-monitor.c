@@ -82,12 +82,15 @@ static int stand_alone(int status_fd, bh_error *err) {
     return 0;
 }
 
-// A standard error on the broker's log would keep that pipe, and the broker's reader, waiting for the monitor's end.
-static int let_go_of_standard_streams(int status_fd, bh_error *err) {
+// A standard error on the broker's log would keep that pipe, and the broker's reader, waiting for the monitor's end; a
+// working directory would keep its file system from being unmounted.
+static int let_go_of_the_parent(int status_fd, bh_error *err) {
     cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd < 3; fd++)
         if (null < 0 || (fd != status_fd && dup2(null, fd) < 0))
             return bh_fail(err, errno, "cannot open /dev/null");
+    if (chdir("/") < 0)
+        return bh_fail(err, errno, "cannot leave the working directory");
     return 0;
 }
 
@@ -131,7 +134,7 @@ static int start(monitor *m, const options *o, bh_error *err) {
         return -1;
     if (start_program(m, o, err) < 0)
         return -1;
-    if (let_go_of_standard_streams(o->status_fd, err) < 0)
+    if (let_go_of_the_parent(o->status_fd, err) < 0)
         return -1;
     if (loop_add(m->loop, &m->listener, EPOLLIN, err) < 0)
         return -1;
