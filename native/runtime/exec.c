@@ -62,6 +62,11 @@ static int find_container(exec_context *x, bh_error *err) {
     return (x->init = state_open_process(&found, err)) < 0 ? -1 : 0;
 }
 
+// The container's own group, unless the caller wants to find again all that it started (--cgroup).
+static const char *joined_group(const exec_context *x) {
+    return x->options->cgroup ? x->options->cgroup : x->config->cgroup_path;
+}
+
 static int open_host_files(exec_context *x, bh_error *err) {
     const exec_options *o = x->options;
     if (x->process->terminal != (o->console_socket != NULL))
@@ -73,7 +78,7 @@ static int open_host_files(exec_context *x, bh_error *err) {
         return -1;
     if (x->process->terminal && (x->console_socket = console_connect(o->console_socket, err)) < 0)
         return -1;
-    if (x->config->cgroup_path && cgroup_version() == 2 && (x->cgroup = cgroup_open(x->config->cgroup_path, err)) < 0)
+    if (joined_group(x) && cgroup_version() == 2 && (x->cgroup = cgroup_open(joined_group(x), err)) < 0)
         return -1;
     // Where setgroups is denied inside, what we have would stay with the new process.
     return setgroups(0, NULL) < 0 ? bh_fail(err, errno, "cannot drop the supplementary groups") : 0;
@@ -103,7 +108,7 @@ static int become_process(exec_context *x, bh_error *err) {
 static int join(exec_context *x, bh_error *err) {
     uint64_t start = trace_now();
     char names[96];
-    if (x->config->cgroup_path && x->cgroup < 0 && cgroup_join_self(x->config->cgroup_path, err) < 0)
+    if (joined_group(x) && x->cgroup < 0 && cgroup_join_self(joined_group(x), err) < 0)
         return -1;
     // All in one call, by the process and not by names in /proc: it is the one whose start time was checked. The user
     // namespace comes first in it, and with it the right to join the others.

@@ -31,6 +31,7 @@ static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
         {"cwd", required_argument, NULL, 'w'},
         {"env", required_argument, NULL, 'e'},
         {"user", required_argument, NULL, 'u'},
+        {"cgroup", required_argument, NULL, 'g'},
         {"preserve-fds", required_argument, NULL, 'f'},
         {NULL, 0, NULL, 0},
     };
@@ -61,6 +62,9 @@ static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
             break;
         case 'u':
             a->user = optarg;
+            break;
+        case 'g':
+            a->exec.cgroup = optarg;
             break;
         case 'f':
             a->exec.preserve_fds = atoi(optarg);
