@@ -8,7 +8,7 @@
 typedef struct exec_options {
     const char *root, *id;
     const char *pid_file, *console_socket; // absolute, or NULL
-    const char *cgroup; // joined instead of the container's; or NULL
+    const char *cgroup;                    // joined instead of the container's; or NULL
     int preserve_fds;
 } exec_options;
 

@@ -65,7 +65,8 @@ static int open_host_files(launch *l, bh_error *err) {
     start = trace_now();
     if (seccomp_prepare(c->seccomp, o->root, &l->filter, err) < 0)
         return -1;
-    trace_step("seccomp", start, "%u BPF instructions from linux.seccomp", l->filter.length);
+    trace_step("seccomp", start, "%d BPF instructions from linux.seccomp",
+               l->filter.lengths[SECCOMP_REFUSALS] + l->filter.lengths[SECCOMP_MAIN]);
     return 0;
 }
 

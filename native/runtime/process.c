@@ -140,7 +140,8 @@ int process_exec(const process_config *p, const char *path, const seccomp_progra
         if (fcntl(fd, F_SETFD, 0) < 0)
             return bh_fail(err, errno, "--preserve-fds: fd %d", fd);
     reset_signals();
-    trace_step("exec", start, "%s, %u seccomp instructions loaded last", path, filter->length);
+    trace_step("exec", start, "%s, %d seccomp instructions loaded last", path,
+               filter->lengths[SECCOMP_REFUSALS] + filter->lengths[SECCOMP_MAIN]);
     // Last, so that the profile need not allow what only the runtime does.
     if (p->no_new_privileges && seccomp_apply(filter, err) < 0)
         return -1;

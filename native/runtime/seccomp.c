@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -78,7 +79,13 @@ static int read_arguments(const json_place *rule, struct scmp_arg_cmp *arguments
     return 0;
 }
 
-static int add_rule(scmp_filter_ctx filter, uint32_t default_action, const json_place *rule, bh_error *err) {
+// The profile while it is being compiled.
+typedef struct compilation {
+    scmp_filter_ctx filters[SECCOMP_FILTERS];
+    uint32_t default_action;
+} compilation;
+
+static int add_rule(const compilation *to, const json_place *rule, bh_error *err) {
     const char **names = NULL, *action_name = "";
     int64_t number = -1;
     uint32_t action = 0;
@@ -90,8 +97,11 @@ static int add_rule(scmp_filter_ctx filter, uint32_t default_action, const json_
         read_arguments(rule, arguments, &count, err) < 0 || json_get_strings(rule, "names", &names, err) < 0)
         return -1;
     int result = 0;
-    // A rule that says what happens anyway is refused by libseccomp.
-    for (const char **name = names; name && *name && result == 0 && action != default_action; name++) {
+    bool refusal = count > 0 && action != SCMP_ACT_ALLOW && to->default_action != SCMP_ACT_ALLOW;
+    scmp_filter_ctx filter = to->filters[refusal ? SECCOMP_REFUSALS : SECCOMP_MAIN];
+    // libseccomp does not take a rule that says what happens anyway.
+    bool needless = !refusal && action == to->default_action;
+    for (const char **name = names; name && *name && result == 0 && !needless; name++) {
         int syscall_number = seccomp_syscall_resolve_name(*name);
         if (syscall_number == __NR_SCMP_ERROR)
             continue; // newer than libseccomp, or of another architecture: the default action holds for it
@@ -143,36 +153,54 @@ static int read_flags(const json_place *profile, unsigned *flags, bh_error *err)
 }
 
 // libseccomp writes a program only to an fd.
-static int export_program(scmp_filter_ctx filter, seccomp_program *program, bh_error *err) {
+static int export_programs(const compilation *from, seccomp_program *program, bh_error *err) {
     cleanup_fd int fd = memfd_create("seccomp", MFD_CLOEXEC);
     if (fd < 0)
         return bh_fail(err, errno, "cannot make room for the seccomp program");
-    int code = seccomp_export_bpf(filter, fd);
-    if (code < 0)
-        return bh_fail(err, -code, "cannot compile linux.seccomp");
-    off_t size = lseek(fd, 0, SEEK_END);
+    off_t size = 0;
+    for (int i = 0; i < SECCOMP_FILTERS; i++) {
+        int code = seccomp_export_bpf(from->filters[i], fd);
+        off_t end = lseek(fd, 0, SEEK_END);
+        if (code < 0)
+            return bh_fail(err, -code, "cannot compile linux.seccomp");
+        program->lengths[i] = (unsigned short)((size_t)(end - size) / sizeof *program->code);
+        size = end;
+    }
     program->code = malloc((size_t)size);
     if (!program->code || pread(fd, program->code, (size_t)size, 0) != size)
         return bh_fail(err, errno, "cannot read back the seccomp program");
-    program->length = (unsigned short)((size_t)size / sizeof *program->code);
     return 0;
 }
 
-static int fill(scmp_filter_ctx filter, uint32_t default_action, const json_place *profile, bh_error *err) {
-    json_t *rules = NULL;
-    if (add_architectures(filter, profile, err) < 0 || json_get_array(profile, "syscalls", &rules, err) < 0)
-        return -1;
-    // no_new_privs is config.json's to say, not libseccomp's; and a binary tree instead of a list of comparisons:
-    // the kernel runs this at every system call.
-    seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);
-    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    for (size_t i = 0; i < json_array_size(rules); i++) {
-        json_place rule;
-        if (json_get_element(profile, "syscalls", rules, i, &rule, err) < 0 ||
-            add_rule(filter, default_action, &rule, err) < 0)
+static int set_up(const compilation *to, const json_place *profile, bh_error *err) {
+    bool listed = to->default_action == SCMP_ACT_ALLOW; // the profile lists what is refused
+    // What another architecture's system calls get: in a list of what is allowed nothing is listed for them.
+    seccomp_attr_set(to->filters[SECCOMP_MAIN], SCMP_FLTATR_ACT_BADARCH,
+                     listed ? SCMP_ACT_KILL_PROCESS : to->default_action);
+    seccomp_attr_set(to->filters[SECCOMP_REFUSALS], SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+    for (int i = 0; i < SECCOMP_FILTERS; i++) {
+        // no_new_privs is config.json's to say, not libseccomp's; and a binary tree instead of a list of comparisons:
+        // the kernel runs this at every system call.
+        seccomp_attr_set(to->filters[i], SCMP_FLTATR_CTL_NNP, 0);
+        seccomp_attr_set(to->filters[i], SCMP_FLTATR_CTL_OPTIMIZE, 2);
+        if (add_architectures(to->filters[i], profile, err) < 0)
             return -1;
     }
     return 0;
+}
+
+static int compile(const compilation *to, const json_place *profile, seccomp_program *program, bh_error *err) {
+    json_t *rules = NULL;
+    if (!to->filters[SECCOMP_REFUSALS] || !to->filters[SECCOMP_MAIN])
+        return bh_fail(err, ENOMEM, "cannot compile linux.seccomp");
+    if (set_up(to, profile, err) < 0 || json_get_array(profile, "syscalls", &rules, err) < 0)
+        return -1;
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        json_place rule;
+        if (json_get_element(profile, "syscalls", rules, i, &rule, err) < 0 || add_rule(to, &rule, err) < 0)
+            return -1;
+    }
+    return export_programs(to, program, err);
 }
 
 int seccomp_compile(const json_t *document, seccomp_program *program, bh_error *err) {
@@ -180,27 +208,30 @@ int seccomp_compile(const json_t *document, seccomp_program *program, bh_error *
     json_place profile = {.object = (json_t *)document, .path = "linux.seccomp"};
     const char *name = "";
     int64_t number = -1;
-    uint32_t default_action = 0;
+    compilation to = {0};
     *program = (seccomp_program){0};
     if (json_refuse(&profile, unsupported, err) < 0 || json_get_string(&profile, "defaultAction", &name, err) < 0 ||
         json_get_integer(&profile, "defaultErrnoRet", 0, ERRNO_MAX, &number, err) < 0 ||
-        read_action(name, "linux.seccomp.defaultAction", number, &default_action, err) < 0 ||
+        read_action(name, "linux.seccomp.defaultAction", number, &to.default_action, err) < 0 ||
         read_flags(&profile, &program->flags, err) < 0)
         return -1;
-    scmp_filter_ctx filter = seccomp_init(default_action);
-    if (!filter)
-        return bh_fail(err, ENOMEM, "cannot compile linux.seccomp");
-    int result = fill(filter, default_action, &profile, err);
-    if (result == 0)
-        result = export_program(filter, program, err);
-    seccomp_release(filter);
+    to.filters[SECCOMP_REFUSALS] = seccomp_init(SCMP_ACT_ALLOW);
+    to.filters[SECCOMP_MAIN] = seccomp_init(to.default_action);
+    int result = compile(&to, &profile, program, err);
+    for (int i = 0; i < SECCOMP_FILTERS; i++)
+        if (to.filters[i])
+            seccomp_release(to.filters[i]);
     return result;
 }
 
 int seccomp_apply(const seccomp_program *program, bh_error *err) {
-    struct sock_fprog filter = {.len = program->length, .filter = program->code};
-    if (program->code && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program->flags, &filter) < 0)
-        return bh_fail(err, errno, "cannot load the seccomp filter");
+    struct sock_filter *code = program->code;
+    // The refusals first, for the main filter need not allow seccomp(2).
+    for (int i = 0; code && i < SECCOMP_FILTERS; code += program->lengths[i++]) {
+        struct sock_fprog filter = {.len = program->lengths[i], .filter = code};
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program->flags, &filter) < 0)
+            return bh_fail(err, errno, "cannot load the seccomp filter");
+    }
     return 0;
 }
 

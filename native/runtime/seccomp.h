@@ -7,9 +7,13 @@
 #include <linux/filter.h>
 #include <stddef.h>
 
+// Two filters, of which the kernel takes the stricter answer: libseccomp cannot hold "allowed, but not with these
+// arguments" in one, and there is no other way to write "all but" about a value that may carry junk in its upper half.
+enum { SECCOMP_REFUSALS, SECCOMP_MAIN, SECCOMP_FILTERS };
+
 typedef struct seccomp_program {
-    struct sock_filter *code; // owned; NULL: no filter
-    unsigned short length;
+    struct sock_filter *code; // owned, both filters one after the other; NULL: none
+    unsigned short lengths[SECCOMP_FILTERS];
     unsigned flags; // SECCOMP_FILTER_FLAG_*
 } seccomp_program;
 

@@ -15,7 +15,8 @@
 // file's name only has to spread, not to resist anybody.
 typedef struct cache_header {
     char version[16]; // of the program that wrote it: another libseccomp may be in the next one
-    uint32_t text_length, program_length, flags;
+    uint32_t text_length, flags;
+    uint16_t lengths[SECCOMP_FILTERS];
 } cache_header;
 
 static uint64_t hash_of(const char *text) {
@@ -25,6 +26,10 @@ static uint64_t hash_of(const char *text) {
     return hash;
 }
 
+static size_t code_bytes(const uint16_t *lengths) {
+    return ((size_t)lengths[SECCOMP_REFUSALS] + lengths[SECCOMP_MAIN]) * sizeof(struct sock_filter);
+}
+
 static int read_cached(const char *path, const char *text, seccomp_program *program) {
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     cache_header header;
@@ -32,9 +37,8 @@ static int read_cached(const char *path, const char *text, seccomp_program *prog
     if (fd < 0 || fstat(fd, &info) < 0 || info.st_uid != geteuid() ||
         read(fd, &header, sizeof header) != (ssize_t)sizeof header)
         return -1;
-    size_t bytes = header.program_length * sizeof *program->code;
+    size_t bytes = code_bytes(header.lengths);
     if (strncmp(header.version, BULKHEAD_VERSION, sizeof header.version) != 0 || header.text_length != strlen(text) ||
-        header.program_length == 0 || header.program_length > BPF_MAXINSNS ||
         info.st_size != (off_t)(sizeof header + header.text_length + bytes))
         return -1;
     cleanup_free char *body = malloc(header.text_length + bytes);
@@ -45,7 +49,7 @@ static int read_cached(const char *path, const char *text, seccomp_program *prog
     if (!program->code)
         return -1;
     memcpy(program->code, body + header.text_length, bytes);
-    program->length = (unsigned short)header.program_length;
+    memcpy(program->lengths, header.lengths, sizeof header.lengths);
     program->flags = header.flags;
     return 0;
 }
@@ -53,13 +57,10 @@ static int read_cached(const char *path, const char *text, seccomp_program *prog
 // A cache that cannot be written makes the next start slower and nothing worse, so nothing here is an error.
 static void write_cached(const char *path, const char *text, const seccomp_program *program) {
     char temporary[600];
-    cache_header header = {.version = BULKHEAD_VERSION,
-                           .text_length = (uint32_t)strlen(text),
-                           .program_length = program->length,
-                           .flags = program->flags};
-    struct iovec parts[] = {{&header, sizeof header},
-                            {(void *)text, header.text_length},
-                            {program->code, program->length * sizeof *program->code}};
+    cache_header header = {.version = BULKHEAD_VERSION, .text_length = (uint32_t)strlen(text), .flags = program->flags};
+    struct iovec parts[] = {
+        {&header, sizeof header}, {(void *)text, header.text_length}, {program->code, code_bytes(program->lengths)}};
+    memcpy(header.lengths, program->lengths, sizeof header.lengths);
     snprintf(temporary, sizeof temporary, "%s.%d", path, getpid());
     cleanup_fd int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
