@@ -38,8 +38,8 @@ typedef struct client {
 } client;
 
 // Everything the config points to must live as long as the broker. The broker makes its process a subreaper, blocks
-// SIGCHLD and reaps every child that nobody has waited for within a second or two: its caller (pid 1 in a VM) must not
-// reap with waitpid(-1), which would take away what a job reported.
+// SIGCHLD and reaps every child that nobody has waited for within a tenth of a second: its caller (pid 1 in a VM) must
+// not reap with waitpid(-1), which would take away what a job reported.
 broker *broker_new(const broker_config *config, loop *l, bh_error *err);
 void broker_free(broker *b);
 void broker_add_client(broker *b, client *c);

@@ -20,9 +20,30 @@
 
 #define CREATE_TIMEOUT_MS 20000
 
+// The container's own group. On v2 it is one below the machine's: the learner of a nested container owns it, and may
+// bring it into a state where no process can join it or a sibling of its processes; `exec` groups are out of that
+// reach. The limits are on both, so that they hold for the sum and can be read inside. v1 has no such owners.
+static int make_group(const machine *m, state_name *group, bh_error *err) {
+    state_name machine_group = machine_cgroup(m->broker, m->id);
+    bool unified = cgroup_version() == 2;
+    snprintf(group->text, sizeof group->text, "%.180s%s", machine_group.text, unified ? "/box" : "");
+    if (!unified)
+        return 0; // the runtime makes it
+    cgroup_limits limits = {
+        .memory_bytes = m->limits.memory_bytes,
+        .pids = m->limits.pids,
+        .cpu_quota_us = cpu_quota_us(m->limits.cpu_millis),
+        .cpu_period_us = CPU_PERIOD_US,
+        .cpu_weight = -1,
+    };
+    return cgroup_create(machine_group.text, &limits, err);
+}
+
 static int write_bundle(const machine *m, bh_error *err) {
     const broker *b = m->broker;
-    state_name cgroup = machine_cgroup(b, m->id);
+    state_name cgroup;
+    if (make_group(m, &cgroup, err) < 0)
+        return -1;
     char rootfs[PATH_MAX];
     snprintf(rootfs, sizeof rootfs, "%s/%s/rootfs", b->config.images_dir, m->image);
     profile_spec spec = {

@@ -258,5 +258,7 @@ int broker_end_all(broker *b, bh_error *err) {
         if (at->slot >= 0 && access(machine_dir(b, at->id).text, F_OK) < 0)
             broker_forget(b, at);
     }
-    return failures ? bh_fail(err, 0, "%d machines could not be ended", failures) : 0;
+    if (failures)
+        return bh_fail(err, 0, "%d machines could not be ended", failures);
+    return cgroup_delete(b->config.cgroup_parent, err);
 }

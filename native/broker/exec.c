@@ -61,9 +61,10 @@ static void split_status(int from_runtime, int *status, int *signal) {
 // runtime itself has to complain about comes in its log, apart from what the command prints.
 static int run_in_container(const request *r, process_spec *spec, json_t **answer, bh_error *err) {
     state_name runtime = program(r->broker, "bulkhead"), root = runtime_root(r->broker);
-    const char *argv[ARGUMENTS_MAX] = {runtime.text, "--root",     root.text, "--log", "/proc/self/fd/3", "exec",
-                                       "--cgroup",   spec->cgroup, "--cwd",   "/root", "--user",          "0"};
-    size_t count = 12;
+    const char *argv[ARGUMENTS_MAX] = {runtime.text,   "--root", root.text, "--log",    "/proc/self/fd/3",
+                                       "--log-format", "json",   "exec",    "--cgroup", spec->cgroup,
+                                       "--cwd",        "/root",  "--user",  "0"};
+    size_t count = 14;
     for (size_t i = 0; profile_environment[i]; i++) {
         argv[count++] = "--env";
         argv[count++] = profile_environment[i];
@@ -81,7 +82,9 @@ static int run_in_container(const request *r, process_spec *spec, json_t **answe
         return -1;
     int outcome = 0;
     if (result.report.length > 0 && !result.timed_out) {
-        outcome = bh_fail(err, 0, "%.*s", (int)strcspn(result.report.bytes, "\n"), result.report.bytes);
+        cleanup_json json_t *line = json_loads(result.report.bytes, JSON_DISABLE_EOF_CHECK, NULL);
+        const char *why = json_string_value(json_object_get(line, "msg"));
+        outcome = bh_fail(err, 0, "%s", why ? why : "the runtime could not run it");
     } else {
         int status, signal = result.signal;
         split_status(result.exit_status, &status, result.signal ? &(int){0} : &signal);

@@ -12,7 +12,6 @@
 // What QEMU needs beside the guest's RAM: its code, device models, and under emulation the translated code.
 #define QEMU_OVERHEAD_BYTES ((int64_t)256 * 1024 * 1024)
 #define QEMU_TASKS 64
-#define CPU_PERIOD_US 100000
 
 static int make_vm(machine *m, json_t **result, bh_error *err) {
     const broker *b = m->broker;
@@ -30,7 +29,7 @@ static int make_vm(machine *m, json_t **result, bh_error *err) {
     cgroup_limits limits = CGROUP_NO_LIMITS;
     limits.memory_bytes = m->limits.memory_bytes + QEMU_OVERHEAD_BYTES;
     limits.pids = QEMU_TASKS;
-    limits.cpu_quota_us = m->limits.cpu_millis * CPU_PERIOD_US / 1000;
+    limits.cpu_quota_us = cpu_quota_us(m->limits.cpu_millis);
     limits.cpu_period_us = CPU_PERIOD_US;
     if (machine_make_dir(m, err) < 0 || cgroup_create(cgroup.text, &limits, err) < 0)
         return -1;

@@ -19,6 +19,12 @@ typedef enum machine_state {
     MACHINE_EXITED,
 } machine_state;
 
+// A limit on CPU time is a quota in every period: cpu_millis 500 is 50 of every 100 milliseconds.
+#define CPU_PERIOD_US 100000
+static inline int64_t cpu_quota_us(int64_t cpu_millis) {
+    return cpu_millis * CPU_PERIOD_US / 1000;
+}
+
 typedef struct machine_limits {
     int64_t memory_bytes, cpu_millis;
     int64_t pids, disk_bytes; // containers only; else 0

@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 #define KILL_TIMEOUT_MS 5000
-// After the program has ended, a child that it left in the background may still hold its pipes: what is in them by
-// then is taken, and nothing more is waited for.
+#define FOLLOW_MS 1000
 #define REPORT_MAX 65536
 
 enum { IN, OUT, ERR, REPORT, ENDED, COUNT };
@@ -152,11 +151,15 @@ static bool collect(run *r, int which) {
 
 static int kill_tree(run *r, bh_error *err) {
     r->result->timed_out = true;
-    kill(r->pid, SIGKILL);
     if (!r->spec->cgroup)
-        return 0;
-    // Twice over: a child forked just before its parent was killed is in the group as well, wherever it reparented to.
-    return cgroup_kill_all(r->spec->cgroup, KILL_TIMEOUT_MS, err);
+        kill(r->pid, SIGKILL);
+    else if (cgroup_kill_all(r->spec->cgroup, KILL_TIMEOUT_MS, err) < 0)
+        return -1;
+    // A program outside the group (the runtime) sees its own child end, reaps it and follows. One that does not is
+    // killed.
+    if (poll(&r->fds[ENDED], 1, FOLLOW_MS) == 0)
+        kill(r->pid, SIGKILL);
+    return 0;
 }
 
 static int wait_for_end(run *r, int64_t deadline_us, bh_error *err) {
@@ -172,6 +175,7 @@ static int wait_for_end(run *r, int64_t deadline_us, bh_error *err) {
             feed(r);
         ended = r->fds[ENDED].revents != 0;
         for (int i = OUT; i <= REPORT; i++) {
+            // A child that it left in the background may hold the pipes for ever; nothing is waited for after its end.
             // One read a round, so that a program that never stops printing cannot hold off the deadline; all there is
             // once it has ended.
             bool more = r->fds[i].fd >= 0 && (r->fds[i].revents || ended);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define CPU_PERIOD_US 100000
 #define MIB ((int64_t)1024 * 1024)
 
 const char *const profile_environment[] = {
@@ -170,8 +169,7 @@ static json_t *id_map(uid_t first) {
 static json_t *resources(const machine_limits *limits) {
     return json_pack("{s:{s:I}, s:{s:I}, s:{s:I, s:i}, s:o}", "memory", "limit", (json_int_t)limits->memory_bytes,
                      "pids", "limit", (json_int_t)limits->pids, "cpu", "quota",
-                     (json_int_t)(limits->cpu_millis * CPU_PERIOD_US / 1000), "period", CPU_PERIOD_US, "devices",
-                     devices());
+                     (json_int_t)cpu_quota_us(limits->cpu_millis), "period", CPU_PERIOD_US, "devices", devices());
 }
 
 static json_t *linux_part(const profile_spec *spec, bool nested, bh_error *err) {

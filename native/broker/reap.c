@@ -17,7 +17,7 @@
 
 // Children that someone watches (a job, a machine's init) are reaped by the watcher, which learns how they ended, at
 // once. A zombie that is still there this much later has no watcher.
-#define PATIENCE_MS 1000
+#define PATIENCE_MS 50
 #define MAX_CHILDREN 4096
 
 static broker *of_timer(loop_timer *timer) {
