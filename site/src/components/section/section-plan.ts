@@ -17,8 +17,8 @@ export interface Partition {
 }
 
 export interface Frame {
-  width: number;
-  height: number;
+  /** The part that is shown, from the top of the labels to below the keel. */
+  view: Box;
   /** Outline of the hull, open at the top. */
   hull: string;
   plating: string;
@@ -36,12 +36,11 @@ export interface Frame {
 
 export const frames: Record<'wide' | 'narrow', Frame> = {
   wide: {
-    width: 1120,
-    height: 408,
+    view: { x: 0, y: 72, width: 1120, height: 336 },
     hull: 'M30 92L52 316Q60 380 132 380H884Q1012 380 1090 92',
     plating: 'M40 92L62 313Q69 370 134 370H882Q1002 370 1079 92',
     waterline: 232,
-    deck: { from: 60, to: 1036, y: 296 },
+    deck: { from: 52, to: 1005, y: 296 },
     room: { from: 104, to: 964 },
     box: { width: 172, height: 128 },
     lift: 30,
@@ -55,12 +54,11 @@ export const frames: Record<'wide' | 'narrow', Frame> = {
     pen: { weight: 4.5, tick: 13, notch: 8 },
   },
   narrow: {
-    width: 344,
-    height: 336,
+    view: { x: 0, y: 46, width: 344, height: 288 },
     hull: 'M4 60L14 256Q18 316 62 316H278Q326 316 340 60',
     plating: 'M11 60L21 254Q25 309 64 309H276Q319 309 332 60',
     waterline: 176,
-    deck: { from: 18, to: 325, y: 236 },
+    deck: { from: 14, to: 320, y: 236 },
     room: { from: 26, to: 318 },
     box: { width: 116, height: 112 },
     lift: 24,

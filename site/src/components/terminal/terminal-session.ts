@@ -184,8 +184,8 @@ export class TerminalSession {
     this.#received = frame.start;
     this.#live = frame.live;
     this.#attempt = 0;
-    // A second WELCOME on one connection (this viewer fell behind the ring) changes nothing about what may be typed.
-    if (!this.#welcomed) this.#inputCredit = frame.inputCredit;
+    // A second WELCOME on one connection (this viewer fell behind the ring) adds to what may be typed.
+    this.#inputCredit = frame.inputCredit + (this.#welcomed ? this.#inputCredit : 0);
     this.#welcomed = true;
     this.#sink.resize(frame.columns, frame.rows);
     this.#become({ phase: 'open', columns: frame.columns, rows: frame.rows });
