@@ -106,6 +106,9 @@ export class RemoteTerminal {
   readonly frames: Frame[] = [];
   /** The close code of the last connection; null while it lives. */
   closed: number | null = null;
+  /** How often output was gone before this viewer could have it. */
+  losses = 0;
+  #fault: Error | null = null;
   #changed: (() => void)[] = [];
 
   constructor(connect: () => WebSocket) {
@@ -204,12 +207,12 @@ export class RemoteTerminal {
     this.frames.push(frame.type === 'output' ? { ...frame, bytes: new Uint8Array(0) } : frame);
     if (frame.type === 'welcome') {
       this.#inputCredit = frame.inputCredit;
-      if (frame.lost) throw new Error('output was lost');
-      if (frame.start !== this.#length) throw new Error(`WELCOME at ${frame.start}, I have ${this.#length}`);
+      if (frame.lost) this.#lose(frame.start);
+      else this.#expectOffset(frame.start);
     } else if (frame.type === 'inputCredit') {
       this.#inputCredit += frame.bytes;
     } else if (frame.type === 'output') {
-      if (frame.offset !== this.#length) throw new Error(`OUTPUT at ${frame.offset}, I have ${this.#length}`);
+      this.#expectOffset(frame.offset);
       this.#pieces.push(Buffer.from(frame.bytes));
       this.#length += frame.bytes.length;
       this.#undrawn += frame.bytes.length;
@@ -220,6 +223,17 @@ export class RemoteTerminal {
     }
     this.#sendInput();
     this.#tell();
+  }
+
+  #expectOffset(offset: number): void {
+    if (offset !== this.#length) this.#fault ??= new Error(`${offset} was sent, ${this.#length} is next`);
+  }
+
+  /** As a page does: what was on the screen goes, and it begins again at `start`. */
+  #lose(start: number): void {
+    this.losses++;
+    this.#pieces = [];
+    this.#length = start;
   }
 
   #sendInput(): void {
@@ -243,6 +257,7 @@ export class RemoteTerminal {
   async #when(so: () => boolean, limitMs: number, what: string): Promise<void> {
     const end = performance.now() + limitMs;
     while (!so()) {
+      if (this.#fault) throw this.#fault;
       const left = end - performance.now();
       if (left <= 0) throw new Error(`no ${what} within ${limitMs} ms; seen: ${this.text.slice(-500)}`);
       await new Promise<void>((resolve) => {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
-import { Problem } from '../problem.ts';
+import { messageOf, Problem } from '../problem.ts';
 import type { Machine, MachineStats } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
@@ -151,8 +151,9 @@ export abstract class LearnerMachine {
     try {
       this.update({ facts: await readFacts(host, machine) });
     } catch (error) {
-      if (!this.ending)
-        this.context.log.warn({ machine: this.id, err: error }, 'cannot read the facts of a machine');
+      if (this.ending) return;
+      const reason = messageOf(error);
+      this.context.log.warn({ machine: this.id, reason }, 'cannot read the facts of a machine');
     }
   }
 

@@ -96,7 +96,7 @@ export class VirtualMachine extends LearnerMachine {
       } catch (error) {
         if (this.ending) return;
         const why = messageOf(error);
-        this.context.log.warn({ machine: this.id, attempt, err: error }, 'a VM did not boot');
+        this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM did not boot');
         this.#unlink(why);
         if (attempt === ATTEMPTS) {
           await this.#giveUp(why);
@@ -135,7 +135,8 @@ export class VirtualMachine extends LearnerMachine {
     try {
       await this.#delete();
     } catch (error) {
-      this.context.log.error({ machine: this.id, err: error }, 'cannot end a VM that did not boot');
+      const reason = messageOf(error);
+      this.context.log.error({ machine: this.id, reason }, 'cannot end a VM that did not boot');
     }
     this.#fail(why);
   }

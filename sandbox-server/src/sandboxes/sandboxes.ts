@@ -125,7 +125,10 @@ export class Sandboxes {
       );
       for (const one of made) if (one.status === 'rejected') throw one.reason;
     } catch (error) {
-      this.#log.warn({ sandbox: sandbox.id, err: error }, 'cannot make a sandbox');
+      // A refusal is told to whoever asked; only what went wrong is also for the log.
+      if (!(error instanceof Problem)) {
+        this.#log.warn({ sandbox: sandbox.id, reason: messageOf(error) }, 'cannot make a sandbox');
+      }
       await this.end(sandbox, 'It could not be made.').catch(() => {}); // logged there, and tried again
       throw error;
     }
@@ -138,7 +141,8 @@ export class Sandboxes {
     try {
       await sandbox.end();
     } catch (error) {
-      this.#log.error({ sandbox: sandbox.id, err: error }, 'cannot end a sandbox; it will be tried again');
+      const why = messageOf(error);
+      this.#log.error({ sandbox: sandbox.id, reason: why }, 'cannot end a sandbox; it will be tried again');
       const retry = setTimeout(() => void this.end(sandbox, reason).catch(() => {}), RETRY_END_MS);
       retry.unref();
       throw error;
@@ -146,7 +150,7 @@ export class Sandboxes {
     if (!this.#all.delete(sandbox.id)) return;
     if (!this.#closed) this.#options.store.remove(sandbox.id);
     sandbox.events.emit({ event: 'ended', data: { reason } });
-    this.#log.info({ sandbox: sandbox.id, reason }, 'ended a sandbox');
+    if (sandbox.machines.length > 0) this.#log.info({ sandbox: sandbox.id, reason }, 'ended a sandbox');
   }
 
   /** The server stops: nothing is ended, and a server started again finds everything. */
@@ -222,7 +226,7 @@ export class Sandboxes {
       await this.#endOrphans(machines);
     } catch (error) {
       // The next connection brings the next attempt.
-      this.#log.error({ err: error }, 'cannot ask the broker what runs');
+      this.#log.error({ reason: messageOf(error) }, 'cannot ask the broker what runs');
     }
   }
 
@@ -255,7 +259,7 @@ export class Sandboxes {
     const machine = this.#construct(context, viewOfRecord(record, name.data, place));
     sandbox.add(machine);
     machine.adopt(record).catch((error: unknown) => {
-      this.#log.warn({ machine: id, err: error }, 'cannot take over a machine');
+      this.#log.warn({ machine: id, reason: messageOf(error) }, 'cannot take over a machine');
     });
   }
 
