@@ -35,7 +35,7 @@ static void unreference(job *j) {
 }
 
 static void deliver(job *j) {
-    cleanup_json json_t *answer = json_loadb(j->text ? j->text : "", j->length, 0, NULL);
+    cleanup_json json_t *answer = json_loadb(j->text ? j->text : "", j->length, JSON_ALLOW_NUL, NULL);
     json_t *result = json_object_get(answer, "result");
     bh_error err;
     if (!result) {
