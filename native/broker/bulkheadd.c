@@ -30,7 +30,7 @@ static const char usage[] = "usage: bulkheadd [OPTION]...            serve <stat
                             "  --accel WISH        auto, kvm or tcg (auto)\n"
                             "  --nesting WHERE     host or vm: where `nested` containers may be made (host)\n"
                             "  --max-machines N    1 to 4095 (64)\n"
-                            "  --log-level LEVEL   error, info or debug (info)\n"
+                            "  --log-level LEVEL   error, warn, info or debug (info)\n"
                             "  --stop-on-eof       end, with every machine, when standard input ends\n"
                             "  --help\n";
 
