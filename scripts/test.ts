@@ -105,10 +105,9 @@ const runSuite = async (suite: Suite): Promise<Count> => {
     BULKHEAD_IMAGES: IMAGES,
     BULKHEAD_PROGRAMS: PROGRAMS,
     ASTRO_TELEMETRY_DISABLED: '1',
-    PLAYWRIGHT_JSON_OUTPUT_FILE: join(RESULTS, 'e2e.json'),
   };
   // sudo empties the environment; what the tests need of it goes along by name.
-  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'PLAYWRIGHT_JSON_OUTPUT_FILE', 'CI'];
+  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'CI'];
   const throughSudo = suite.root && !isRoot;
   const prefix = throughSudo
     ? ['env', ...kept.flatMap((name) => (env[name] ? [`${name}=${env[name]}`] : []))]
