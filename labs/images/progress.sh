@@ -44,13 +44,13 @@ step() {
 # Ends the build with the one line that names the cause, where the log holds one that is known.
 explain_failure() {
     local text=$1 log=$2 cause
-    cause=$(grep -m 1 -oE 'Unable to locate package [^ ]+|No space left on device|Could not resolve [^ ]+|Failed to fetch [^ ]+|^E: .*|^images: error: .*' "$log" || true)
+    cause=$(sed -n 's/^E: //; /Unable to locate package\|No space left\|Could not resolve\|Failed to fetch\|^images: error: /{p;q}' "$log")
     case $cause in
-    'Unable to locate'*) cause="the mirror has no package ${cause##* }; is BULKHEAD_DEBIAN_MIRROR a Debian 13 mirror?" ;;
-    'Could not resolve'* | 'Failed to fetch'*) cause="$cause; is the mirror in reach? (BULKHEAD_DEBIAN_MIRROR names another)" ;;
-    'No space left'*) cause="the disk is full; free some room, or choose another --out" ;;
+    'Unable to locate package'*) cause="the mirror has no package ${cause##* }; is BULKHEAD_DEBIAN_MIRROR a Debian 13 mirror?" ;;
+    *'Could not resolve'* | *'Failed to fetch'*) cause="$cause; is the mirror in reach? (BULKHEAD_DEBIAN_MIRROR names another)" ;;
+    *'No space left'*) cause="the disk is full; free some room, or choose another --out" ;;
     'images: error: '*) cause=${cause#images: error: } ;;
-    '') cause=$(tail -n 1 "$log") ;;
+    '') cause=$(tail -n 1 "$log") ;; # an unknown one: its log is shown above the line
     esac
     tail -n 20 "$log" >&2
     rm -f "$log"
