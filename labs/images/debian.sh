@@ -19,12 +19,13 @@ debian_sources() {
 }
 
 # apt_repository LABEL PATTERN: the first repository in apt's sources with this label; where no list was fetched yet, so
-# that labels are not known, the first whose address fits the pattern.
+# that labels are not known, the first whose address fits the pattern (and that has a part `main`, as Debian has and
+# others that end in /debian have not).
 apt_repository() {
     local targets
-    targets=$(apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true)
+    targets=$(apt-get indextargets --format '$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true)
     awk -F '|' -v label="$1" -v pattern="$2" \
-        '$1 == label || ($1 == "" && $2 ~ pattern) { print $2; exit }' <<<"$targets"
+        '$2 == "main" && ($1 == label || ($1 == "" && $3 ~ pattern)) { print $3; exit }' <<<"$targets"
 }
 
 # The settings of this machine's apt that decide whether a download works at all.
