@@ -35,12 +35,26 @@ static int parse_cpu(config *c, const json_place *at, bh_error *err) {
     return 0;
 }
 
+// What every container has (devices.c) must be usable whatever the document denies, terminals included. Later rules
+// win.
+static const cgroup_device default_rules[] = {
+    {.allow = true, .type = 'c', .major = 1, .minor = 3, .access = "rwm"},    // null
+    {.allow = true, .type = 'c', .major = 1, .minor = 5, .access = "rwm"},    // zero
+    {.allow = true, .type = 'c', .major = 1, .minor = 7, .access = "rwm"},    // full
+    {.allow = true, .type = 'c', .major = 1, .minor = 8, .access = "rwm"},    // random
+    {.allow = true, .type = 'c', .major = 1, .minor = 9, .access = "rwm"},    // urandom
+    {.allow = true, .type = 'c', .major = 5, .minor = 0, .access = "rwm"},    // tty
+    {.allow = true, .type = 'c', .major = 5, .minor = 2, .access = "rwm"},    // ptmx
+    {.allow = true, .type = 'c', .major = 136, .minor = -1, .access = "rwm"}, // pts
+};
+
 static int parse_device_rules(config *c, const json_place *at, bh_error *err) {
     json_t *array = NULL;
     if (json_get_array(at, "devices", &array, err) < 0)
         return -1;
     size_t count = json_array_size(array);
-    c->device_rules = calloc(count + 1, sizeof *c->device_rules);
+    const size_t defaults = sizeof default_rules / sizeof *default_rules;
+    c->device_rules = calloc(count + defaults, sizeof *c->device_rules);
     if (!c->device_rules)
         return bh_fail(err, ENOMEM, "cannot read %s.devices", at->path);
     for (size_t i = 0; i < count; i++) {
@@ -63,6 +77,10 @@ static int parse_device_rules(config *c, const json_place *at, bh_error *err) {
         rule.type = *type;
         strcpy(rule.access, access);
         c->device_rules[c->device_rule_count++] = rule;
+    }
+    if (count > 0) {
+        memcpy(c->device_rules + count, default_rules, sizeof default_rules);
+        c->device_rule_count += defaults;
     }
     return 0;
 }

@@ -1,0 +1,151 @@
+// Bundles for tests of the runtime: a root file system of one static busybox, and config.json as docs/runtime.md shows it.
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const repository = resolve(import.meta.dirname, '../..');
+export const runtime = join(repository, 'native/build/bulkhead');
+
+/** config.json, as far as tests change it. */
+export type Config = {
+  hostname?: string;
+  root: { path: string; readonly?: boolean };
+  annotations?: Record<string, string>;
+  process: {
+    args: string[];
+    env: string[];
+    cwd: string;
+    user: { uid: number; gid: number };
+    noNewPrivileges: boolean;
+    capabilities: Record<string, string[]>;
+    [field: string]: unknown;
+  };
+  mounts: { destination: string; type: string; source: string; options: string[] }[];
+  linux: {
+    namespaces: { type: string; path?: string }[];
+    resources: { memory: { limit: number }; pids: { limit: number }; [field: string]: unknown };
+    cgroupsPath: string;
+    maskedPaths: string[];
+    readonlyPaths: string[];
+    seccomp: unknown;
+    [field: string]: unknown;
+  };
+  [field: string]: unknown;
+};
+
+export type Outcome = { status: number | null; stdout: string; stderr: string };
+
+const profile = (name: 'hardened' | 'nested'): unknown =>
+  JSON.parse(readFileSync(join(repository, `native/seccomp/${name}.json`), 'utf8'));
+
+/** The document of docs/runtime.md, so that what is written there is what works. */
+const documented = (): Config => {
+  const page = readFileSync(join(repository, 'docs/runtime.md'), 'utf8');
+  const text = /```json\n(.*?)```/s.exec(page)?.[1];
+  if (!text) throw new Error('docs/runtime.md shows no config.json');
+  return JSON.parse(text) as Config;
+};
+
+/** A folder for one test file: images, bundles and the runtime's state, all gone with `end`. */
+export class Workshop {
+  readonly directory = mkdtempSync(join(tmpdir(), 'bulkhead-runtime-'));
+  readonly cgroup = `bulkhead-runtime-test-${process.pid}`;
+  readonly image = join(this.directory, 'rootfs');
+  readonly state = join(this.directory, 'state');
+  #bundles = 0;
+
+  constructor() {
+    for (const path of ['bin', 'proc', 'sys', 'dev', 'tmp', 'etc', 'root'])
+      mkdirSync(join(this.image, path), { recursive: true });
+    copyFileSync('/bin/busybox', join(this.image, 'bin/busybox'));
+    const applets = spawnSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).stdout.trim().split('\n');
+    for (const applet of applets.filter((name) => name !== 'busybox'))
+      symlinkSync('busybox', join(this.image, 'bin', applet));
+    writeFileSync(join(this.image, 'etc/motd'), 'of the image\n');
+  }
+
+  /** Runs the runtime with these arguments. */
+  run(args: string[], options: { input?: string; uid?: number } = {}): Outcome {
+    const done = spawnSync(runtime, ['--root', this.state, ...args], {
+      encoding: 'utf8',
+      timeout: 30_000,
+      ...options,
+    });
+    if (done.error) throw done.error;
+    return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+  }
+
+  /** Starts `bundle` as container `id`, which lives on, without the pipes that a test would wait for. */
+  detach(id: string, bundle: string, verb: string[] = ['run', '--detach']): void {
+    const done = this.shell(
+      `exec ${runtime} --root ${this.state} ${verb.join(' ')} --bundle ${bundle} ${id}`,
+      true,
+    );
+    if (done.status !== 0) throw new Error(`${verb.join(' ')} ${id} failed with ${done.status}`);
+  }
+
+  /** Runs a shell script on the host. */
+  shell(script: string, quiet = false): Outcome {
+    const done = spawnSync('/bin/sh', ['-c', script], {
+      encoding: 'utf8',
+      timeout: 30_000,
+      stdio: quiet ? 'ignore' : 'pipe',
+    });
+    if (done.error) throw done.error;
+    return { status: done.status, stdout: done.stdout ?? '', stderr: done.stderr ?? '' };
+  }
+
+  /** A new bundle whose program is `command`, in the shell; `change` edits its config.json. Returns the folder. */
+  bundle(command: string, change: (config: Config) => void = () => {}): string {
+    const path = join(this.directory, `bundle-${this.#bundles++}`);
+    const config = documented();
+    config.root.path = this.image;
+    config.process.args = ['/bin/sh', '-c', command];
+    config.linux.seccomp = profile('hardened');
+    config.linux.cgroupsPath = `${this.cgroup}/${this.#bundles}`;
+    change(config);
+    mkdirSync(path);
+    writeFileSync(join(path, 'config.json'), JSON.stringify(config));
+    return path;
+  }
+
+  /** Runs `command` in a container of its own, from start to end. */
+  inside(command: string, change?: (config: Config) => void): Outcome {
+    return this.run(['run', '--bundle', this.bundle(command, change), `c${this.#bundles}`]);
+  }
+
+  end(): void {
+    for (const id of this.run(['list', '--quiet']).stdout.split('\n').filter(Boolean))
+      this.run(['delete', '--force', id]);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** As `nested` differs from `hardened` in docs/runtime.md. */
+export const asNested = (config: Config): void => {
+  const all = [
+    'CAP_CHOWN',
+    'CAP_DAC_OVERRIDE',
+    'CAP_FOWNER',
+    'CAP_KILL',
+    'CAP_SETFCAP', // or unshare -r may not map root
+
+    'CAP_SETGID',
+    'CAP_SETUID',
+    'CAP_SYS_ADMIN',
+  ];
+  for (const set of ['bounding', 'effective', 'permitted']) config.process.capabilities[set] = all;
+  config.process.noNewPrivileges = false;
+  config.linux.seccomp = profile('nested');
+  config.linux.maskedPaths = [];
+  config.linux.readonlyPaths = [];
+};
