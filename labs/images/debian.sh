@@ -18,14 +18,20 @@ debian_sources() {
     [[ ! $security || ${BULKHEAD_DEBIAN_MIRROR-} ]] || echo "deb $security $debian_release-security main"
 }
 
-# apt_repository LABEL PATTERN: the first repository in apt's sources with this label; where no list was fetched yet, so
-# that labels are not known, the first whose address fits the pattern (and that has a part `main`, as Debian has and
-# others that end in /debian have not).
+# apt_repository LABEL PATTERN: the first repository in apt's sources with this label. Labels are in the lists that apt
+# has fetched; where it has fetched none, the first repository whose address fits the pattern, and that has a part
+# `main`, as Debian has and others whose address ends in /debian have not.
 apt_repository() {
-    local targets
-    targets=$(apt-get indextargets --format '$(LABEL)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true)
-    awk -F '|' -v label="$1" -v pattern="$2" \
-        '$2 == "main" && ($1 == label || ($1 == "" && $3 ~ pattern)) { print $3; exit }' <<<"$targets"
+    local found
+    found=$(list_repositories '$(LABEL)' | awk -F '|' -v wanted="$1" '$1 == wanted { print $3; exit }')
+    [[ $found ]] || found=$(list_repositories '' --no-release-info |
+        awk -F '|' -v wanted="$2" '$2 == "main" && $3 ~ wanted { print $3; exit }')
+    echo "$found"
+}
+
+# list_repositories KEY [OPTION]: a line KEY|component|address for each.
+list_repositories() {
+    apt-get indextargets "${@:2}" --format "$1"'|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null || true
 }
 
 # The settings of this machine's apt that decide whether a download works at all.
