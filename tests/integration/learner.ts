@@ -157,6 +157,10 @@ export class RemoteTerminal {
     this.#sendInput();
   }
 
+  resize(columns: number, rows: number): void {
+    this.#send({ type: 'resize', columns, rows });
+  }
+
   /** Everything printed so far. */
   get output(): Buffer {
     const all = Buffer.concat(this.#pieces);

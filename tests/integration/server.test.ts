@@ -30,16 +30,21 @@ afterAll(async () => {
   });
 });
 
-/** What a test leaves running is ended, so that each begins on an idle stack. */
+/** What a test leaves running is ended, so that each begins on an idle stack, but for a machine that several share. */
 const learners: Learner[] = [];
+let shared = false;
 afterEach(async () => {
   for (const learner of learners.splice(0)) {
     const { body } = await learner.ask('GET', apiPaths.sandboxes);
     const { sandboxes = [] } = body as { sandboxes?: { id: string }[] };
     for (const { id } of sandboxes) await learner.end(id);
   }
-  expect(shape(census(stack.state, stack.cgroup))).toEqual(shape(idle));
+  if (!shared) expectIdle();
 });
+
+function expectIdle() {
+  expect(shape(census(stack.state, stack.cgroup))).toEqual(shape(idle));
+}
 
 /** A census without what differs between two starts of the same server: pids and the ids of its namespaces. */
 function shape({ processes, mounts, cgroups, namespaces }: Census) {
@@ -52,17 +57,28 @@ async function arrive(): Promise<Learner> {
   return learner;
 }
 
-/** A running machine of one kind with its first terminal attached. */
-async function start(wanted: typeof box | typeof vm, learner?: Learner) {
-  const who = learner ?? (await arrive());
-  const { id } = await who.create([wanted]);
-  const sandbox = await who.waitFor(id, wanted.name, 'running');
-  const [machine] = sandbox.machines;
-  const terminal = machine?.terminals[0]?.terminal ?? '';
-  const screen = who.terminal(id, wanted.name, terminal);
+interface Started {
+  learner: Learner;
+  id: string;
+  name: string;
+  terminal: string;
+  screen: RemoteTerminal;
+}
+
+/** A new terminal of a machine, at its prompt. */
+async function open(learner: Learner, id: string, name: string): Promise<Started> {
+  const terminal = await learner.openTerminal(id, name);
+  const screen = learner.terminal(id, name, terminal);
   await screen.attach();
   await screen.see(/[#$] $/);
-  return { learner: who, id, machine, terminal, screen };
+  return { learner, id, name, terminal, screen };
+}
+
+/** A running machine of one kind with a terminal at its prompt. */
+async function start(wanted: typeof box | typeof vm, learner: Learner): Promise<Started> {
+  const { id } = await learner.create([wanted]);
+  await learner.waitFor(id, wanted.name, 'running');
+  return open(learner, id, wanted.name);
 }
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -79,9 +95,10 @@ async function tenMegabytes(screen: RemoteTerminal) {
 
 const FLOOD = 10_000_000;
 
-function typeFlood(screen: RemoteTerminal, then = 'true') {
+function typeFlood(screen: RemoteTerminal, { before = 'true', after = 'true' } = {}) {
   const print = `yes 0123456789abcde | head -c ${FLOOD}`;
-  screen.type(`stty -onlcr; printf 'be''gin:'; ${print}; printf ':e''nd'; stty onlcr; echo; ${then}\n`);
+  const flood = `stty -onlcr; printf 'be''gin:'; ${print}; printf ':e''nd'; stty onlcr; echo`;
+  screen.type(`${before}; ${flood}; ${after}\n`);
 }
 const expected = sha256(Buffer.from('0123456789abcde\n'.repeat(625_000)));
 
@@ -99,18 +116,30 @@ describe('status', () => {
 });
 
 describe.each([box, vm])('a $kind', (wanted) => {
+  let machine: Started;
+  beforeAll(async () => {
+    shared = true;
+    machine = await start(wanted, await Learner.arrive(stack.url));
+  }, 180_000);
+  afterAll(async () => {
+    shared = false;
+    expect((await machine.learner.end(machine.id)).status).toBe(204);
+    expectIdle();
+  });
+  const another = () => open(machine.learner, machine.id, machine.name);
+
   test('has a shell, facts of its own, measures on one axis, and a price', { timeout: 180_000 }, async () => {
-    const { learner, id, screen } = await start(wanted);
+    const { learner, id, screen } = await another();
     expect(await screen.run('cat /proc/sys/kernel/hostname')).toBe(wanted.name);
     const release = await screen.run('uname -r');
     const look = async () => (await learner.look(id)).machines[0];
     await expect.poll(async () => (await look())?.facts, { timeout: 20_000 }).not.toBeNull();
-    const machine = await look();
-    expect(machine?.facts).toMatchObject({ kernelRelease: release, hostname: wanted.name });
-    expect(machine?.facts?.pid1).not.toBe('');
-    const who = new Set(machine?.measures?.steps.map(({ by }) => by));
+    const view = await look();
+    expect(view?.facts).toMatchObject({ kernelRelease: release, hostname: wanted.name });
+    expect(view?.facts?.pid1).not.toBe('');
+    const who = new Set(view?.measures?.steps.map(({ by }) => by));
     expect(who).toContain(wanted.kind === 'vm' ? 'guest' : 'runtime');
-    expect(machine?.measures?.terminalMs).toBeGreaterThan(0);
+    expect(view?.measures?.terminalMs).toBeGreaterThan(0);
 
     const events = await fetch(stack.url + apiPaths.events(id), { headers: { cookie: learner.cookie } });
     let text = '';
@@ -124,31 +153,31 @@ describe.each([box, vm])('a $kind', (wanted) => {
   });
 
   test('prints 10 MB byte for byte', { timeout: 240_000 }, async () => {
-    const { screen } = await start(wanted);
+    const { screen } = await another();
     expect(sha256(await tenMegabytes(screen))).toBe(expected);
   });
 
   test('loses nothing when the connection drops again and again', { timeout: 180_000 }, async () => {
-    const { screen } = await start(wanted);
-    screen.type('for i in $(seq 1 600); do echo line-$i; sleep 0.005; done; echo fi""nished\n');
-    for (const mark of [/line-50\r/, /line-150\r/, /line-250\r/]) {
+    const { screen } = await another();
+    screen.type('for i in $(seq 1 100); do echo line-$i; sleep 0.02; done; echo fi""nished\n');
+    for (const mark of [/line-20\r/, /line-40\r/, /line-60\r/]) {
       await screen.see(mark);
       screen.drop();
       await screen.attach();
     }
     await screen.see(/finished/, 60_000);
     expect(screen.losses).toBe(0);
-    expect(linesIn(screen.text)).toEqual(Array.from({ length: 600 }, (_, index) => index + 1));
+    expect(linesIn(screen.text)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
   });
 
   test('says so when more was printed than is kept, and goes on at a line start', {
     timeout: 240_000,
   }, async () => {
-    const { learner, id, screen } = await start(wanted);
+    const { learner, id, screen } = await another();
     const other = learner.terminal(id, wanted.name, await learner.openTerminal(id, wanted.name));
     await other.attach();
-    screen.type('until [ -e /tmp/go ]; do sleep 0.1; done\n');
-    typeFlood(screen, 'touch /tmp/flooded');
+    typeFlood(screen, { before: 'until [ -e /tmp/go ]; do sleep 0.1; done', after: 'touch /tmp/flooded' });
+    await screen.see(/\[\?2004l/); // the shell has taken the line
     screen.drop();
     await other.run('touch /tmp/go; until [ -e /tmp/flooded ]; do sleep 0.1; done', 120_000);
     await screen.attach();
@@ -161,42 +190,38 @@ describe.each([box, vm])('a $kind', (wanted) => {
   test('keeps its shell, and what it prints meanwhile, when the server is killed', {
     timeout: 180_000,
   }, async () => {
-    const { learner, id, terminal, screen } = await start(wanted);
+    const { learner, id, terminal, screen } = await another();
     const pid = await screen.run('echo $$');
-    screen.type('for i in $(seq 1 300); do echo line-$i; sleep 0.01; done; echo fi""nished\n');
+    screen.type('for i in $(seq 1 120); do echo line-$i; sleep 0.02; done; echo fi""nished\n');
     await screen.see(/line-10\r/);
     await stack.killServer();
     await stack.startServer();
     await screen.attach();
     await screen.see(/finished/, 60_000);
     expect(screen.losses).toBe(0);
-    expect(linesIn(screen.text)).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
+    expect(linesIn(screen.text)).toEqual(Array.from({ length: 120 }, (_, index) => index + 1));
     expect(await screen.run('echo $$')).toBe(pid);
-    const [machine] = (await learner.waitFor(id, wanted.name, 'running')).machines;
-    expect(machine?.terminals).toEqual([{ terminal, state: 'running' }]);
+    const [view] = (await learner.waitFor(id, wanted.name, 'running')).machines;
+    expect(view?.terminals).toContainEqual({ terminal, state: 'running' });
   });
 
   test('takes the size of its viewer, and tells when its shell ends', { timeout: 180_000 }, async () => {
-    const { learner, id, terminal } = await start(wanted);
-    const socket = learner.socket(id, wanted.name, terminal);
-    await new Promise((resolve) => socket.on('open', resolve));
-    const second = await learner.openTerminal(id, wanted.name);
-    const screen = learner.terminal(id, wanted.name, second);
-    await screen.attach();
-    await screen.see(/[#$] $/);
+    const { screen } = await another();
     expect(await screen.run('stty size')).toBe('24 80');
+    screen.resize(120, 40);
+    await expect.poll(() => screen.frames).toContainEqual({ type: 'size', columns: 120, rows: 40 });
+    expect(await screen.run('stty size')).toBe('40 120');
     screen.type('exit 3\n');
     await expect
       .poll(() => screen.frames.at(-1), { timeout: 20_000 })
       .toMatchObject({ type: 'exit', status: 3 });
     await expect.poll(() => screen.closed, { timeout: 20_000 }).toBe(1_000);
-    socket.terminate();
   });
 });
 
 describe('a server and a broker that die', () => {
   test('both killed and started again: the shell is there, and its container can be ended', async () => {
-    const { learner, id, screen } = await start(box);
+    const { learner, id, screen } = await start(box, await arrive());
     const pid = await screen.run('echo $$');
     await Promise.all([stack.killServer(), stack.killBroker()]);
     await stack.startBroker();
@@ -231,7 +256,7 @@ describe('who may', () => {
     });
 
   test('nobody but the learner: foreign pages, foreign names, other learners, forged cookies', async () => {
-    const { learner, id, terminal } = await start(box);
+    const { learner, id, terminal } = await start(box, await arrive());
     const attach = (headers: Record<string, string | undefined>) =>
       refusal(learner.socket(id, 'box', terminal, headers));
     expect(await attach({ origin: 'http://evil.example' })).toBe(403);
@@ -268,7 +293,7 @@ describe('who may', () => {
   });
 
   test('malformed JSON is a 400, malformed frames a close code, and the shell does not notice', async () => {
-    const { learner, id, terminal, screen } = await start(box);
+    const { learner, id, terminal, screen } = await start(box, await arrive());
     expect((await learner.ask('POST', apiPaths.sandboxes, '{"machines":')).status).toBe(400);
     const unknown = await learner.ask('POST', apiPaths.sandboxes, { machines: [{ ...box, image: '/etc' }] });
     expect(apiErrorSchema.parse(unknown.body).error.field).toBe('machines.0.image');
@@ -293,13 +318,13 @@ describe('DELETE', () => {
     await learner.waitFor(id, 'vm', 'running');
     expect(census(stack.state, stack.cgroup).processes.length).toBeGreaterThan(idle.processes.length);
     expect((await learner.end(id)).status).toBe(204);
-    expect(shape(census(stack.state, stack.cgroup))).toEqual(shape(idle));
+    expectIdle();
   });
 
   test('works in the middle of a VM boot', { timeout: 60_000 }, async () => {
     const learner = await arrive();
     const { id } = await learner.create([vm]);
     expect((await learner.end(id)).status).toBe(204);
-    expect(shape(census(stack.state, stack.cgroup))).toEqual(shape(idle));
+    expectIdle();
   });
 });

@@ -6,12 +6,14 @@ import { GUEST_ITSELF, LinkHost } from '../broker/link.ts';
 import { messageOf } from '../problem.ts';
 import type { Machine } from '../protocol/api.ts';
 import type { MachineRecord } from '../protocol/broker.ts';
+import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LearnerMachine, type MachineContext } from './machine.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 const ATTEMPTS = 2;
 const CREATE_TIMEOUT_MS = 30_000;
+const REGREET_MS = 5_000;
 
 /** Milliseconds that a guest has to say hello, from QEMU's start. */
 export interface BootLimits {
@@ -51,6 +53,12 @@ export class VirtualMachine extends LearnerMachine {
   protected get inside(): { host: Host; machine: string } {
     if (!this.#link) throw new BrokerError('unavailable', 'the guest does not answer');
     return { host: this.#link, machine: GUEST_ITSELF };
+  }
+
+  /** A server that was just started greets its guests again: a page that comes back in that moment waits for it. */
+  override async attach(terminal: string): Promise<ByteDuplex> {
+    await this.#link?.greeted(REGREET_MS);
+    return super.attach(terminal);
   }
 
   override noteExit(reason: string): void {
