@@ -91,7 +91,10 @@ int config_load(config *c, int dir, const char *path, bh_error *err) {
     for (ssize_t got; length < size && (got = read(fd, text + length, size - length)) != 0; length += (size_t)got)
         if (got < 0)
             return bh_fail(err, errno, "cannot read %s", path);
-    return config_parse(c, text, length, err) < 0 ? bh_wrap(err, "%s", path) : 0;
+    text[length] = '\0';
+    int result = config_parse(c, text, length, err);
+    c->text = take_pointer(text);
+    return result < 0 ? bh_wrap(err, "%s", path) : 0;
 }
 
 void config_free(config *c) {
@@ -105,5 +108,6 @@ void config_free(config *c) {
     free(c->masked_paths);
     free(c->readonly_paths);
     json_decref(c->document);
+    free(c->text);
     *c = (config){0};
 }

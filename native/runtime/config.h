@@ -67,6 +67,7 @@ typedef struct sysctl_config {
 enum { NAMESPACE_KINDS = 8 };
 
 typedef struct config {
+    char *text; // of the file it came from, NUL-terminated; NULL after config_parse alone
     json_t *document;
     const char *oci_version;
     const char *root_path;

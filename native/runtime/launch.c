@@ -178,8 +178,8 @@ static int run_steps(launch *l, bh_error *err) {
     const config *c = l->config;
     if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || namespaces_enter_existing(c, err) < 0 ||
         clone_init(l, err) < 0 || map_ids(l, err) < 0 || process_set_limits(&c->process, l->proc, l->pid, err) < 0 ||
-        handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
-        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0 || save(l, err) < 0)
+        handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || save(l, err) < 0 || // while the child works
+        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
         return -1;
     if (l->options->wait_for_start)
         return 0;
@@ -213,14 +213,6 @@ static void release(launch *l) {
     seccomp_free(&l->filter);
 }
 
-static int keep_config(launch *l, bh_error *err) {
-    // exec confines its processes as this document says, whatever becomes of the bundle.
-    cleanup_free char *text = json_dumps(l->config->document, JSON_COMPACT);
-    if (!text)
-        return bh_fail(err, ENOMEM, "cannot keep the configuration of %s", l->options->id);
-    return fs_replace(l->state_dir, STATE_CONFIG, text, 0600, err);
-}
-
 pid_t launch_container(const launch_options *options, const config *c, bh_error *err) {
     launch l = {.options = options,
                 .config = c,
@@ -233,7 +225,10 @@ pid_t launch_container(const launch_options *options, const config *c, bh_error 
     // The id is claimed before anything is made, so that undo() never touches another container's things.
     if ((l.state_dir = state_make_dir(options->root, options->id, err)) < 0)
         return -1;
-    int result = keep_config(&l, err) < 0 ? -1 : run_steps(&l, err);
+    // exec confines its processes as this document says, whatever becomes of the bundle.
+    int result = fs_replace(l.state_dir, STATE_CONFIG, c->text, 0600, err);
+    if (result == 0)
+        result = run_steps(&l, err);
     if (result < 0)
         undo(&l);
     release(&l);
