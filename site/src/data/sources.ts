@@ -1,9 +1,21 @@
 // Where the facts on the reading pages are from. Every one was opened and read.
 export const sources = {
-  chroot2: { title: 'chroot(2), Linux manual pages', url: 'https://man7.org/linux/man-pages/man2/chroot.2.html' },
-  losh: { title: 'Losh, Whither chroot? (2020)', url: 'https://bsdimp.blogspot.com/2020/06/whither-chroot.html' },
-  rlimit: { title: 'getrlimit(2), Linux manual pages', url: 'https://man7.org/linux/man-pages/man2/getrlimit.2.html' },
-  namespaces: { title: 'clone(2) and unshare(2), Linux manual pages', url: 'https://github.com/mkerrisk/man-pages' },
+  chroot2: {
+    title: 'chroot(2), Linux manual pages',
+    url: 'https://man7.org/linux/man-pages/man2/chroot.2.html',
+  },
+  losh: {
+    title: 'Losh, Whither chroot? (2020)',
+    url: 'https://bsdimp.blogspot.com/2020/06/whither-chroot.html',
+  },
+  rlimit: {
+    title: 'getrlimit(2), Linux manual pages',
+    url: 'https://man7.org/linux/man-pages/man2/getrlimit.2.html',
+  },
+  namespaces: {
+    title: 'clone(2) and unshare(2), Linux manual pages',
+    url: 'https://github.com/mkerrisk/man-pages',
+  },
   jails: {
     title: 'Kamp and Watson, Jails: Confining the omnipotent root',
     url: 'https://github.com/papers-we-love/papers-we-love',

@@ -23,20 +23,42 @@ function contrast(first: string, second: string): number {
 }
 
 const grounds = ['ground', 'raised', 'sunk'];
-const texts = ['ink', 'ink-soft', 'focus', 'warn', 'bad', 'process', 'chroot', 'jail', 'zone', 'container', 'vm', 'hardware', 'limits', 'labels'];
+const texts = [
+  'ink',
+  'ink-soft',
+  'focus',
+  'warn',
+  'bad',
+  'process',
+  'chroot',
+  'jail',
+  'zone',
+  'container',
+  'vm',
+  'hardware',
+  'limits',
+  'labels',
+];
 
 describe('colours', () => {
-  for (const [theme, index] of [['day', 0], ['night', 1]] as const) {
+  for (const [theme, index] of [
+    ['day', 0],
+    ['night', 1],
+  ] as const) {
     it.each(texts.flatMap((text) => grounds.map((ground) => [text, ground] as const)))(
       `by ${theme}, %s can be read on %s (4.5:1)`,
       (text, ground) => {
-        expect(contrast(pairs.get(text)?.[index] ?? '', pairs.get(ground)?.[index] ?? '')).toBeGreaterThanOrEqual(4.5);
+        expect(
+          contrast(pairs.get(text)?.[index] ?? '', pairs.get(ground)?.[index] ?? ''),
+        ).toBeGreaterThanOrEqual(4.5);
       },
     );
     it(`by ${theme}, controls and decks stand out from the ground (3:1)`, () => {
       for (const name of ['line-strong', 'deck']) {
         for (const ground of ['ground', 'raised']) {
-          expect(contrast(pairs.get(name)?.[index] ?? '', pairs.get(ground)?.[index] ?? '')).toBeGreaterThanOrEqual(3);
+          expect(
+            contrast(pairs.get(name)?.[index] ?? '', pairs.get(ground)?.[index] ?? ''),
+          ).toBeGreaterThanOrEqual(3);
         }
       }
     });

@@ -9,7 +9,7 @@ function asScheme(value: string | null | undefined): Scheme {
 
 class SchemeSwitch extends HTMLElement {
   connectedCallback(): void {
-    this.#show(asScheme(document.documentElement.dataset['scheme']));
+    this.#show(asScheme(document.documentElement.dataset.scheme));
     this.addEventListener('change', (event) => {
       if (event.target instanceof HTMLInputElement) this.#choose(asScheme(event.target.value));
     });
@@ -29,8 +29,8 @@ class SchemeSwitch extends HTMLElement {
   }
 
   #apply(scheme: Scheme): void {
-    if (scheme === 'auto') delete document.documentElement.dataset['scheme'];
-    else document.documentElement.dataset['scheme'] = scheme;
+    if (scheme === 'auto') delete document.documentElement.dataset.scheme;
+    else document.documentElement.dataset.scheme = scheme;
     this.#show(scheme);
     // Terminals take their colours from the page and are told when they change.
     document.dispatchEvent(new Event('bulkhead:scheme'));

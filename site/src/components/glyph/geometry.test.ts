@@ -3,7 +3,9 @@ import { describeKind, type KindName, kindOf, kinds } from '../../data/kinds.ts'
 import { glyphDrawing } from './geometry.ts';
 
 const parts = (name: KindName) =>
-  [...new Set(glyphDrawing(kindOf(name), 64).strokes.map((stroke) => `${stroke.part} ${stroke.level}`))].sort();
+  [
+    ...new Set(glyphDrawing(kindOf(name), 64).strokes.map((stroke) => `${stroke.part} ${stroke.level}`)),
+  ].sort();
 
 describe('the glyph', () => {
   it('gives a container three walls and leaves its bottom to the shared deck', () => {

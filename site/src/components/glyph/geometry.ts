@@ -94,7 +94,10 @@ function round(value: number): number {
 export const glyphSide = 64;
 
 /** The drawing of a glyph at a size in pixels: below 28 px it is bolder and has fewer details, like a hinted letter. */
-export function glyphDrawing(kind: { walls: Walls; hull?: true }, size: number): { box: Box; strokes: Stroke[]; pen: Pen } {
+export function glyphDrawing(
+  kind: { walls: Walls; hull?: true },
+  size: number,
+): { box: Box; strokes: Stroke[]; pen: Pen } {
   const small = size < 28;
   const pen: Pen = small ? { weight: 6, tick: 15, notch: 6 } : { weight: 3.4, tick: 7, notch: 5 };
   const box: Box = kind.hull

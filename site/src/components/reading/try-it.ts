@@ -12,7 +12,7 @@ class TryIt extends HTMLElement {
         import('svelte'),
         import('../sandbox/InlineShell.svelte'),
       ]);
-      const commands: string[] = JSON.parse(this.dataset['commands'] ?? '[]');
+      const commands: string[] = JSON.parse(this.dataset.commands ?? '[]');
       mount(InlineShell, { target: place, props: { commands } });
       button.hidden = true;
     });

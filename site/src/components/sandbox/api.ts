@@ -35,7 +35,10 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
   try {
     response = await fetch(path, {
       method,
-      headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       body: body === undefined ? null : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
@@ -43,7 +46,11 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
     if (signal?.aborted) throw error;
     throw new RequestFailed(
       limit.aborted
-        ? { code: 'too_slow', message: `No answer within ${Math.round(within / 1000)} seconds.`, retryAt: null }
+        ? {
+            code: 'too_slow',
+            message: `No answer within ${Math.round(within / 1000)} seconds.`,
+            retryAt: null,
+          }
         : unreachable,
     );
   }

@@ -10,7 +10,11 @@ export function formatMs(ms: number): string {
 export function formatBytes(bytes: number): string {
   const mib = bytes / 1_048_576;
   if (mib >= 1_024) return `${(mib / 1_024).toFixed(1)} GiB`;
-  return mib >= 10 ? `${Math.round(mib)} MiB` : mib >= 0.1 ? `${mib.toFixed(1)} MiB` : `${Math.round(bytes / 1_024)} KiB`;
+  return mib >= 10
+    ? `${Math.round(mib)} MiB`
+    : mib >= 0.1
+      ? `${mib.toFixed(1)} MiB`
+      : `${Math.round(bytes / 1_024)} KiB`;
 }
 
 /** How long something has run: 14 s, 3 min, 2 h 5 min, 12 days. */

@@ -1,17 +1,27 @@
 // Which launch steps put up which wall: the milliseconds in a section drawing.
 import type { TimelineStep } from '@bulkhead/sandbox-server/protocol';
-import type { Wall } from '../../data/kinds.ts';
+import { type Wall, wallNames } from '../../data/kinds.ts';
 import { formatMs } from './format.ts';
 
-/** By the words in a step's name; steps that put up no wall (reading the bundle, exec) match none. */
-const words: [Wall, RegExp][] = [
-  ['quantities', /cgroup|limit|rlimit|quota/i],
-  ['privileges', /capab|seccomp|mask|privileg|credential|keyring|label|id.?map|users?\b|groups?\b/i],
-  ['names', /namespace|clone|mount|overlay|root|hostname|host name|network|loopback|device|proc|sysctl/i],
-];
+/** The steps of native/runtime. Those that put up no wall (reading the bundle, exec) are in none. */
+const stepsOf: Partial<Record<Wall, readonly string[]>> = {
+  names: [
+    'clone3',
+    'idmapped lower layer',
+    'host name',
+    'propagation',
+    'root',
+    'mount',
+    'devices',
+    'pivot_root',
+    'sysctl',
+  ],
+  quantities: ['cgroup', 'join cgroup', 'rlimits'],
+  privileges: ['seccomp', 'id maps', 'masks', 'privileges', 'keyring', 'label'],
+};
 
 export function wallOfStep(step: string): Wall | null {
-  return words.find(([, pattern]) => pattern.test(step))?.[0] ?? null;
+  return wallNames.find((wall) => stepsOf[wall]?.includes(step)) ?? null;
 }
 
 /** Milliseconds that the runtime spent on each wall, as text for the drawing. */

@@ -12,6 +12,8 @@ export interface Partition {
   note?: string;
   /** planned: not made yet, drawn as a pencil line. standing: it runs. fallen: it ran. */
   state: 'planned' | 'standing' | 'fallen';
+  /** It was made just now: its walls rise. */
+  rising?: boolean;
   /** What is known of each wall, such as the milliseconds that it took. */
   marks?: Partial<Record<Wall, string>>;
 }
@@ -86,7 +88,8 @@ export function place(frame: Frame, partitions: readonly Partition[]): Placed[] 
   return partitions.map((partition, index) => {
     const { walls, hull } = kindOf(partition.kind);
     const lifted = walls.faults === 'own';
-    const width = Math.min(frame.box.width, cell * 0.86);
+    // Two partitions have the deck to themselves and are drawn larger than four.
+    const width = Math.min(frame.box.width * (partitions.length < 3 && cell > 300 ? 1.4 : 1), cell * 0.86);
     const x = Math.round(frame.room.from + cell * index + (cell - width) / 2);
     const floor = frame.deck.y - (lifted ? frame.lift : frame.pen.weight / 2);
     const y = frame.deck.y - frame.box.height - (lifted ? 8 : 0);
@@ -113,7 +116,9 @@ export function place(frame: Frame, partitions: readonly Partition[]): Placed[] 
 
 function struts(box: Box, frame: Frame): string {
   const top = box.y + box.height + frame.pen.weight * 2.4;
-  return [0.14, 0.5, 0.86].map((part) => `M${Math.round(box.x + box.width * part)} ${top}V${frame.deck.y}`).join('');
+  return [0.14, 0.5, 0.86]
+    .map((part) => `M${Math.round(box.x + box.width * part)} ${top}V${frame.deck.y}`)
+    .join('');
 }
 
 /** What the drawing says, for those who do not see it. */

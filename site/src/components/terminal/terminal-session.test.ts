@@ -92,7 +92,11 @@ async function peer(): Promise<Peer> {
 function reach(phase: TerminalState['phase']): Promise<TerminalState> {
   return new Promise((resolve) => {
     const leave = session.subscribe((state) => {
-      if (state.phase === phase) queueMicrotask(() => (leave(), resolve(state)));
+      if (state.phase === phase)
+        queueMicrotask(() => {
+          leave();
+          resolve(state);
+        });
     });
   });
 }
@@ -175,7 +179,11 @@ describe('a terminal', () => {
     const there = await attached(welcome());
     there.send({ type: 'output', offset: 0, bytes: bytes('old') });
     await there.frame();
-    there.send(welcome({ lost: true, start: 900, live: 903 }), { type: 'output', offset: 900, bytes: bytes('new') });
+    there.send(welcome({ lost: true, start: 900, live: 903 }), {
+      type: 'output',
+      offset: 900,
+      bytes: bytes('new'),
+    });
     await there.frame();
     expect(paper.resets).toBe(1);
     expect(paper.drawn).toBe('new');

@@ -41,7 +41,12 @@ export interface TerminalSessionOptions {
 export type TerminalState =
   | { phase: 'connecting' }
   | { phase: 'open'; columns: number; rows: number }
-  | { phase: 'waiting'; attempt: number; /** Unix time of the next attempt. */ retryAt: number; reason: string }
+  | {
+      phase: 'waiting';
+      attempt: number /** Unix time of the next attempt. */;
+      retryAt: number;
+      reason: string;
+    }
   | { phase: 'exited'; by: 'exited' | 'killed'; status: number }
   | { phase: 'gone'; reason: string };
 
@@ -159,17 +164,22 @@ export class TerminalSession {
     const frame = decodeFrame(message);
     switch (frame.type) {
       case 'welcome':
-        return this.#welcome(frame);
+        this.#welcome(frame);
+        return;
       case 'output':
-        return this.#output(frame.offset, frame.bytes);
+        this.#output(frame.offset, frame.bytes);
+        return;
       case 'size':
         this.#sink.resize(frame.columns, frame.rows);
-        return this.#become({ phase: 'open', columns: frame.columns, rows: frame.rows });
+        this.#become({ phase: 'open', columns: frame.columns, rows: frame.rows });
+        return;
       case 'inputCredit':
         this.#inputCredit += frame.bytes;
-        return this.#flush();
+        this.#flush();
+        return;
       case 'exit':
-        return this.#become({ phase: 'exited', by: frame.by, status: frame.status });
+        this.#become({ phase: 'exited', by: frame.by, status: frame.status });
+        return;
       default:
         return; // a viewer's own frames never come back
     }
@@ -238,15 +248,24 @@ export class TerminalSession {
     this.#welcomed = false;
     this.#owed = 0;
     if (this.#state.phase === 'exited') return;
-    if (code === attachClose.exited || code === attachClose.gone) {
-      return this.#become({ phase: 'gone', reason: reason || 'the terminal is gone' });
-    }
-    if (code === attachClose.protocol || code === attachClose.tooMany) {
-      return this.#become({ phase: 'gone', reason });
+    const final: readonly number[] = [
+      attachClose.exited,
+      attachClose.gone,
+      attachClose.protocol,
+      attachClose.tooMany,
+    ];
+    if (final.includes(code)) {
+      this.#become({ phase: 'gone', reason: reason || 'the terminal is gone' });
+      return;
     }
     const attempt = this.#attempt++;
     const wait = this.#options.delay(attempt);
-    this.#become({ phase: 'waiting', attempt, retryAt: Date.now() + wait, reason: reason || 'the connection broke' });
+    this.#become({
+      phase: 'waiting',
+      attempt,
+      retryAt: Date.now() + wait,
+      reason: reason || 'the connection broke',
+    });
     this.#timer = setTimeout(() => this.open(), wait);
   }
 

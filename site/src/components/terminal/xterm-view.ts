@@ -45,7 +45,10 @@ export function ignorePastQueries(terminal: Terminal, session: TerminalSession):
     { final: 't' }, // window reports
   ];
   for (const id of csi) parser.registerCsiHandler(id, past);
-  for (const id of [{ intermediates: '$', final: 'q' }, { intermediates: '+', final: 'q' }]) {
+  for (const id of [
+    { intermediates: '$', final: 'q' },
+    { intermediates: '+', final: 'q' },
+  ]) {
     parser.registerDcsHandler(id, past); // DECRQSS, XTGETTCAP
   }
   for (const id of [4, 10, 11, 12]) parser.registerOscHandler(id, (data) => past() && data.includes('?'));
@@ -63,7 +66,9 @@ const night =
 /** Colours for a terminal that stands on `element`: its ground is the page's, its palette the kinds' hues. */
 export function themeFor(element: Element): ITheme {
   const style = getComputedStyle(element);
-  const dark = style.colorScheme === 'dark' || (style.colorScheme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const dark =
+    style.colorScheme === 'dark' ||
+    (style.colorScheme !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
   const palette = (dark ? night : day).split(' ');
   return {
     background: style.backgroundColor,
