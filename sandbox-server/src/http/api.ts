@@ -25,6 +25,9 @@ export interface ApiOptions {
   version: string;
 }
 
+/** Pages that may follow the events of one sandbox: a learner's tabs. */
+const MOST_FOLLOWERS = 16;
+
 const nothing = z.strictObject({}).nullish();
 
 export function registerApi(app: FastifyInstance, options: ApiOptions): void {
@@ -85,7 +88,11 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   app.get('/api/sandboxes/:id/events', (request, reply) => {
-    streamEvents(own(request), request, reply);
+    const sandbox = own(request);
+    if (sandbox.events.size >= MOST_FOLLOWERS) {
+      throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
+    }
+    streamEvents(sandbox, request, reply);
     return reply;
   });
 }

@@ -15,6 +15,7 @@ import type { Sandbox } from '../sandboxes/sandbox.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import { closeWith } from '../terminals/viewer.ts';
 import type { Viewers } from '../terminals/viewers.ts';
+import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
 import type { Sessions } from './session.ts';
@@ -45,12 +46,13 @@ export function attachHandler(
     perMessageDeflate: false, // a terminal's frames are small and its latency is felt
     clientTracking: false,
   });
+  const limit = new RateLimit(rates.any);
   return (request, socket, head) => {
     // Nobody listens to this socket until ws does; an error now must not end the server.
     socket.on('error', () => socket.destroy());
     let target: Target;
     try {
-      target = authorise(request, options);
+      target = authorise(request, options, limit);
     } catch (error) {
       refuse(socket, error, options.log);
       return;
@@ -80,11 +82,15 @@ export function attachHandler(
 }
 
 /** Finds what the request is for. Throws Problem unless it comes from our own page and names the learner's own. */
-function authorise(request: IncomingMessage, { sandboxes, sessions, origins }: AttachOptions): Target {
+function authorise(request: IncomingMessage, options: AttachOptions, limit: RateLimit): Target {
+  const { sandboxes, sessions, origins } = options;
   const { host, origin, cookie } = request.headers;
   if (!origins.isOurHost(host)) throw new Problem('forbidden', 'This server does not go by that name.');
   if (!origins.isOurPage(origin, host))
     throw new Problem('forbidden', 'Only pages of this site may do that.');
+  if (limit.take(request.socket.remoteAddress ?? '') > 0) {
+    throw new Problem('rate', 'Too many terminals were opened from your address; wait a moment.');
+  }
   const learner = sessions.learner(cookie);
   if (learner === null) throw new Problem('no_session', 'Your browser sent no valid cookie.');
   const [, id, name, terminal] = path.exec(request.url?.split('?', 1)[0] ?? '') ?? [];

@@ -15,6 +15,8 @@ import type { Stopwatch } from './stopwatch.ts';
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
 
+const FACTS_DELAY_MS = 200;
+
 /** What every machine needs to know about its surroundings. */
 export interface MachineContext {
   /** The host on which it is made. */
@@ -67,8 +69,12 @@ export abstract class LearnerMachine {
     if (this.#view.state !== 'running') {
       throw new Problem('conflict', `${this.#view.name} is ${this.#view.state}: it takes no terminal now.`);
     }
-    const { host, machine } = this.inside;
-    const { terminal } = await host.request('terminal.open', { machine, ...size });
+    const terminal = await this.#openTerminal(size).catch(async (error: unknown) => {
+      const full = error instanceof BrokerError && error.code === 'limit';
+      if (!full) throw error;
+      await this.#closeExited();
+      return this.#openTerminal(size);
+    });
     this.update({ terminals: [...this.#view.terminals, { terminal, state: 'running' }] });
     return terminal;
   }
@@ -142,11 +148,13 @@ export abstract class LearnerMachine {
       terminals = [{ terminal, state: 'running' }];
     }
     this.update({ state: 'running', reason: null, terminals, measures: watch.measures });
-    void this.learnFacts();
+    // Not now: it would take the processor from the shell whose prompt somebody is waiting for.
+    setTimeout(() => void this.learnFacts(), FACTS_DELAY_MS).unref();
   }
 
   /** Not worth failing for: a machine without its facts is a machine all the same. */
   protected async learnFacts(): Promise<void> {
+    if (this.ending || this.#view.state !== 'running') return;
     const { host, machine } = this.inside;
     try {
       this.update({ facts: await readFacts(host, machine) });
@@ -155,6 +163,25 @@ export abstract class LearnerMachine {
       const reason = messageOf(error);
       this.context.log.warn({ machine: this.id, reason }, 'cannot read the facts of a machine');
     }
+  }
+
+  async #openTerminal(size: { columns: number; rows: number }): Promise<string> {
+    const { host, machine } = this.inside;
+    return (await host.request('terminal.open', { machine, ...size })).terminal;
+  }
+
+  /** A terminal whose program ended is kept, so that its last screen can be seen again, until its place is needed.
+   * Throws Problem `quota` when every program lives. */
+  async #closeExited(): Promise<void> {
+    const oldest = this.#view.terminals.find(({ state }) => state === 'exited');
+    if (!oldest) {
+      const count = this.#view.terminals.length;
+      const message = `${this.#view.name} has ${count} terminals, as many as a machine may have: end one first.`;
+      throw new Problem('quota', message);
+    }
+    const { host, machine } = this.inside;
+    await host.request('terminal.close', { machine, terminal: oldest.terminal });
+    this.update({ terminals: this.#view.terminals.filter((one) => one !== oldest) });
   }
 
   async #end(): Promise<void> {

@@ -68,7 +68,7 @@ describe('making a sandbox', () => {
     const cloned = steps.find(({ step }) => step === 'clone3');
     expect(cloned).toMatchObject({ by: 'runtime', source: 'native/runtime/clone.c:7' });
     expect(cloned?.endMs).toBeLessThanOrEqual((made?.endMs ?? 0) + 0.5);
-    await until(() => sandbox.view.machines[0]?.facts);
+    await until(() => sandbox.view.machines[0]?.facts, 2_000);
     expect(sandbox.view.machines[0]?.facts).toMatchObject({ pid1: '/usr/bin/catatonit -P', processes: 3 });
   });
 
@@ -112,6 +112,33 @@ describe('making a sandbox', () => {
     const sandboxes = await start();
     await expect(create(sandboxes, wanted as CreateSandbox)).rejects.toMatchObject({ code, field });
     expect(sandboxes.of(learner)).toEqual([]);
+  });
+
+  test('gives the place of a terminal that ended to a new one, and says when all are alive', async () => {
+    const sandbox = await create(await start());
+    const box = sandbox.machine('box');
+    const open = ({ machine }: Record<string, unknown>) => {
+      const record = broker.machines.get(String(machine));
+      if (record && record.terminals.length > 1) throw new Refusal('limit', 'has 2 terminals');
+      record?.terminals.push({ terminal: 't2', state: 'running' });
+      return { terminal: 't2' };
+    };
+    broker.on('terminal.open', open);
+    broker.on('terminal.close', ({ machine, terminal }) => {
+      const { terminals = [] } = broker.machines.get(String(machine)) ?? {};
+      terminals.splice(
+        terminals.findIndex((one) => one.terminal === terminal),
+        1,
+      );
+      return {};
+    });
+    const size = { columns: 80, rows: 24 };
+    expect(await box.openTerminal(size)).toBe('t2');
+    await expect(box.openTerminal(size)).rejects.toMatchObject({ code: 'quota', status: 429 });
+    broker.emit({ event: 'terminal.exited', machine: box.id, terminal: 't1', kind: 0, status: 0 });
+    await until(() => box.view.terminals[0]?.state === 'exited');
+    expect(await box.openTerminal(size)).toBe('t2');
+    expect(box.view.terminals.map(({ terminal }) => terminal)).toEqual(['t2', 't2']);
   });
 
   test('says why a host without VMs makes none', async () => {
