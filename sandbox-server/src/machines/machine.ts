@@ -41,8 +41,8 @@ export abstract class LearnerMachine {
     this.#view = view;
   }
 
-  /** Makes it and, where the plan has one, opens its first terminal. A VM may go on booting after this resolves.
-   * Rejects with BrokerError when it cannot be made; call `end` then. */
+  /** Makes it and, where the plan has one, opens its first terminal. A container runs when this resolves, and it rejects
+   * with BrokerError when it cannot be made (call `end` then); a VM starts and boots afterwards. */
   abstract create(plan: MachinePlan, watch: Stopwatch): Promise<void>;
 
   /** Takes over a machine that an earlier run of the server made. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SocketHost } from '../broker/socket.ts';
 import { newId } from '../ids.ts';
 import type { Machine } from '../protocol/api.ts';
-import { answerAsGuest, probe, ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { answerAsGuest, probe, Refusal, ScriptedBroker, until } from '../testing/scripted-broker.ts';
 import { viewOfPlan } from './machine.ts';
 import { placeMachine } from './placement.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -40,7 +40,7 @@ describe('the boot of a VM', () => {
     broker.linked = answerAsGuest;
     const { vm, states } = makeVm();
     await vm.create(plan, new Stopwatch(performance.now()));
-    expect(vm.view.state).toBe('booting');
+    expect(vm.view.state).toBe('starting');
     await until(() => vm.view.facts);
     expect(states()).toEqual(['booting', 'running']);
     expect(vm.view.terminals).toEqual([{ terminal: 't1', state: 'running' }]);
@@ -95,9 +95,22 @@ describe('the boot of a VM', () => {
     await vm.end();
   });
 
+  test('one that the broker refuses has failed at once, with the reason of the broker', async () => {
+    broker.on('vm.create', () => {
+      throw new Refusal('failed', 'QEMU said no');
+    });
+    const { vm } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'failed');
+    expect(vm.view.reason).toMatch(/QEMU said no/);
+    expect(broker.requests.filter((request) => request.startsWith('vm.create'))).toHaveLength(1);
+    await vm.end();
+  });
+
   test('ending it in the middle of a boot does not start it again', async () => {
     const { vm } = makeVm();
     await vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'booting');
     await vm.end();
     expect(vm.view.state).toBe('ended');
     expect(broker.requests.filter((request) => request.startsWith('vm.create'))).toHaveLength(1);

@@ -37,10 +37,9 @@ export class VirtualMachine extends LearnerMachine {
     this.#limits = limits;
   }
 
-  /** Resolves once QEMU runs; the boot goes on and its end is told through `changes`. */
+  /** Resolves at once: how the boot goes is told through `changes`. */
   async create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     this.#followEvents();
-    await this.#start(plan, watch);
     this.#boot = this.#bootUp(plan, watch);
   }
 
@@ -95,10 +94,13 @@ export class VirtualMachine extends LearnerMachine {
 
   /** Never rejects: what went wrong becomes the machine's state. */
   async #bootUp(plan: MachinePlan, watch: Stopwatch): Promise<void> {
-    const limit = this.#limits[plan.where.accel ?? 'tcg'];
     for (let attempt = 1; !this.ending; attempt++) {
+      let started = false;
       try {
-        await this.#greet(limit, watch);
+        await this.#start(plan, watch);
+        started = true;
+        if (this.ending) return;
+        await this.#greet(this.#limits[plan.where.accel ?? 'tcg'], watch);
         await this.becomeReady(plan, watch);
         return;
       } catch (error) {
@@ -106,11 +108,12 @@ export class VirtualMachine extends LearnerMachine {
         const why = messageOf(error);
         this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM did not boot');
         this.#unlink(why);
-        if (attempt === ATTEMPTS) {
-          await this.#giveUp(why);
-          return;
-        }
-        if (!(await this.#startOver(plan, watch, why))) return;
+        // What the broker refuses it would refuse again; only what hung or died may do better.
+        const again = started && attempt < ATTEMPTS;
+        if (again) this.update({ reason: `${capital(why)}. It was ended and is being started once more.` });
+        const gone = await this.#clearAway();
+        if (!again || !gone) return this.#fail(why);
+        watch.again(why);
       }
     }
   }
@@ -124,42 +127,23 @@ export class VirtualMachine extends LearnerMachine {
     watch.placeTrace('guest', boot ?? [], greetedMs);
   }
 
-  /** Ends what hangs and starts it once more. `false`: that failed too, and the machine says so. */
-  async #startOver(plan: MachinePlan, watch: Stopwatch, why: string): Promise<boolean> {
-    this.update({ reason: `${capital(why)}. It was ended and is being started once more.` });
+  /** Ends what did not boot, and says whether that succeeded. */
+  async #clearAway(): Promise<boolean> {
     try {
-      await this.#delete();
-      watch.again(why);
-      if (this.ending) return false;
-      await this.#start(plan, watch);
+      await this.context.broker.request('machine.delete', { machine: this.id }, { timeoutMs: 60_000 });
       return true;
     } catch (error) {
-      if (!this.ending) this.#fail(messageOf(error));
+      if (error instanceof BrokerError && error.code === 'not_found') return true;
+      const reason = messageOf(error);
+      this.context.log.error({ machine: this.id, reason }, 'cannot end a VM that did not boot');
       return false;
     }
   }
 
-  async #giveUp(why: string): Promise<void> {
-    try {
-      await this.#delete();
-    } catch (error) {
-      const reason = messageOf(error);
-      this.context.log.error({ machine: this.id, reason }, 'cannot end a VM that did not boot');
-    }
-    this.#fail(why);
-  }
-
   #fail(why: string): void {
+    if (this.ending) return;
     const reason = `The VM did not start: ${why}. End the sandbox and start again; if it happens again, see the log.`;
     this.update({ state: 'failed', reason, terminals: [] });
-  }
-
-  async #delete(): Promise<void> {
-    try {
-      await this.context.broker.request('machine.delete', { machine: this.id }, { timeoutMs: 60_000 });
-    } catch (error) {
-      if (!(error instanceof BrokerError && error.code === 'not_found')) throw error;
-    }
   }
 
   /** After a restart of the server: the guest has run on, or is still booting. Never rejects. */

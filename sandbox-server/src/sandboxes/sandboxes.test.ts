@@ -72,15 +72,27 @@ describe('making a sandbox', () => {
     expect(sandbox.view.machines[0]?.facts).toMatchObject({ pid1: '/usr/bin/catatonit -P', processes: 3 });
   });
 
-  test('is all or nothing: when the second machine cannot be made, the first is gone', async () => {
+  test('is all or nothing: when the second container cannot be made, the first is gone', async () => {
     const sandboxes = await start();
-    broker.on('vm.create', () => {
-      throw new Refusal('failed', 'QEMU said no');
+    const make = broker.methodOf('container.create');
+    broker.on('container.create', (params) => {
+      if (params.hostname === 'other') throw new Refusal('failed', 'the runtime said no');
+      return make(params);
     });
-    const both: CreateSandbox = { machines: [...oneBox.machines, { name: 'vm', kind: 'vm' }] };
-    await expect(create(sandboxes, both)).rejects.toThrow('QEMU said no');
+    const two: CreateSandbox = { machines: [...oneBox.machines, { name: 'other', kind: 'container' }] };
+    await expect(create(sandboxes, two)).rejects.toThrow('the runtime said no');
     expect(broker.machines.size).toBe(0);
     expect(sandboxes.of(learner)).toEqual([]);
+  });
+
+  test('does not let a container wait for a VM', async () => {
+    broker.on('vm.create', () => new Promise(() => {}));
+    const both: CreateSandbox = { machines: [{ name: 'vm', kind: 'vm' }, ...oneBox.machines] };
+    const { machines } = (await create(await start(), both)).view;
+    expect(machines.map(({ name, state }) => [name, state])).toEqual([
+      ['vm', 'starting'],
+      ['box', 'running'],
+    ]);
   });
 
   test('stops at the quota, also when many are asked for at once', async () => {

@@ -64,6 +64,11 @@ export class ScriptedBroker {
     this.#methods.set(method, answer);
   }
 
+  /** How `method` is answered now. */
+  methodOf(method: keyof typeof brokerMethods): Method {
+    return this.#methods.get(method) ?? (() => ({}));
+  }
+
   async listen(): Promise<void> {
     await this.#listenAt(this.socket, (socket) => this.#converse(socket));
   }
