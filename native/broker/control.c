@@ -16,13 +16,16 @@
 // A peer that lets this much wait does not read: it is disconnected rather than waited for.
 #define WAITING_MAX ((size_t)8 * 1024 * 1024)
 #define CONNECTIONS_MAX 64
+#define REFUSED_PATIENCE_MS 1000
 
 typedef struct connection {
     client client;
     control *control;
     loop_source source;
     byte_queue in, out;
-    bool broken; // shut down; freed when epoll says so
+    bool broken;         // shut down; freed when epoll says so
+    bool refused;        // has been told why; what it still sends is dropped until it goes
+    loop_timer patience; // for a refused peer
     struct connection *next;
 } connection;
 
@@ -44,6 +47,7 @@ static void connection_free(connection *c) {
     }
     c->control->count--;
     broker_remove_client(c->control->broker, &c->client);
+    loop_timer_stop(c->control->loop, &c->patience);
     loop_remove(c->control->loop, &c->source);
     close(c->source.fd);
     byte_queue_clear(&c->in);
@@ -81,7 +85,7 @@ static void flush(connection *c) {
 static void send_line(client *peer, const char *line, size_t length) {
     connection *c = (connection *)((char *)peer - offsetof(connection, client));
     bh_error err;
-    if (c->broken)
+    if (c->broken || c->refused)
         return;
     if (c->out.length + length > WAITING_MAX) {
         break_off(c, "the peer does not read its answers");
@@ -94,17 +98,26 @@ static void send_line(client *peer, const char *line, size_t length) {
     flush(c);
 }
 
+static void patience_is_over(loop_timer *timer) {
+    break_off((connection *)((char *)timer - offsetof(connection, patience)), "it was refused");
+}
+
+// The peer may be writing at this moment, and would get EPIPE before it read why: only our direction is closed at
+// first.
 static void refuse(connection *c, const char *code, const char *message) {
     char line[256];
     int length =
         snprintf(line, sizeof line, "{\"id\":null,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
     send_line(&c->client, line, (size_t)length);
-    break_off(c, message);
+    shutdown(c->source.fd, SHUT_WR);
+    c->refused = true;
+    byte_queue_clear(&c->in);
+    loop_timer_start(c->control->loop, &c->patience, REFUSED_PATIENCE_MS);
 }
 
 // Hands every whole line to the broker, then keeps the rest.
 static void take_lines(connection *c) {
-    while (!c->broken && c->in.length > 0) {
+    while (!c->broken && !c->refused && c->in.length > 0) {
         const char *text = (const char *)byte_queue_front(&c->in);
         const char *end = memchr(text, '\n', c->in.length);
         size_t length = end ? (size_t)(end - text) : c->in.length;
@@ -137,7 +150,7 @@ static void connection_ready(loop_source *source, uint32_t events) {
         connection_free(c);
         return;
     }
-    if (byte_queue_append(&c->in, chunk, (size_t)got, &err) < 0) {
+    if (!c->refused && byte_queue_append(&c->in, chunk, (size_t)got, &err) < 0) {
         break_off(c, err.message);
         return;
     }
@@ -163,6 +176,7 @@ static void accept_ready(loop_source *source, uint32_t events) {
         return;
     c->control = owner;
     c->client.send = send_line;
+    c->patience.fire = patience_is_over;
     c->source = (loop_source){fd, connection_ready};
     if (loop_add(owner->loop, &c->source, EPOLLIN, &err) < 0) {
         log_error("%s", err.message);

@@ -220,43 +220,51 @@ void machine_delete(request *r) {
         machine_start_deletion(m);
 }
 
-// In parallel, since most of the time is spent waiting for the kernel (a v1 cgroup takes a grace period to go).
-int broker_end_all(broker *b, bh_error *err) {
-    int failures = 0;
-    struct {
-        pid_t pid;
-        int fd;
-    } jobs[256];
-    machine *m = b->machines;
-    while (m) {
-        size_t count = 0;
-        for (; m && count < sizeof jobs / sizeof *jobs; m = m->next) {
-            if (m->slot < 0)
-                continue;
-            m->deleting = true;
-            pid_t pid = job_fork(&jobs[count].fd, err);
-            if (pid == 0) {
-                if (machine_destroy(b, m->id, err) == 0)
-                    _exit(0);
-                log_error("%s", err->message);
-                _exit(1);
-            }
-            if (pid < 0)
-                return -1;
-            jobs[count++].pid = pid;
-        }
-        for (size_t i = 0; i < count; i++) {
-            int status = 0;
-            while (waitpid(jobs[i].pid, &status, 0) < 0 && errno == EINTR)
-                continue;
-            close(jobs[i].fd);
-            failures += status != 0;
-        }
+// Forks the end of one machine. Its pid, or negative.
+static pid_t fork_destruction(broker *b, const machine *m, bh_error *err) {
+    int fd;
+    pid_t pid = job_fork(&fd, err);
+    if (pid == 0) {
+        if (machine_destroy(b, m->id, err) == 0)
+            _exit(0);
+        log_error("%s", err->message);
+        _exit(1);
     }
-    for (machine *next, *at = b->machines; at; at = next) {
-        next = at->next;
-        if (at->slot >= 0 && access(machine_dir(b, at->id).text, F_OK) < 0)
-            broker_forget(b, at);
+    if (pid > 0)
+        close(fd);
+    return pid;
+}
+
+// In parallel, since most of the time is spent waiting for the kernel. What ends meanwhile has to be reaped here, since
+// the loop does not run: a container's init is not gone before each of its processes has been.
+int broker_end_all(broker *b, bh_error *err) {
+    jobs_abandon();
+    int failures = 0;
+    bool waiting = false;
+    for (machine *m = b->machines; m; m = m->next) {
+        if (m->slot < 0)
+            continue;
+        m->deleting = waiting = true;
+        if ((m->destroyer = fork_destruction(b, m, err)) < 0)
+            return -1;
+    }
+    while (waiting) {
+        int status;
+        pid_t pid = wait(&status);
+        if (pid < 0 && errno != EINTR)
+            return bh_fail(err, errno, "cannot wait for machines to end");
+        waiting = false;
+        for (machine *m = b->machines, *next; m; m = next) {
+            next = m->next;
+            if (pid > 0 && m->destroyer == pid) {
+                m->destroyer = 0;
+                failures += status != 0;
+                if (status == 0)
+                    broker_forget(b, m);
+            } else if (m->destroyer > 0) {
+                waiting = true;
+            }
+        }
     }
     if (failures)
         return bh_fail(err, 0, "%d machines could not be ended", failures);

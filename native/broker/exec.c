@@ -114,6 +114,10 @@ static int exec_body(void *argument, json_t **answer, bh_error *err) {
         .cgroup = group.text,
     };
     int outcome = e->direct ? run_directly(r, &spec, answer, err) : run_in_container(r, &spec, answer, err);
+    // v2 counts in the groups above as well, v1 only where the process was (memcg_memory_event).
+    cgroup_usage usage;
+    if (outcome == 0 && cgroup_version() == 1 && cgroup_read_usage(group.text, &usage, err) == 0)
+        json_object_set_new(*answer, "oom_kills", json_integer(usage.oom_kills));
     // A daemon that the command left behind keeps the group; it then goes with the machine.
     bh_error kept;
     cgroup_delete(group.text, &kept);
@@ -122,6 +126,11 @@ static int exec_body(void *argument, json_t **answer, bh_error *err) {
 
 static void exec_done(void *argument, json_t *result, const bh_error *err) {
     execution *e = argument;
+    machine *m = broker_find(e->request->broker, e->request->machine);
+    if (m)
+        m->exec_oom_kills += json_integer_value(json_object_get(result, "oom_kills"));
+    if (result)
+        json_object_del(result, "oom_kills");
     if (result)
         request_answer(e->request, json_incref(result));
     else

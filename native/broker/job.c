@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // Above any result: exec's two streams of 64 KiB, every byte of them escaped by JSON.
@@ -25,11 +26,20 @@ struct job {
     char *text;
     size_t length;
     int references; // the pipe and the child, whichever ends last frees the job
+    job *next;
 };
+
+static job *under_way; // a process has one broker
 
 static void unreference(job *j) {
     if (--j->references > 0)
         return;
+    for (job **at = &under_way; *at; at = &(*at)->next) {
+        if (*at == j) {
+            *at = j->next;
+            break;
+        }
+    }
     free(j->text);
     free(j);
 }
@@ -152,5 +162,21 @@ int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error 
         free(j);
         return -1;
     }
+    j->next = under_way;
+    under_way = j;
     return 0;
+}
+
+void jobs_abandon(void) {
+    while (under_way) {
+        job *j = under_way;
+        under_way = j->next;
+        loop_unwatch_child(j->loop, &j->child);
+        kill(j->child.pid, SIGKILL);
+        waitpid(j->child.pid, NULL, 0);
+        loop_remove(j->loop, &j->pipe);
+        close(j->pipe.fd);
+        free(j->text);
+        free(j);
+    }
 }

@@ -18,5 +18,8 @@ typedef void job_done(void *argument, json_t *result, const bh_error *err);
 
 int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err);
 
+// Kills every job under way, without a word to whoever waits for it: for the end of the broker.
+void jobs_abandon(void);
+
 // The child's half alone, for a caller that waits itself (broker_end_all). Returns the child's pid.
 int job_fork(int *result_fd, bh_error *err);

@@ -52,8 +52,10 @@ typedef struct machine {
     // In memory only.
     struct broker *broker;
     struct terminal *terminals;
-    loop_source init; // a pidfd of `pid`; -1 while nothing is watched
-    bool deleting;    // its deletion is wanted, or under way
+    loop_source init;       // a pidfd of `pid`; -1 while nothing is watched
+    int64_t exec_oom_kills; // v1: of processes that `exec` ran, whose groups are gone and took their counts along
+    pid_t destroyer;        // the job that ends it when the broker ends; 0: none
+    bool deleting;          // its deletion is wanted, or under way
     struct machine *next;
 } machine;
 

@@ -94,6 +94,8 @@ static int stats_body(void *argument, json_t **result, bh_error *err) {
             return -1;
         if (!m->broker->config.guest && host_cost(m, &host, err) < 0)
             return -1;
+        if (usage.oom_kills >= 0)
+            usage.oom_kills += m->exec_oom_kills;
         if (m->kind == MACHINE_VM)
             usage.pids = -1; // QEMU's threads, which say nothing of the guest
     }
