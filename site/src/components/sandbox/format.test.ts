@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatDuration, formatMs } from './format.ts';
+import { asSentence, formatBytes, formatDuration, formatMs } from './format.ts';
+
+it('makes a sentence of what a program said', () => {
+  expect(asSentence('the guest powered off')).toBe('The guest powered off.');
+  expect(asSentence('It is over.')).toBe('It is over.');
+});
 
 describe('numbers for people', () => {
   it.each([

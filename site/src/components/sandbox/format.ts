@@ -27,6 +27,12 @@ export function formatDuration(ms: number): string {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
 }
 
+/** A message as a sentence: a capital at its start, a full stop at its end. */
+export function asSentence(text: string): string {
+  const trimmed = text.trim();
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? '' : '.'}`;
+}
+
 /** A time of day, as the reader's own clock shows it. */
 export function formatTime(unixMs: number): string {
   return new Date(unixMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });

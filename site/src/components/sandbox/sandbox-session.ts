@@ -124,6 +124,23 @@ export class SandboxSession {
     }
   }
 
+  /** Opens another terminal in a machine; it arrives with the machine's next state. */
+  async openTerminal(machine: string, columns: number, rows: number): Promise<void> {
+    const { sandbox } = this.#view;
+    if (!sandbox) return;
+    try {
+      await this.#request(apiPaths.terminals(sandbox.id, machine), {
+        method: 'POST',
+        body: { columns, rows },
+      });
+      // The events tell it too; asking makes it certain even while they are away.
+      const now = await this.#request<Sandbox>(apiPaths.sandbox(sandbox.id));
+      this.#change({ sandbox: now, problem: null });
+    } catch (error) {
+      this.#failed(error, this.#view.phase);
+    }
+  }
+
   /** Ends this page's sandbox, or another of the same learner. */
   async end(id = this.#view.sandbox?.id): Promise<void> {
     if (!id) return;

@@ -142,6 +142,16 @@ describe('a terminal', () => {
     });
   });
 
+  it('tells its size also when that became known only after it had attached', async () => {
+    const coming = peer();
+    session.open();
+    const there = await coming;
+    expect(await there.frame()).toMatchObject({ type: 'attach', columns: 0, rows: 0 });
+    session.resize(72, 20);
+    there.send(welcome());
+    expect(await there.frame()).toEqual({ type: 'resize', columns: 72, rows: 20 });
+  });
+
   it('draws output and takes the size in force', async () => {
     const there = await attached(welcome({ columns: 72, rows: 20 }));
     there.send({ type: 'output', offset: 0, bytes: bytes('$ ') });

@@ -65,6 +65,8 @@ export class TerminalSession {
   #attempt = 0;
   #welcomed = false;
   #wish = { columns: 0, rows: 0 };
+  /** The wish that the monitor has been told. */
+  #told = this.#wish;
   /** Offset of the next byte to come: everything before it has been given to the sink. */
   #received = 0;
   /** Offset up to which the sink has parsed. */
@@ -117,7 +119,8 @@ export class TerminalSession {
     const socket = this.#options.connect(this.#options.url);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
-    socket.onopen = () =>
+    socket.onopen = () => {
+      this.#told = this.#wish;
       this.#send({
         type: 'attach',
         version: ATTACH_VERSION,
@@ -126,6 +129,7 @@ export class TerminalSession {
         credit: Math.max(CREDIT_STEP, RING_BYTES - (this.#received - this.#drawn)),
         ...this.#wish,
       });
+    };
     socket.onmessage = ({ data }) => {
       if (socket === this.#socket && data instanceof ArrayBuffer) this.#receive(new Uint8Array(data));
     };
@@ -147,7 +151,7 @@ export class TerminalSession {
   resize(columns: number, rows: number): void {
     if (columns === this.#wish.columns && rows === this.#wish.rows) return;
     this.#wish = { columns, rows };
-    if (this.#welcomed) this.#send({ type: 'resize', columns, rows });
+    this.#tell();
   }
 
   /** Leaves the terminal; the program in it goes on. */
@@ -158,6 +162,13 @@ export class TerminalSession {
     this.#life++;
     socket?.close(1000);
     this.#listeners.clear();
+  }
+
+  /** A wish that came between ATTACH and WELCOME is told after it. */
+  #tell(): void {
+    if (this.#told === this.#wish || !this.#welcomed) return;
+    this.#told = this.#wish;
+    this.#send({ type: 'resize', ...this.#wish });
   }
 
   #receive(message: Uint8Array): void {
@@ -197,6 +208,7 @@ export class TerminalSession {
     // A second WELCOME on one connection (this viewer fell behind the ring) adds to what may be typed.
     this.#inputCredit = frame.inputCredit + (this.#welcomed ? this.#inputCredit : 0);
     this.#welcomed = true;
+    this.#tell();
     this.#sink.resize(frame.columns, frame.rows);
     this.#become({ phase: 'open', columns: frame.columns, rows: frame.rows });
     this.#flush();
