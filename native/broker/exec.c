@@ -118,9 +118,11 @@ static int exec_body(void *argument, json_t **answer, bh_error *err) {
     cgroup_usage usage;
     if (outcome == 0 && cgroup_version() == 1 && cgroup_read_usage(group.text, &usage, err) == 0)
         json_object_set_new(*answer, "oom_kills", json_integer(usage.oom_kills));
-    // A daemon that the command left behind keeps the group; it then goes with the machine.
+    // A daemon that the command left behind keeps the group, which then goes with the machine.
+    cleanup_free pid_t *left = NULL;
     bh_error kept;
-    cgroup_delete(group.text, &kept);
+    if (cgroup_read_pids(group.text, &left, &kept) == 0)
+        cgroup_delete(group.text, &kept);
     return outcome;
 }
 
