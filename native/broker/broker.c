@@ -148,7 +148,7 @@ void broker_emit(broker *b, json_t *event) {
     }
 }
 
-machine *broker_find(broker *b, const char *id) {
+machine *broker_find(const broker *b, const char *id) {
     for (machine *m = b->machines; m; m = m->next) {
         if (strcmp(m->id, id) == 0)
             return m;

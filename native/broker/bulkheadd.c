@@ -118,7 +118,7 @@ static int take_value(options *o, int which, const char *value, bh_error *err) {
         return one_of(option, value, "host", "vm", NULL, err);
     case LOG:
         if (log_level_named(value, &level) < 0)
-            return one_of(option, value, "error", "info", "debug", err);
+            return bh_fail(err, 0, "--%s %s: must be error, warn, info or debug", option, value);
         log_set_level(level);
         return 0;
     default:

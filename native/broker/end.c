@@ -9,6 +9,7 @@
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "broker/process.h"
+#include "broker/reap.h"
 #include "broker/terminal.h"
 
 #include <errno.h>
@@ -211,12 +212,12 @@ void machine_delete(request *r) {
         request_refuse(r, "denied", "machine", "this machine cannot be deleted from inside");
         return;
     }
-    // Under way already, or still being made: the answer comes when that is done.
+    // Under way already: the answer comes with it. Still being made, or a terminal in it: the deletion begins after
+    // that.
     if (m->deleting)
         return;
-    if (m->state == MACHINE_CREATING)
-        m->deleting = true;
-    else
+    m->deleting = true;
+    if (m->state != MACHINE_CREATING && m->opening == 0)
         machine_start_deletion(m);
 }
 
@@ -266,6 +267,7 @@ int broker_end_all(broker *b, bh_error *err) {
             }
         }
     }
+    reap_end_all();
     if (failures)
         return bh_fail(err, 0, "%d machines could not be ended", failures);
     return cgroup_delete(b->config.cgroup_parent, err);

@@ -97,32 +97,30 @@ static int run_in_container(const request *r, process_spec *spec, json_t **answe
 typedef struct execution {
     request *request;
     bool direct;
+    state_name group;
 } execution;
 
 static int exec_body(void *argument, json_t **answer, bh_error *err) {
     const execution *e = argument;
     const request *r = e->request;
     json_t *input = json_object_get(r->params, "stdin");
-    state_name group;
-    if (make_group(r, e->direct, &group, err) < 0)
-        return -1;
     process_spec spec = {
         .input = json_string_value(input),
         .input_length = json_string_length(input),
         .output_max = (size_t)params_integer(r->params, "max_output_bytes", 0),
         .timeout_ms = params_integer(r->params, "timeout_ms", 0),
-        .cgroup = group.text,
+        .cgroup = e->group.text,
     };
     int outcome = e->direct ? run_directly(r, &spec, answer, err) : run_in_container(r, &spec, answer, err);
     // v2 counts in the groups above as well, v1 only where the process was (memcg_memory_event).
     cgroup_usage usage;
-    if (outcome == 0 && cgroup_version() == 1 && cgroup_read_usage(group.text, &usage, err) == 0)
+    if (outcome == 0 && cgroup_version() == 1 && cgroup_read_usage(e->group.text, &usage, err) == 0)
         json_object_set_new(*answer, "oom_kills", json_integer(usage.oom_kills));
     // A daemon that the command left behind keeps the group, which then goes with the machine.
     cleanup_free pid_t *left = NULL;
     bh_error kept;
-    if (cgroup_read_pids(group.text, &left, &kept) == 0)
-        cgroup_delete(group.text, &kept);
+    if (cgroup_read_pids(e->group.text, &left, &kept) == 0)
+        cgroup_delete(e->group.text, &kept);
     return outcome;
 }
 
@@ -156,8 +154,10 @@ void exec(request *r) {
     execution *e = calloc(1, sizeof *e);
     bh_error err;
     if (e) {
-        *e = (execution){r, direct};
-        if (job_start(r->broker->loop, exec_body, exec_done, e, &err) == 0)
+        *e = (execution){.request = r, .direct = direct};
+        // Made here and not in the job: a deletion that begins now is to find it.
+        if (make_group(r, direct, &e->group, &err) == 0 &&
+            job_start(r->broker->loop, exec_body, exec_done, e, &err) == 0)
             return;
     } else {
         bh_fail(&err, ENOMEM, "cannot run a command");

@@ -55,6 +55,7 @@ typedef struct machine {
     loop_source init;       // a pidfd of `pid`; -1 while nothing is watched
     int64_t exec_oom_kills; // v1: of processes that `exec` ran, whose groups are gone and took their counts along
     pid_t destroyer;        // the job that ends it when the broker ends; 0: none
+    int opening;            // terminals being opened: their monitors are not in the list yet
     bool deleting;          // its deletion is wanted, or under way
     struct machine *next;
 } machine;

@@ -42,6 +42,7 @@ static _Noreturn void become_program(const process_spec *spec, const int ends[RE
     if (getppid() != parent)
         _exit(127);
     setsid();
+    signal(SIGPIPE, SIG_DFL); // ignored here, and execve keeps that: `yes | head` would complain for ever
     if (spec->joins_cgroup && cgroup_join_self(spec->cgroup, &err) < 0) {
         dprintf(ends[ERR], "%s\n", err.message);
         _exit(127);

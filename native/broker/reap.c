@@ -51,6 +51,16 @@ static size_t read_children(pid_t *children, size_t max) {
     return count;
 }
 
+void reap_end_all(void) {
+    pid_t children[MAX_CHILDREN];
+    for (size_t count; (count = read_children(children, MAX_CHILDREN)) > 0;) {
+        for (size_t i = 0; i < count; i++) {
+            kill(children[i], SIGKILL);
+            waitpid(children[i], NULL, 0);
+        }
+    }
+}
+
 static bool seen_before(const broker *b, pid_t pid) {
     for (size_t i = 0; i < b->zombie_count; i++) {
         if (b->zombies[i] == pid)

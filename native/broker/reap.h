@@ -7,3 +7,5 @@
 
 int reap_start(broker *b, bh_error *err);
 void reap_stop(broker *b);
+// At the end of the broker: kills every child that is left, such as a monitor whose opening was cut short.
+void reap_end_all(void);

@@ -62,7 +62,7 @@ void request_fail(request *r, const bh_error *err);
 // The machine that the request names; NULL when there is none or it is not to be used, and the request is then
 // answered.
 machine *request_machine(request *r);
-machine *broker_find(broker *b, const char *id);
+machine *broker_find(const broker *b, const char *id);
 void broker_forget(broker *b, machine *m); // takes it out of the list and frees it
 
 // Names in the state directory, and of cgroups. By value, so that they can be used where a string is.

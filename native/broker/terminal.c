@@ -237,6 +237,12 @@ int terminal_end(const broker *b, const char *machine_id, const char *id, bh_err
 }
 
 int terminals_end(const broker *b, const char *machine_id, bh_error *err) {
+    // Those that this broker knows, even if their files are gone; then those that only the files tell of.
+    const machine *m = broker_find(b, machine_id);
+    for (const terminal *t = m ? m->terminals : NULL; t; t = t->next) {
+        if (process_end(t->monitor, t->start_time, CLOSE_PATIENCE_MS, err) < 0)
+            return -1;
+    }
     char ids[MAX_FOUND][17];
     for (size_t count; (count = list_terminals(b, machine_id, ids, MAX_FOUND)) > 0;) {
         for (size_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 // terminal.open, terminal.close and channel.open.
 #include "base/cleanup.h"
+#include "broker/end.h"
 #include "broker/identity.h"
 #include "broker/ids.h"
 #include "broker/job.h"
@@ -77,6 +78,7 @@ static void argue_command(arguments *a, const opening *o, const char *runtime, c
 }
 
 static _Noreturn void become_monitor(const char *const *argv, int status_fd, bool direct) {
+    signal(SIGPIPE, SIG_DFL); // ignored here, and execve keeps that
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     // Not the broker's standard error: whoever reads that would have to wait for every terminal to end.
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(null_fd, 2) < 0)
@@ -168,15 +170,18 @@ static void open_done(void *argument, json_t *result, const bh_error *err) {
     request *r = o->request;
     machine *m = broker_find(r->broker, r->machine);
     bh_error failure;
+    m->opening--;
     if (!result)
         request_fail(r, err);
-    else if (!m || m->deleting) // its monitor ends with the machine: the deletion looks at the files
-        request_refuse(r, "not_found", "machine", "machine %s has been deleted", r->machine);
+    else if (m->deleting) // its monitor ends with the machine: the deletion looks at the files
+        request_refuse(r, "not_found", "machine", "machine %s is being deleted", r->machine);
     else if (terminal_add(m, o->id, (pid_t)json_integer_value(json_object_get(result, "monitor")), &failure) < 0)
         request_fail(r, &failure);
     else
         request_answer(r, json_pack("{s:s}", "terminal", o->id));
     free(o);
+    if (m->opening == 0)
+        machine_delete_if_wanted(m);
 }
 
 static int choose_id(const machine *m, char id[17]) {
@@ -224,8 +229,10 @@ void terminal_open(request *r) {
         o->request = r;
         o->direct = direct;
         o->service_id = slot_service_id(r->broker->config.id_base, m->slot);
-        if (job_start(r->broker->loop, open_body, open_done, o, &err) == 0)
+        if (job_start(r->broker->loop, open_body, open_done, o, &err) == 0) {
+            m->opening++; // it cannot be deleted before that is done
             return;
+        }
     }
     free(o);
     request_fail(r, &err);

@@ -110,6 +110,35 @@ describe('a broker', () => {
     expectNothingLeft();
   });
 
+  it('starts programs as a login does: default signals, three descriptors, a plain environment', async () => {
+    await broker.create('box');
+    const look =
+      'grep -E "^Sig(Blk|Ign)" /proc/self/status; ls /proc/self/fd | wc -l; env | cut -d= -f1 | sort | xargs';
+    const fromExec = await broker.shell('box', look);
+    // ls has one more descriptor: the directory that it reads.
+    const expected = ['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '4'];
+    expect(fromExec.split('\n').slice(0, 3)).toEqual(expected);
+    expect(fromExec.split('\n')[3]).toBe('HOME LANG PATH PWD TERM');
+    const viewer = await broker.attach('box', await broker.open('box', ['/bin/sh', '-c', look]));
+    await viewer.until(() => viewer.exit !== null);
+    expect(viewer.text().trim().split('\r\n')).toEqual(fromExec.split('\n'));
+  });
+
+  it('deletes a machine whose terminals and commands are just being started', async () => {
+    for (let round = 0; round < 10; round++) {
+      await broker.create('busy');
+      const begun = [
+        broker.open('busy').catch(() => null),
+        broker.exec('busy', ['sleep', '100']).catch(() => null),
+        broker.open('busy').catch(() => null),
+      ];
+      await new Promise((resolve) => setTimeout(resolve, round));
+      await broker.control.request('machine.delete', { machine: 'busy' });
+      await Promise.all(begun);
+      expectNothingLeft();
+    }
+  });
+
   it('opens terminals, several at once, that answer and tell how they ended', async () => {
     await broker.create('box');
     const terminal = await broker.open('box');
@@ -259,10 +288,7 @@ describe('a broker', () => {
     spawnSync('rm', ['-rf', join(broker.state, 'run/machines/box'), join(broker.state, 'run/runtime/box')]);
     await broker.control.request('machine.delete', { machine: 'box' });
     expect(readdirSync(join(broker.state, 'run/machines'))).toEqual([]);
-    // The monitor was known by its files alone; it ends with its program and socket, not with the machine.
-    for (const line of broker.census().processes) {
-      if (line.includes('bulkhead-monitor')) process.kill(Number.parseInt(line, 10));
-    }
+    expectNothingLeft();
   });
 
   it('refuses what it does not know and names it', async () => {
