@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 static const char usage[] = "usage: bulkheadd [OPTION]...            serve <state>/run/control.sock\n"
@@ -231,7 +232,17 @@ static int watch_for_stop(stopping *s, bool stop_on_eof, bh_error *err) {
     return 0;
 }
 
+// Every machine and every terminal is watched through a pidfd: more than the usual 1,024 of them in all.
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static int serve(const options *o, bh_error *err) {
+    raise_descriptor_limit();
     if (preflight(&o->config, err) < 0)
         return -1;
     cleanup_fd int lock = preflight_lock(&o->config, err);

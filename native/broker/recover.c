@@ -52,7 +52,10 @@ static void take_over(broker *b, const char *id) {
     }
     m->next = b->machines;
     b->machines = m;
-    if (m->state == MACHINE_RUNNING && machine_watch(m, &err) < 0) {
+    int watched = m->state == MACHINE_RUNNING ? machine_watch(m, &err) : 0;
+    if (watched < 0 && err.code != ESRCH)
+        log_error("machine %s runs, but its end will not be seen: %s", id, err.message);
+    if (watched < 0 && err.code == ESRCH) {
         machine_unwatch(m);
         m->state = MACHINE_EXITED;
         snprintf(m->exit, sizeof m->exit, "it ended while no broker was running");

@@ -1,7 +1,7 @@
 // The broker with real containers: what it makes, what it refuses, what it leaves, and what a crash costs (nothing).
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -358,6 +358,32 @@ describe('a broker', () => {
     expect(await ask(65_534)).toContain('EACCES');
   });
 
+  it('lets the server connect to attach sockets and look at nothing else', async () => {
+    chmodSync(broker.state, 0o711);
+    await broker.create('box');
+    const terminal = await broker.open('box');
+    const machine = join(broker.state, 'run/machines/box');
+    const script = `
+      const fs = require('node:fs');
+      const [machine, socket] = process.argv.slice(1);
+      const tried = (what) => { try { what(); return 'done'; } catch (error) { return error.code; } };
+      console.log(tried(() => fs.readdirSync(machine)), tried(() => fs.readFileSync(machine + '/machine.json')));
+      console.log(tried(() => fs.unlinkSync(socket)), tried(() => fs.writeFileSync(machine + '/x', '')));
+      const attach = require('node:net').connect(socket, () => { console.log('connected'); attach.destroy(); });
+      attach.on('error', (error) => console.log(error.code));`;
+    const { stdout } = spawnSync(
+      process.execPath,
+      ['-e', script, machine, `${machine}/terminals/${terminal}.sock`],
+      {
+        uid: SERVER_UID,
+        gid: SERVER_GID,
+        cwd: '/',
+        encoding: 'utf8',
+      },
+    );
+    expect(stdout).toBe('EACCES EACCES\nEACCES EACCES\nconnected\n');
+  });
+
   it('disconnects a peer that sends endless lines or does not read, and serves the others', async () => {
     const flood = createConnection(broker.socket);
     flood.on('error', () => {});
@@ -492,6 +518,32 @@ describe('the end of a broker', () => {
       await broker.dispose();
     });
   }
+});
+
+describe('a broker that cannot start', () => {
+  const complaint = (...args: string[]) => {
+    const program = `${process.env.BULKHEAD_PROGRAMS ?? 'native/build'}/bulkheadd`;
+    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
+    expect(status).toBe(1);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    return stderr;
+  };
+
+  it('says in one line what is wrong and what to do', () => {
+    expect(complaint('--state', `/tmp/${'long'.repeat(10)}`)).toMatch(/too long.+at most 39/);
+    expect(complaint('--state', '/proc/nowhere')).toMatch(/\/proc\/nowhere.+--state/);
+    expect(complaint('--state', '/tmp/bh-none', '--programs', '/nowhere')).toMatch(
+      /\/nowhere\/bulkhead .+--programs/,
+    );
+    expect(complaint('--accel', 'fast')).toMatch(/auto, kvm or tcg/);
+    expect(complaint('--nesting', 'both')).toMatch(/host or vm/);
+    expect(complaint('--log-level', 'loud')).toMatch(/error, warn, info or debug/);
+    expect(complaint('--max-machines', 'many')).toMatch(/1 to 4095/);
+    expect(complaint('--cgroup', '../other')).toMatch(/--cgroup/);
+    expect(complaint('--foo')).toMatch(/--help/);
+    expect(complaint('serve')).toMatch(/unknown argument serve/);
+    rmSync('/tmp/bh-none', { recursive: true });
+  });
 });
 
 describe('nesting', () => {
