@@ -33,6 +33,8 @@ export interface Frame {
   lift: number;
   stores: { x: number; y: number; width: number; height: number; label: string }[];
   type: { label: number; note: number; mark: number };
+  /** From the left wall to the marks. */
+  inset: number;
   pen: Pen;
 }
 
@@ -53,6 +55,7 @@ export const frames: Record<'wide' | 'narrow', Frame> = {
       { x: 780, y: 318, width: 108, height: 38, label: 'network' },
     ],
     type: { label: 19, note: 15, mark: 14.5 },
+    inset: 22,
     pen: { weight: 4.5, tick: 13, notch: 8 },
   },
   narrow: {
@@ -62,13 +65,14 @@ export const frames: Record<'wide' | 'narrow', Frame> = {
     waterline: 176,
     deck: { from: 14, to: 320, y: 236 },
     room: { from: 26, to: 318 },
-    box: { width: 116, height: 112 },
+    box: { width: 126, height: 112 },
     lift: 24,
     stores: [
       { x: 60, y: 274, width: 96, height: 26, label: 'processors' },
       { x: 166, y: 274, width: 96, height: 26, label: 'memory' },
     ],
-    type: { label: 16, note: 13, mark: 12.5 },
+    type: { label: 16, note: 13, mark: 12 },
+    inset: 11,
     pen: { weight: 3.6, tick: 12, notch: 7 },
   },
 };
@@ -94,7 +98,7 @@ export function place(frame: Frame, partitions: readonly Partition[]): Placed[] 
     const floor = frame.deck.y - (lifted ? frame.lift : frame.pen.weight / 2);
     const y = frame.deck.y - frame.box.height - (lifted ? 8 : 0);
     const box = { x, y, width, height: floor - y };
-    const line = frame.type.mark * 1.45;
+    const line = frame.type.mark * 1.3;
     return {
       partition,
       box,
@@ -107,7 +111,7 @@ export function place(frame: Frame, partitions: readonly Partition[]): Placed[] 
         })
         .map((mark, row) => ({
           ...mark,
-          x: x + frame.pen.notch + frame.pen.weight + 8,
+          x: x + frame.inset,
           y: y + line * (row + 1) + 2,
         })),
     };

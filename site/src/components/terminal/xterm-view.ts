@@ -1,7 +1,6 @@
 // xterm.js, loaded when a terminal is first wanted, dressed in the page's colours, and deaf to queries from the past.
 import type { ITheme, Terminal } from '@xterm/xterm';
 import cssUrl from '@xterm/xterm/css/xterm.css?url';
-import type { TerminalSession } from './terminal-session.ts';
 
 type Xterm = typeof import('@xterm/xterm') & typeof import('@xterm/addon-fit');
 let loading: Promise<Xterm> | undefined;
@@ -29,9 +28,8 @@ function loadStyle(): Promise<void> {
 }
 
 /** A query asks the terminal to type an answer. One that was printed before this viewer came was answered then; a second
- * answer would appear as if typed by the learner. While the session replays, such sequences are swallowed here. */
-export function ignorePastQueries(terminal: Terminal, session: TerminalSession): void {
-  const past = () => session.replaying;
+ * answer would appear as if typed by the learner. While `past` says so, such sequences are swallowed here. */
+export function ignorePastQueries(terminal: Terminal, past: () => boolean): void {
   const { parser } = terminal;
   const csi = [
     { final: 'c' }, // DA1
