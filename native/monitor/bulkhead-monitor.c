@@ -48,7 +48,7 @@ typedef struct monitor {
     int status_file;
 } monitor;
 
-#define MONITOR_OF(pointer, field) ((monitor *)((char *)(pointer)-offsetof(monitor, field)))
+#define MONITOR_OF(pointer, field) ((monitor *)((char *)(pointer) - offsetof(monitor, field)))
 
 static void accept_viewer(loop_source *source, uint32_t events) {
     (void)events;

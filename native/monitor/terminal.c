@@ -35,7 +35,7 @@ struct terminal {
     void *context;
 };
 
-#define CONTAINER(pointer, type, field) ((type *)((char *)(pointer)-offsetof(type, field)))
+#define CONTAINER(pointer, type, field) ((type *)((char *)(pointer) - offsetof(type, field)))
 
 // --- Size ---
 
