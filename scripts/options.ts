@@ -27,9 +27,9 @@ const isAddress = (text: string): string | undefined =>
     : 'an IP address of this machine, such as 127.0.0.1 (only this machine) or 0.0.0.0 (everyone who can reach it)';
 
 const isAbsolutePath = (text: string): string | undefined =>
-  text.startsWith('/') && text.length <= 60 && !/\s/.test(text)
+  text.startsWith('/') && text.length <= 39 && !/\s/.test(text)
     ? undefined
-    : 'an absolute path of at most 60 characters without spaces';
+    : 'an absolute path of at most 39 characters (its sockets need the rest of 107) without spaces';
 
 const isOrigins = (text: string): string | undefined =>
   text === '' || text.split(',').every((one) => /^https?:\/\/[^/\s]+$/.test(one))

@@ -67,16 +67,24 @@ const firstError = (stderr: string): string =>
 
 const buildImages = async (step: Step, imagesDir: string): Promise<string> => {
   if (!existsSync(join(imagesDir, 'vm/image.json'))) checkDisk(imagesDir, 2 * GIB, 'building the images');
-  let last = '';
+  const finished: string[] = [];
+  let task = '';
   const build = await run(join(ROOT, 'labs/images/build'), ['--out', imagesDir, '--programs', PROGRAMS], {
     root: true,
     onLine: (line, stream) => {
-      if (stream === 'stdout') last = line;
-      step.say(line.slice(0, 100));
+      const text = line.replace(/^images: /, '');
+      const soFar = /^ +still at it: [\d.]+ s, (.*)/.exec(text)?.[1];
+      if (soFar) step.say(`${soFar} · ${task}`);
+      else if (/^(base|vm): \d+ MB /.test(text))
+        finished.push(text.replace(/ in \/\S+/, '').replace(/,.*/, ''));
+      else if (stream === 'stdout' && !text.startsWith(' ')) {
+        task = text;
+        step.say(`0 MB · ${task}`);
+      }
     },
   });
   if (build.status !== 0) throw new PlainError(`the images could not be built: ${tail(build.stderr)}`);
-  return last;
+  return finished.join(', ');
 };
 
 const buildSite = async (step: Step): Promise<string> => {

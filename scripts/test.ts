@@ -90,6 +90,7 @@ const SUITES: readonly Suite[] = [
   { name: 'unit, native/', command: ['make', '-s', '-C', 'native', 'test'], count: cmockaCount },
   vitest('unit'),
   vitest('integration', true),
+  vitest('escape', true),
   {
     name: 'e2e',
     root: true,
