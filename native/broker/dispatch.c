@@ -160,6 +160,19 @@ machine *request_machine(request *r) {
     return NULL;
 }
 
+machine *request_machine_to_enter(request *r) {
+    machine *m = request_machine(r);
+    if (!m)
+        return NULL;
+    if (m->kind == MACHINE_VM && !machine_is_self(m))
+        request_refuse(r, "unsupported", "machine", "%s is a VM: ask the broker inside it, over its link", m->id);
+    else if (m->state != MACHINE_RUNNING)
+        request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
+    else
+        return m;
+    return NULL;
+}
+
 static const method *find_method(const char *name) {
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i].name, name) == 0)

@@ -208,7 +208,7 @@ void machine_delete(request *r) {
         request_refuse(r, "not_found", "machine", "no machine %s here", r->machine);
         return;
     }
-    if (m->slot < 0) {
+    if (machine_is_self(m)) {
         request_refuse(r, "denied", "machine", "this machine cannot be deleted from inside");
         return;
     }
@@ -243,7 +243,7 @@ int broker_end_all(broker *b, bh_error *err) {
     int failures = 0;
     bool waiting = false;
     for (machine *m = b->machines; m; m = m->next) {
-        if (m->slot < 0)
+        if (machine_is_self(m))
             continue;
         m->deleting = waiting = true;
         if ((m->destroyer = fork_destruction(b, m, err)) < 0)

@@ -139,18 +139,10 @@ static void exec_done(void *argument, json_t *result, const bh_error *err) {
 }
 
 void exec(request *r) {
-    machine *m = request_machine(r);
+    machine *m = request_machine_to_enter(r);
     if (!m)
         return;
-    bool direct = m->slot < 0;
-    if (m->kind == MACHINE_VM && !direct) {
-        request_refuse(r, "unsupported", "machine", "%s is a VM: ask the broker inside it, over its link", m->id);
-        return;
-    }
-    if (m->state != MACHINE_RUNNING) {
-        request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
-        return;
-    }
+    bool direct = machine_is_self(m);
     execution *e = calloc(1, sizeof *e);
     bh_error err;
     if (e) {

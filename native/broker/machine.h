@@ -60,6 +60,11 @@ typedef struct machine {
     struct machine *next;
 } machine;
 
+// Whether it is `host` in a guest: the machine this broker itself is in. It has no ids of its own to give.
+static inline bool machine_is_self(const machine *m) {
+    return m->slot < 0;
+}
+
 machine *machine_new(const char *id);
 void machine_free(machine *m);
 

@@ -1,6 +1,7 @@
 // The two profiles as OCI configurations. Shape: docs/runtime.md. Why each line: docs/security.md.
 #include "broker/profile.h"
 
+#include "base/capability_names.h"
 #include "base/cleanup.h"
 #include "broker/ids.h"
 #include "seccomp/profiles.h"
@@ -18,51 +19,6 @@ const char *const profile_environment[] = {
     NULL,
 };
 
-// Everything a user namespace's root may be (capabilities(7)). All of it counts inside that namespace only.
-static const char *const every_capability[] = {
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-    NULL,
-};
 static const char *const no_capability[] = {NULL};
 
 // What of /proc and /sys tells about the host or its neighbours, or changes it: covered.
@@ -111,7 +67,7 @@ static json_t *process(bool nested) {
                      // When the host itself runs out of memory, machines go before the broker and the server.
                      "oomScoreAdj", 500, "rlimits", "type", "RLIMIT_NOFILE", "soft", 1024, "hard", 4096, "type",
                      "RLIMIT_CORE", "soft", 0, "hard", 0, "capabilities",
-                     capabilities(nested ? every_capability : no_capability));
+                     capabilities(nested ? capability_names : no_capability));
 }
 
 static void add_mount(json_t *mounts, const char *destination, const char *type, const char *const options[]) {

@@ -62,6 +62,8 @@ void request_fail(request *r, const bh_error *err);
 // The machine that the request names; NULL when there is none or it is not to be used, and the request is then
 // answered.
 machine *request_machine(request *r);
+// The same, if programs can be started in it by this broker; otherwise refuses and returns NULL.
+machine *request_machine_to_enter(request *r);
 machine *broker_find(const broker *b, const char *id);
 void broker_forget(broker *b, machine *m); // takes it out of the list and frees it
 

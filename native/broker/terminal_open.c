@@ -205,18 +205,10 @@ static size_t count_terminals(const machine *m) {
 }
 
 void terminal_open(request *r) {
-    machine *m = request_machine(r);
+    machine *m = request_machine_to_enter(r);
     if (!m)
         return;
-    bool direct = m->slot < 0;
-    if (m->kind == MACHINE_VM && !direct) {
-        request_refuse(r, "unsupported", "machine", "%s is a VM: ask the broker inside it, over its link", m->id);
-        return;
-    }
-    if (m->state != MACHINE_RUNNING) {
-        request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
-        return;
-    }
+    bool direct = machine_is_self(m);
     if (count_terminals(m) >= TERMINALS_PER_MACHINE) {
         request_refuse(r, "limit", NULL, "machine %s has %d terminals; close one first", m->id, TERMINALS_PER_MACHINE);
         return;
