@@ -3,6 +3,7 @@
 #include "seccomp/profiles.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,6 +38,13 @@ static int try_common(void) {
     if (answer(SYS_socket, AF_NETLINK, SOCK_RAW, 6) != EPROTONOSUPPORT || // NETLINK_XFRM
         answer(SYS_socket, AF_NETLINK, SOCK_RAW, 0) != 0 || answer(SYS_socket, AF_UNIX, SOCK_STREAM, 0) != 0)
         return __LINE__;
+    if (answer(SYS_socketpair, AF_INET, SOCK_STREAM, 0) != EAFNOSUPPORT ||
+        answer(SYS_socketpair, junk | AF_UNIX, SOCK_STREAM, 0) != EAFNOSUPPORT ||
+        answer(SYS_socket, AF_INET, SOCK_STREAM, 132) != EPROTONOSUPPORT || // SCTP
+        answer(SYS_socket, AF_INET6, SOCK_STREAM, junk | 132) != EPROTONOSUPPORT ||
+        answer(SYS_socket, AF_INET, SOCK_STREAM, 262) != EPROTONOSUPPORT || // MPTCP
+        answer(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_UDP) != 0)
+        return __LINE__;
     if (answer(SYS_ioctl, 0, TIOCSTI, 0) != EPERM || answer(SYS_ioctl, 0, junk | TIOCSTI, 0) != EPERM ||
         answer(SYS_ioctl, 0, 0x541c, 0) != EPERM) // TIOCLINUX
         return __LINE__;
@@ -55,6 +63,8 @@ static int try_hardened(void) {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (answer(refused[i], 0, 0, 0) != EPERM)
             return __LINE__;
+    if (answer(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0) != EPERM)
+        return __LINE__;
     return answer(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0) == EPERM ? 0 : __LINE__;
 }
 
