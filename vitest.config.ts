@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two projects: `unit` stands beside the code and runs anywhere; `integration` crosses folders, needs root and real
- * kernels, and runs one file at a time because it counts processes, mounts and cgroups before and after.
+ * `unit` stands beside the code and runs anywhere. `integration` crosses folders, needs root and real kernels, and runs
+ * one file at a time because it counts processes, mounts and cgroups before and after. `escape` attacks what is running.
  */
 export default defineConfig({
   test: {
@@ -20,6 +20,15 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'escape',
+          include: ['tests/escape/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
         },
       },
     ],

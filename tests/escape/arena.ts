@@ -1,0 +1,110 @@
+// Where attempts are made: a container of each profile with a neighbour, a VM whose root may do anything, and the host.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
+import type { BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
+import { TestBroker } from '../integration/broker.ts';
+
+export const PROFILES = ['hardened', 'nested'] as const;
+export type Profile = (typeof PROFILES)[number];
+
+const BOOT_LIMIT_MS = 90_000;
+const SOURCES = join(import.meta.dirname, 'attempts');
+const LIMIT = { timeout_ms: 30_000, max_output_bytes: 65_536 };
+
+/** Everything that one test file needs, made with `open` and gone with `close`. */
+export class Arena {
+  readonly directory = mkdtempSync(join(tmpdir(), 'bulkhead-escape-'));
+  readonly program = join(this.directory, 'attempts');
+  readonly broker: TestBroker;
+  #guest: LinkHost | null = null;
+
+  private constructor(broker: TestBroker) {
+    this.broker = broker;
+  }
+
+  static async open(): Promise<Arena> {
+    const arena = new Arena(await TestBroker.start());
+    const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
+    execFileSync('cc', [
+      ...['-static', '-O1', '-s', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-o', arena.program],
+      ...sources.map((name) => join(SOURCES, name)),
+    ]);
+    for (const profile of PROFILES) await arena.machine(profile, profile);
+    return arena;
+  }
+
+  /** A container with the attempts in its /root. */
+  async machine(machine: string, profile: Profile): Promise<void> {
+    await this.broker.create(machine, { profile });
+    await this.#bring((command, stdin) => this.broker.exec(machine, command, { stdin }));
+  }
+
+  /** A VM, whose root is as far from being stopped as root on a computer of its own. Booted when first asked for. */
+  async guest(): Promise<LinkHost> {
+    if (this.#guest) return this.#guest;
+    const limits = { memory_bytes: 256 * 2 ** 20, cpu_millis: 1_000 };
+    await this.broker.control.request('vm.create', {
+      machine: 'guest',
+      image: 'vm',
+      hostname: 'guest',
+      limits,
+      labels: {},
+    });
+    const guest = new LinkHost(join(this.broker.state, 'run/machines/guest/link.sock'));
+    await guest.greeted(BOOT_LIMIT_MS);
+    await this.#bring((command, stdin) =>
+      guest.request('exec', { machine: 'host', command, stdin, ...LIMIT }),
+    );
+    this.#guest = guest;
+    return guest;
+  }
+
+  /** What an attempt says in a container: `GOT …` or `STOPPED step: ERRNO`. */
+  async inside(machine: string, attempt: string): Promise<string> {
+    return said(await this.broker.exec(machine, ['/root/attempts', ...attempt.split(' ')]));
+  }
+
+  async inGuest(attempt: string): Promise<string> {
+    const guest = await this.guest();
+    const command = ['/root/attempts', ...attempt.split(' ')];
+    return said(await guest.request('exec', { machine: 'host', command, ...LIMIT }));
+  }
+
+  /** The same as root on the host, in namespaces that end with it. */
+  onHost(attempt: string): string {
+    const words = attempt.split(' ');
+    const outcome = spawnSync('unshare', ['--mount', '--propagation', 'private', this.program, ...words], {
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    return `${outcome.stdout}${outcome.stderr}`.trim();
+  }
+
+  /** The pid on the host of a machine's first process. */
+  async pidOf(machine: string): Promise<number> {
+    const { machines } = await this.broker.control.request('machine.list', {});
+    return machines.find((one) => one.machine === machine)?.pid ?? 0;
+  }
+
+  async close(): Promise<void> {
+    this.#guest?.close('the test is over');
+    await this.broker.dispose();
+    rmSync(this.directory, { recursive: true });
+  }
+
+  async #bring(exec: (command: string[], stdin: string) => Promise<BrokerResult<'exec'>>): Promise<void> {
+    const packed = gzipSync(readFileSync(this.program)).toString('base64');
+    const unpack = 'base64 -d | gunzip > /root/attempts && chmod 755 /root/attempts';
+    const { status, stderr } = await exec(['/bin/sh', '-c', unpack], packed);
+    if (status !== 0) throw new Error(`cannot bring the attempts in: ${stderr}`);
+  }
+}
+
+function said(outcome: BrokerResult<'exec'>): string {
+  const end = outcome.signal ? `killed by signal ${outcome.signal}` : '';
+  return `${outcome.stdout}${outcome.stderr}${end}`.trim();
+}

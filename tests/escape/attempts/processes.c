@@ -1,0 +1,89 @@
+// Other processes, groups and terminals than one's own.
+#include "attempt.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+// kill PID
+ATTEMPT(kill) {
+    return kill(atoi(args[0]), 0) == 0 ? got("to signal %s", args[0]) : stopped("kill");
+}
+
+// trace PID
+ATTEMPT(trace) {
+    return ptrace(PTRACE_SEIZE, atoi(args[0]), NULL, NULL) == 0 ? got("to trace %s", args[0]) : stopped("ptrace");
+}
+
+// root_of PID
+ATTEMPT(root_of) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%s/root/", args[0]);
+    return open(path, O_RDONLY | O_DIRECTORY) >= 0 ? got("%s", path) : stopped("open");
+}
+
+ATTEMPT(setgroups) {
+    return setgroups(0, NULL) == 0 ? got("to drop groups") : stopped("setgroups");
+}
+
+// new_namespace FLAG: by unshare, and by clone.
+ATTEMPT(new_namespace) {
+    int flag = (int)strtoul(args[0], NULL, 0);
+    if (unshare(flag) == 0)
+        return got("a namespace by unshare");
+    pid_t child = (pid_t)syscall(SYS_clone, flag | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0)
+        _exit(0);
+    return child > 0 ? got("a namespace by clone") : stopped("clone");
+}
+
+// children_of_another COUNT: children of this process's own parent, which is on the host and does not know of them.
+ATTEMPT(children_of_another) {
+    int made = 0;
+    for (; made < atoi(args[0]); made++) {
+        pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+        if (child == 0)
+            _exit(0);
+        if (child < 0)
+            return stopped("clone");
+    }
+    return got("%d children left to somebody else", made);
+}
+
+static int own_terminal(void) {
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || unlockpt(master) < 0)
+        return -1;
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+    if (fork() > 0) { // a group's leader cannot have a session of its own
+        int status;
+        wait(&status);
+        exit(WEXITSTATUS(status));
+    }
+    setsid();
+    return ioctl(slave, TIOCSCTTY, 0) < 0 ? -1 : slave;
+}
+
+// type_into_terminal: TIOCSTI. "wide": with a bit set that the kernel ignores and a careless filter does not.
+ATTEMPT(type_into_terminal) {
+    unsigned long request = TIOCSTI | (args[0] ? 1ul << 32 : 0);
+    int terminal = own_terminal();
+    if (terminal < 0)
+        return stopped("terminal");
+    return syscall(SYS_ioctl, terminal, request, "x") == 0 ? got("to type") : stopped("TIOCSTI");
+}
+
+// paste_into_console: TIOCLINUX. A pty is no console and says ENOTTY, when it is asked.
+ATTEMPT(paste_into_console) {
+    unsigned long request = TIOCLINUX | (args[0] ? 1ul << 32 : 0);
+    int terminal = own_terminal();
+    if (terminal < 0)
+        return stopped("terminal");
+    char paste = 3;
+    return syscall(SYS_ioctl, terminal, request, &paste) == 0 || errno == ENOTTY ? got("to ask") : stopped("TIOCLINUX");
+}

@@ -1,0 +1,67 @@
+// Ways to talk to what is outside, and to the kernel's less visited corners.
+#include "attempt.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+// socket FAMILY TYPE PROTOCOL. Registers are 64 bits wide, and a filter sees them so: "h" before a number sets a bit
+// that the kernel ignores.
+static unsigned long wide(const char *number) {
+    return *number == 'h' ? 1ul << 32 | strtoul(number + 1, NULL, 10) : strtoul(number, NULL, 10);
+}
+
+ATTEMPT(socket) {
+    long fd = syscall(SYS_socket, wide(args[0]), wide(args[1]), wide(args[2]));
+    return fd >= 0 ? got("a socket of family %s", args[0]) : stopped("socket");
+}
+
+ATTEMPT(socketpair) {
+    int ends[2];
+    long result = syscall(SYS_socketpair, wide(args[0]), wide(args[1]), wide(args[2]), ends);
+    // EOPNOTSUPP: the family's code was loaded and run, and two sockets were made, before it said no.
+    return result == 0 || errno == EOPNOTSUPP ? got("sockets of family %s", args[0]) : stopped("socketpair");
+}
+
+static int connect_to(const struct sockaddr *address, socklen_t length) {
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return stopped("socket");
+    if (connect(fd, address, length) == 0)
+        return got("a connection");
+    if (errno != EINPROGRESS)
+        return stopped("connect");
+    struct pollfd ready = {fd, POLLOUT, 0};
+    socklen_t size = sizeof errno;
+    if (poll(&ready, 1, 2000) == 0)
+        return stopped_because("connect: no answer");
+    int code = 0;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &size);
+    errno = code;
+    return code == 0 ? got("a connection") : stopped("connect");
+}
+
+// connect_tcp ADDRESS PORT
+ATTEMPT(connect_tcp) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(args[1]))};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(args[1]))};
+    if (inet_pton(AF_INET, args[0], &v4.sin_addr) == 1)
+        return connect_to((struct sockaddr *)&v4, sizeof v4);
+    inet_pton(AF_INET6, args[0], &v6.sin6_addr);
+    return connect_to((struct sockaddr *)&v6, sizeof v6);
+}
+
+// connect_unix PATH, or @NAME for the abstract socket that has no file.
+ATTEMPT(connect_unix) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(args[0]);
+    memcpy(address.sun_path, args[0], length);
+    if (*args[0] == '@')
+        address.sun_path[0] = '\0';
+    return connect_to((struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
