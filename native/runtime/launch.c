@@ -6,6 +6,7 @@
 #include "runtime/console.h"
 #include "runtime/handshake.h"
 #include "runtime/namespaces.h"
+#include "runtime/owner.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
 #include "runtime/state.h"
@@ -119,14 +120,17 @@ static int clone_init(launch *l, bh_error *err) {
     int ends[2];
     char names[96];
     uint64_t start = trace_now();
+    // All at once: the user namespace is made first and owns the others (clone(2)). Not the cgroup namespace, whose
+    // root is to be the group that the child joins first.
+    unsigned long flags = namespaces_to_make(l->config) & ~(unsigned long)CLONE_NEWCGROUP;
+    bool own_ids = flags & CLONE_NEWUSER;
     if (handshake_make(ends, err) < 0)
         return -1;
     // What a child of ours inherits and cannot drop where setgroups is denied.
     if (setgroups(0, NULL) < 0)
         return bh_fail(err, errno, "cannot drop the supplementary groups");
-    // All at once: the user namespace is made first and owns the others (clone(2)). Not the cgroup namespace, whose
-    // root is to be the group that the child joins first.
-    unsigned long flags = namespaces_to_make(l->config) & ~(unsigned long)CLONE_NEWCGROUP;
+    if (own_ids && owner_begin(host_id_of_root(l->config->uid_maps, l->config->uid_map_count), err) < 0)
+        return -1;
     l->pid = clone_process(flags, l->cgroup, err);
     if (l->pid == 0) {
         close(ends[0]);
@@ -135,6 +139,8 @@ static int clone_init(launch *l, bh_error *err) {
     }
     close(ends[1]);
     l->handshake = ends[0];
+    if (own_ids && owner_end(err) < 0)
+        return -1;
     trace_step("clone3", start, "%s%s", namespaces_describe(flags, names, sizeof names),
                l->cgroup >= 0 ? ", into its cgroup" : "");
     return l->pid < 0 ? -1 : 0;
@@ -158,6 +164,16 @@ static int map_ids(launch *l, bh_error *err) {
     return 0;
 }
 
+// As the owner: a runtime without CAP_SYS_RESOURCE, in a container itself, may lower the limits of what it owns.
+static int set_process_limits(const launch *l, bh_error *err) {
+    const config *c = l->config;
+    bool own_ids = namespaces_to_make(c) & CLONE_NEWUSER;
+    if (own_ids && owner_begin(host_id_of_root(c->uid_maps, c->uid_map_count), err) < 0)
+        return -1;
+    int result = process_set_limits(&c->process, l->proc, l->pid, err);
+    return own_ids && owner_end(err) < 0 ? -1 : result;
+}
+
 static int save(launch *l, bh_error *err) {
     const launch_options *o = l->options;
     state s = {.pid = l->pid, .start_ticks = state_process_start(l->pid), .annotations = l->config->annotations};
@@ -177,7 +193,7 @@ static int save(launch *l, bh_error *err) {
 static int run_steps(launch *l, bh_error *err) {
     const config *c = l->config;
     if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || namespaces_enter_existing(c, err) < 0 ||
-        clone_init(l, err) < 0 || map_ids(l, err) < 0 || process_set_limits(&c->process, l->proc, l->pid, err) < 0 ||
+        clone_init(l, err) < 0 || map_ids(l, err) < 0 || set_process_limits(l, err) < 0 ||
         handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || save(l, err) < 0 || // while the child works
         handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
         return -1;
