@@ -37,14 +37,17 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 typedef struct monitor {
     loop *loop;
     terminal *terminal;
     loop_source listener;
-    loop_child program;
+    loop_source children; // a signalfd of SIGCHLD
+    pid_t program;
     int status_file;
 } monitor;
 
@@ -58,8 +61,31 @@ static void accept_viewer(loop_source *source, uint32_t events) {
         terminal_add_viewer(m->terminal, fd);
 }
 
-static void program_exited(loop_child *child, int wait_status) {
-    terminal_program_exited(MONITOR_OF(child, program)->terminal, wait_status);
+// Every child, and not the program alone: whoever has CLONE_PARENT (clone(2)), as programs of a nested container do,
+// can leave children to its own parent, which is this process. They would stay as zombies, counted among the
+// container's processes, and its pid namespace could not end before this process does.
+static void children_ended(loop_source *source, uint32_t events) {
+    (void)events;
+    const monitor *m = MONITOR_OF(source, children);
+    struct signalfd_siginfo signals[8]; // one may stand for many children (signal(7)), so what they say is not asked
+    while (read(source->fd, signals, sizeof signals) > 0)
+        continue;
+    int wait_status;
+    for (pid_t pid; (pid = waitpid(-1, &wait_status, WNOHANG)) > 0;)
+        if (pid == m->program)
+            terminal_program_exited(m->terminal, wait_status);
+}
+
+// Before there is a child, so that the end of none is missed.
+static int watch_children(monitor *m, bh_error *err) {
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    m->children = (loop_source){signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK), children_ended};
+    if (m->children.fd < 0)
+        return bh_fail(err, errno, "cannot watch for the end of children");
+    return loop_add(m->loop, &m->children, EPOLLIN, err);
 }
 
 static void terminal_ended(void *context, uint8_t kind, int32_t status) {
@@ -107,16 +133,13 @@ static int open_attach_socket(const options *o, bh_error *err) {
 }
 
 static int start_program(monitor *m, const options *o, bh_error *err) {
-    int master = o->console_socket ? program_start_by_runtime(o->command, o->console_socket, o->pid_file, o->size,
-                                                              &m->program.pid, err)
-                                   : program_start(o->command, o->size, &m->program.pid, err);
+    int master = o->console_socket
+                     ? program_start_by_runtime(o->command, o->console_socket, o->pid_file, o->size, &m->program, err)
+                     : program_start(o->command, o->size, &m->program, err);
     if (master < 0)
         return -1;
     m->terminal = terminal_new(m->loop, master, o->size, o->ring_bytes, terminal_ended, m, err);
-    if (!m->terminal)
-        return -1;
-    m->program.exited = program_exited;
-    return loop_watch_child(m->loop, &m->program, err);
+    return m->terminal ? 0 : -1;
 }
 
 // Everything up to serving. What was made is left to be removed by the caller when a step fails.
@@ -132,7 +155,7 @@ static int start(monitor *m, const options *o, bh_error *err) {
     m->status_file = status_open(o->socket, err);
     if (m->status_file < 0)
         return -1;
-    if (start_program(m, o, err) < 0)
+    if (watch_children(m, err) < 0 || start_program(m, o, err) < 0)
         return -1;
     if (let_go_of_the_parent(o->status_fd, err) < 0)
         return -1;
@@ -165,7 +188,7 @@ int main(int argc, char **argv) {
     }
     // From here on the files can no longer be removed: the caller does it, as at a terminal's end.
     pid_t self = getpid(); // the seccomp filter does not even allow to ask
-    if (confine(o.uid, o.gid, &err) < 0 || status_ready(m.status_file, o.status_fd, m.program.pid, self, &err) < 0) {
+    if (confine(o.uid, o.gid, &err) < 0 || status_ready(m.status_file, o.status_fd, m.program, self, &err) < 0) {
         status_failed(o.status_fd, &err);
         return 1;
     }
