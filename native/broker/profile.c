@@ -79,8 +79,11 @@ static json_t *mounts(bool nested, int cgroup_version) {
     json_t *list = json_array();
     add_mount(list, "/proc", "proc", (const char *[]){"nosuid", "noexec", "nodev", NULL});
     add_mount(list, "/dev", "tmpfs", (const char *[]){"nosuid", "noexec", "mode=755", "size=64k", NULL});
-    add_mount(list, "/dev/pts", "devpts",
-              (const char *[]){"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", NULL});
+    // `max`: all instances on a host share 3,072 ptys (kernel.pty.max less its reserve), and one machine could have
+    // them all open.
+    add_mount(
+        list, "/dev/pts", "devpts",
+        (const char *[]){"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", "max=64", NULL});
     add_mount(list, "/dev/shm", "tmpfs",
               (const char *[]){"nosuid", "noexec", "nodev", "mode=1777", "size=16777216", NULL});
     add_mount(list, "/dev/mqueue", "mqueue", (const char *[]){"nosuid", "noexec", "nodev", NULL});
