@@ -75,8 +75,7 @@ const buildImages = async (step: Step, imagesDir: string): Promise<string> => {
       const text = line.replace(/^images: /, '');
       const soFar = /^ +still at it: [\d.]+ s, (.*)/.exec(text)?.[1];
       if (soFar) step.say(`${soFar} · ${task}`);
-      else if (/^(base|vm): \d+ MB /.test(text))
-        finished.push(text.replace(/ in \/\S+/, '').replace(/,.*/, ''));
+      else if (/^(base|vm): \d+ MB /.test(text)) finished.push(text.replace(/ in \/[^ ,]+/, ''));
       else if (stream === 'stdout' && !text.startsWith(' ')) {
         task = text;
         step.say(`0 MB · ${task}`);
@@ -84,7 +83,7 @@ const buildImages = async (step: Step, imagesDir: string): Promise<string> => {
     },
   });
   if (build.status !== 0) throw new PlainError(`the images could not be built: ${tail(build.stderr)}`);
-  return finished.join(', ');
+  return finished.join('; ') || 'up to date';
 };
 
 const buildSite = async (step: Step): Promise<string> => {

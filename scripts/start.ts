@@ -15,7 +15,8 @@ const findAcceleration = async (options: Options): Promise<string> => {
   const { status, stdout, stderr } = await run(`${PROGRAMS}/bulkheadd`, args, { root: true });
   if (status !== 0) throw new PlainError(stderr.trim().replace(/^bulkheadd: /, ''));
   const found = JSON.parse(stdout) as { accel: string; reason: string };
-  return found.accel === 'kvm' ? 'KVM' : `emulation: ${found.reason}`;
+  // The whole finding is on the page and in <state>/accel.json; here, its first clause.
+  return found.accel === 'kvm' ? 'KVM' : `emulation: ${found.reason.split(/[:;]/)[0]}`;
 };
 
 const main = async (): Promise<void> => {
