@@ -1,12 +1,65 @@
 // xterm.js, loaded when a terminal is first wanted, dressed in the page's colours, and deaf to queries from the past.
+import type { FitAddon } from '@xterm/addon-fit';
 import type { ITheme, Terminal } from '@xterm/xterm';
 import cssUrl from '@xterm/xterm/css/xterm.css?url';
 
 type Xterm = typeof import('@xterm/xterm') & typeof import('@xterm/addon-fit');
 let loading: Promise<Xterm> | undefined;
 
+/** An emulator in the page, and what makes it as large as its place. */
+export interface Emulator {
+  terminal: Terminal;
+  fit: FitAddon;
+}
+
+/** Built, and waiting beside the page for a place. Building one takes longer than making a container. */
+const spares = new Set<Promise<Emulator>>();
+
+/** Has `count` emulators stand ready. Rejects when one cannot be built. */
+export async function prepareEmulators(count: number): Promise<void> {
+  while (spares.size < count) {
+    const spare = build();
+    spares.add(spare);
+    spare.catch(() => spares.delete(spare)); // whoever takes one later tries anew
+  }
+  await Promise.all(spares);
+}
+
+/** Puts an emulator into `place`: one that stands ready, or a new one. */
+export async function takeEmulator(place: HTMLElement): Promise<Emulator> {
+  const [spare = build()] = spares;
+  spares.delete(spare);
+  const emulator = await spare;
+  const { terminal } = emulator;
+  const waited = terminal.element?.parentElement;
+  if (terminal.element) place.append(terminal.element);
+  waited?.remove();
+  terminal.options.theme = themeFor(place);
+  return emulator;
+}
+
+async function build(): Promise<Emulator> {
+  const { Terminal, FitAddon } = await loadXterm();
+  const terminal = new Terminal({
+    fontFamily: '"Plex Mono", ui-monospace, monospace',
+    fontSize: matchMedia('(max-width: 40rem)').matches ? 13 : 14,
+    fontWeightBold: 600,
+    lineHeight: 1.2,
+    minimumContrastRatio: 4.5,
+    scrollback: 5_000,
+  });
+  const fit = new FitAddon();
+  terminal.loadAddon(fit);
+  // Laid out, because letters have to be measured, but neither seen, heard nor reached by Tab.
+  const waiting = document.createElement('div');
+  Object.assign(waiting.style, { position: 'fixed', left: '-200vw', width: '60rem', visibility: 'hidden' });
+  document.body.append(waiting);
+  terminal.open(waiting);
+  return { terminal, fit };
+}
+
 /** Loads the emulator, its style sheet and the font that it will measure; once, however often it is called. */
-export function loadXterm(): Promise<Xterm> {
+function loadXterm(): Promise<Xterm> {
   loading ??= Promise.all([
     import('@xterm/xterm'),
     import('@xterm/addon-fit'),
@@ -14,6 +67,9 @@ export function loadXterm(): Promise<Xterm> {
     document.fonts.load('400 14px "Plex Mono"'),
     document.fonts.load('600 14px "Plex Mono"'),
   ]).then(([xterm, fit]) => ({ ...xterm, ...fit }));
+  loading.catch(() => {
+    loading = undefined;
+  });
   return loading;
 }
 
