@@ -1,5 +1,6 @@
 // clone3(2): see clone.h.
 #include "runtime/clone.h"
+#include "runtime/trace.h"
 
 #include <errno.h>
 #include <linux/sched.h>
@@ -15,6 +16,7 @@ pid_t clone_process(unsigned long flags, int cgroup, bh_error *err) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)(unsigned)cgroup;
     }
+    trace_flush(); // or the child would say the same again
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
     if (pid < 0)
         return bh_fail(err, errno,

@@ -128,6 +128,7 @@ static _Noreturn void run_joiner(exec_context *x) {
         result = become_process(x, &err);
     if (result < 0)
         handshake_send_error(x->handshake, &err);
+    trace_flush();
     _exit(result < 0);
 }
 
@@ -194,6 +195,7 @@ pid_t exec_process(const exec_options *options, const config *c, const process_c
                       .console_socket = -1,
                       .handshake = -1};
     int result = run_steps(&x, err);
+    trace_flush();
     if (result < 0 && x.pid > 0) {
         kill(x.pid, SIGKILL);
         waitpid(x.pid, NULL, 0);

@@ -84,6 +84,7 @@ static int wait_for_go(launch *l, bh_error *err) {
     if (handshake_send(l->handshake, HANDSHAKE_READY, 0, err) < 0)
         return -1;
     if (l->start_socket >= 0) {
+        trace_flush(); // `start` may come in an hour
         int caller;
         do
             caller = accept4(l->start_socket, NULL, NULL, SOCK_CLOEXEC);
@@ -112,6 +113,7 @@ static int become_container(launch *l, bh_error *err) {
 _Noreturn void init_become_container(launch *l) {
     bh_error err = {0};
     become_container(l, &err);
+    trace_flush();
     handshake_send_error(l->handshake, &err);
     _exit(1);
 }

@@ -245,6 +245,7 @@ pid_t launch_container(const launch_options *options, const config *c, bh_error 
     int result = fs_replace(l.state_dir, STATE_CONFIG, c->text, 0600, err);
     if (result == 0)
         result = run_steps(&l, err);
+    trace_flush();
     if (result < 0)
         undo(&l);
     release(&l);

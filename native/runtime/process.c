@@ -142,6 +142,7 @@ int process_exec(const process_config *p, const char *path, const seccomp_progra
     reset_signals();
     trace_step("exec", start, "%s, %d seccomp instructions loaded last", path,
                filter->lengths[SECCOMP_REFUSALS] + filter->lengths[SECCOMP_MAIN]);
+    trace_flush();
     // Last, so that the profile need not allow what only the runtime does.
     if (p->no_new_privileges && seccomp_apply(filter, err) < 0)
         return -1;

@@ -4,12 +4,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 int trace_fd = -1;
+
+// Lines wait here and are written many at a time: each write wakes a reader, which wants the processor just when the
+// launch does. At most PIPE_BUF, which a pipe takes as a whole: lines of the parent and of the container's init do not
+// mix.
+static char waiting[PIPE_BUF];
+static size_t waiting_length;
+
+void trace_flush(void) {
+    // A reader that has gone must not fail the launch.
+    if (trace_fd >= 0 && waiting_length > 0 && write(trace_fd, waiting, waiting_length) < 0)
+        trace_fd = -1;
+    waiting_length = 0;
+}
 
 int trace_to(int fd, bh_error *err) {
     if (fd < 3 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
@@ -55,8 +70,8 @@ void trace_write(const char *step, uint64_t start_ns, const char *source, const 
                           "{\"step\":\"%s\",\"start_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64
                           ",\"detail\":\"%s\",\"source\":\"%s\"}\n",
                           step, start_ns, end_ns, escaped, source);
-    // One write, shorter than PIPE_BUF: lines of the parent and of the container's init do not mix. A reader that has
-    // gone must not fail the launch.
-    if (write(trace_fd, line, (size_t)length) < 0)
-        trace_fd = -1;
+    if (waiting_length + (size_t)length > sizeof waiting)
+        trace_flush();
+    memcpy(waiting + waiting_length, line, (size_t)length);
+    waiting_length += (size_t)length;
 }

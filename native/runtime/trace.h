@@ -15,6 +15,10 @@ uint64_t trace_now(void);
 __attribute__((format(printf, 4, 5))) void trace_write(const char *step, uint64_t start_ns, const char *source,
                                                        const char *format, ...);
 
+// Hands over the steps so far: before a clone, whose child would say them again, before a wait that may be long, before
+// exec and before the end.
+void trace_flush(void);
+
 #define TRACE_TEXT_(x) #x
 #define TRACE_TEXT(x) TRACE_TEXT_(x)
 // Says that `step` began at `start_ns` (from trace_now) and ends now; what was done follows as printf arguments.
