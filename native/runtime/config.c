@@ -1,6 +1,7 @@
 // config.json as a whole: the document, the root, the annotations that are ours. See config.h.
 #include "runtime/config.h"
 #include "base/cleanup.h"
+#include "runtime/hooks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,7 @@ static int parse_annotations(config *c, const json_place *document, bh_error *er
 }
 
 int config_parse(config *c, const char *text, size_t length, bh_error *err) {
-    static const char *const unsupported[] = {"hooks", "solaris", "windows", "vm", "zos", NULL};
+    static const char *const unsupported[] = {"solaris", "windows", "vm", "zos", NULL};
     *c = (config){.overlay_size = -1, .overlay_inodes = -1, .limits = CGROUP_NO_LIMITS};
     json_error_t json_error;
     c->document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
@@ -65,14 +66,16 @@ int config_parse(config *c, const char *text, size_t length, bh_error *err) {
         return bh_fail(err, 0, "line %d, column %d: %s", json_error.line, json_error.column, json_error.text);
     if (!json_is_object(c->document))
         return bh_fail(err, 0, "the document must be an object");
-    json_place document = {.object = c->document}, process;
+    json_place document = {.object = c->document}, process, hooks;
     if (json_get_string(&document, "ociVersion", &c->oci_version, err) < 0 || check_version(c->oci_version, err) < 0 ||
         json_refuse(&document, unsupported, err) < 0 || parse_root(c, &document, err) < 0 ||
         json_get_string(&document, "hostname", &c->hostname, err) < 0 ||
         json_get_string(&document, "domainname", &c->domainname, err) < 0 || parse_annotations(c, &document, err) < 0 ||
         json_get_object(&document, "process", &process, err) < 0 ||
-        config_parse_process(&c->process, &process, err) < 0 || config_parse_mounts(c, &document, err) < 0)
+        config_parse_process(&c->process, &process, err) < 0 || config_parse_mounts(c, &document, err) < 0 ||
+        json_get_object(&document, "hooks", &hooks, err) < 0 || hooks_check(&hooks, err) < 0)
         return -1;
+    c->hooks = hooks.object;
     return config_parse_linux(c, &document, err);
 }
 

@@ -93,6 +93,7 @@ typedef struct config {
     const char **masked_paths, **readonly_paths; // NULL-terminated, or NULL
     const char *root_propagation;
     json_t *seccomp;     // borrowed, may be NULL
+    json_t *hooks;       // borrowed, checked, may be NULL
     json_t *annotations; // borrowed, may be NULL
 } config;
 

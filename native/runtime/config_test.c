@@ -79,7 +79,7 @@ static void a_full_document_is_read(void **state) {
 static void what_is_not_supported_is_refused_with_its_path(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {HEAD "\"hooks\":{\"prestart\":[{\"path\":\"/x\"}]}," PROCESS LINUX(""), "hooks is not supported"},
+        {HEAD "\"vm\":{\"kernel\":{}}," PROCESS LINUX(""), "vm is not supported"},
         {HEAD "\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\",\"selinuxLabel\":\"a:b:c\"}," LINUX(""),
          "process.selinuxLabel is not supported"},
         {HEAD PROCESS LINUX(",\"intelRdt\":{\"closID\":\"x\"}"), "linux.intelRdt is not supported"},
@@ -112,6 +112,10 @@ static void a_wrong_value_is_named(void **state) {
         {HEAD PROCESS LINUX(",\"resources\":{\"pids\":{\"limit\":5}}"), "linux.resources needs linux.cgroupsPath"},
         {HEAD PROCESS LINUX(",\"sysctl\":{\"kernel.core_pattern\":\"x\"}"),
          "linux.sysctl.kernel.core_pattern does not belong to a namespace of the container's own"},
+        {HEAD "\"hooks\":{\"poststop\":[{\"path\":\"/x\"},{\"path\":\"x\"}]}," PROCESS LINUX(""),
+         "hooks.poststop[1].path must be an absolute path"},
+        {HEAD "\"hooks\":{\"prestart\":[{\"path\":\"/x\",\"timeout\":0}]}," PROCESS LINUX(""),
+         "hooks.prestart[0].timeout is 0; it must be from 1 to 86400"},
         {HEAD "\"annotations\":{\"dev.bulkhead.overlay.size\":\"1m\"}," PROCESS LINUX(""),
          "annotations.dev.bulkhead.overlay.size is \"1m\"; it must be a decimal number above 0"},
         {HEAD "\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\",\"capabilities\":{\"bounding\":[\"CAP_X\"]}}," LINUX(""),

@@ -4,6 +4,8 @@
 //     runtime                         child
 //        |   <-- clone3 ---            | not dumpable, joins its cgroup
 //        | --- HANDSHAKE_MAPPED --->   | has ids now: mounts, pivot_root
+//        |   <-- HANDSHAKE_ROOTED --   | mounts are done; only where there are hooks to run before pivot_root
+//        | --- HANDSHAKE_HOOKED --->   | they have been run
 //        |   <-- HANDSHAKE_READY ---   | all but the exec is done
 //        | --- HANDSHAKE_GO --->       | (create: `start` says so instead)
 //        |   <-- end of file ---       | exec has happened
@@ -17,6 +19,8 @@
 
 typedef enum handshake_stage {
     HANDSHAKE_MAPPED = 1,
+    HANDSHAKE_ROOTED,
+    HANDSHAKE_HOOKED,
     HANDSHAKE_READY,
     HANDSHAKE_GO,
     HANDSHAKE_FAILED,

@@ -5,6 +5,7 @@
 #include "runtime/console.h"
 #include "runtime/devices.h"
 #include "runtime/handshake.h"
+#include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/masks.h"
 #include "runtime/namespaces.h"
@@ -70,11 +71,24 @@ static int make_console(const launch *l, int root, bh_error *err) {
     return console_take(slave, err);
 }
 
+// The runtime's hooks, then those that run here: programs of the host, for "/" is still the host's, in the container's
+// namespaces and with no more privilege than its root has.
+static int run_create_hooks(launch *l, bh_error *err) {
+    const json_t *hooks = l->config->hooks;
+    hook_subject subject = {l->options->id, l->options->bundle, getpid(), l->config->annotations};
+    if ((hooks_any(hooks, HOOK_PRESTART) || hooks_any(hooks, HOOK_CREATE_RUNTIME)) &&
+        (handshake_send(l->handshake, HANDSHAKE_ROOTED, 0, err) < 0 ||
+         handshake_wait(l->handshake, HANDSHAKE_HOOKED, NULL, err) < 0))
+        return -1;
+    return hooks_run(hooks, HOOK_CREATE_CONTAINER, &subject, NULL, err);
+}
+
 static int make_root(launch *l, bh_error *err) {
     const config *c = l->config;
     cleanup_fd int root = rootfs_make(c, l->root_source, err);
     if (root < 0 || mounts_make(c, l->mounts, root, err) < 0 || devices_make(c, root, err) < 0 ||
-        make_console(l, root, err) < 0 || set_sysctls(l, err) < 0 || masks_make(c, root, err) < 0)
+        make_console(l, root, err) < 0 || set_sysctls(l, err) < 0 || masks_make(c, root, err) < 0 ||
+        run_create_hooks(l, err) < 0)
         return -1;
     return rootfs_enter(c, root, err);
 }
@@ -106,6 +120,11 @@ static int become_container(launch *l, bh_error *err) {
         process_become_root(c, err) < 0 || set_names(c, err) < 0 || make_root(l, err) < 0 ||
         process_enter_cwd(p, err) < 0 || process_drop_privileges(p, setgroups_allowed, &l->filter, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 || wait_for_go(l, err) < 0)
+        return -1;
+    // By now as the user and with the capabilities of the container's program. Its filter is loaded already unless
+    // no_new_privs lets that be the very last step.
+    hook_subject subject = {l->options->id, l->options->bundle, getpid(), c->annotations};
+    if (hooks_run(c->hooks, HOOK_START_CONTAINER, &subject, p->no_new_privileges ? &l->filter : NULL, err) < 0)
         return -1;
     return process_exec(p, program, &l->filter, l->options->preserve_fds, err);
 }

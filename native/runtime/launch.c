@@ -5,6 +5,7 @@
 #include "runtime/clone.h"
 #include "runtime/console.h"
 #include "runtime/handshake.h"
+#include "runtime/hooks.h"
 #include "runtime/namespaces.h"
 #include "runtime/owner.h"
 #include "runtime/process.h"
@@ -176,7 +177,10 @@ static int set_process_limits(const launch *l, bh_error *err) {
 
 static int save(launch *l, bh_error *err) {
     const launch_options *o = l->options;
-    state s = {.pid = l->pid, .start_ticks = state_process_start(l->pid), .annotations = l->config->annotations};
+    state s = {.pid = l->pid,
+               .start_ticks = state_process_start(l->pid),
+               .annotations = l->config->annotations,
+               .hooks = l->config->hooks};
     time_t now = time(NULL);
     struct tm utc;
     snprintf(s.id, sizeof s.id, "%s", o->id);
@@ -190,18 +194,39 @@ static int save(launch *l, bh_error *err) {
     return o->pid_file ? fs_replace(AT_FDCWD, o->pid_file, pid, 0644, err) : 0;
 }
 
+static hook_subject hook_subject_of(const launch *l, pid_t pid) {
+    return (hook_subject){l->options->id, l->options->bundle, pid, l->config->annotations};
+}
+
+// While the child waits with all its mounts made, before it leaves the host's root behind.
+static int run_create_hooks(launch *l, bh_error *err) {
+    const json_t *hooks = l->config->hooks;
+    hook_subject subject = hook_subject_of(l, l->pid);
+    if (!hooks_any(hooks, HOOK_PRESTART) && !hooks_any(hooks, HOOK_CREATE_RUNTIME))
+        return 0;
+    if (handshake_wait(l->handshake, HANDSHAKE_ROOTED, NULL, err) < 0 ||
+        hooks_run(hooks, HOOK_PRESTART, &subject, NULL, err) < 0 ||
+        hooks_run(hooks, HOOK_CREATE_RUNTIME, &subject, NULL, err) < 0)
+        return -1;
+    return handshake_send(l->handshake, HANDSHAKE_HOOKED, 0, err);
+}
+
 static int run_steps(launch *l, bh_error *err) {
     const config *c = l->config;
     if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || namespaces_enter_existing(c, err) < 0 ||
         clone_init(l, err) < 0 || map_ids(l, err) < 0 || set_process_limits(l, err) < 0 ||
         handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || save(l, err) < 0 || // while the child works
-        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
+        run_create_hooks(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
         return -1;
     if (l->options->wait_for_start)
         return 0;
     if (handshake_send(l->handshake, HANDSHAKE_GO, 0, err) < 0)
         return -1;
-    return handshake_wait(l->handshake, HANDSHAKE_EXECED, NULL, err);
+    if (handshake_wait(l->handshake, HANDSHAKE_EXECED, NULL, err) < 0)
+        return -1;
+    hook_subject subject = hook_subject_of(l, l->pid);
+    hooks_run_all(c->hooks, HOOK_POSTSTART, &subject);
+    return 0;
 }
 
 // A launch that failed half-way leaves nothing: process, cgroup, folder.
@@ -214,6 +239,10 @@ static void undo(launch *l) {
     if (l->config->cgroup_path)
         cgroup_delete(l->config->cgroup_path, &ignored);
     state_remove_dir(l->options->root, l->options->id, &ignored);
+    hook_subject subject = hook_subject_of(l, 0);
+    // What earlier hooks made for a container that then came to nothing is theirs to take away again.
+    if (l->pid > 0)
+        hooks_run_all(l->config->hooks, HOOK_POSTSTOP, &subject);
 }
 
 static void release(launch *l) {

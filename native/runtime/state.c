@@ -63,9 +63,9 @@ int state_remove_dir(const char *root, const char *id, bh_error *err) {
 
 int state_save(int dir, const state *s, bh_error *err) {
     cleanup_json json_t *document =
-        json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:O?}", "id", s->id, "pid", (int)s->pid, "startTicks",
+        json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:O?, s:O?}", "id", s->id, "pid", (int)s->pid, "startTicks",
                   (json_int_t)s->start_ticks, "bundle", s->bundle, "cgroupPath", s->cgroup_path, "created", s->created,
-                  "annotations", s->annotations);
+                  "annotations", s->annotations, "hooks", s->hooks);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     if (!text)
         return bh_fail(err, ENOMEM, "cannot write the state of %s", s->id);
@@ -94,12 +94,14 @@ int state_load(int dir, const char *id, state *s, bh_error *err) {
     copy_text(s->cgroup_path, sizeof s->cgroup_path, document, "cgroupPath");
     copy_text(s->created, sizeof s->created, document, "created");
     s->annotations = json_incref(json_object_get(document, "annotations"));
+    s->hooks = json_incref(json_object_get(document, "hooks"));
     return 0;
 }
 
 void state_free(state *s) {
     json_decref(s->annotations);
-    s->annotations = NULL;
+    json_decref(s->hooks);
+    s->annotations = s->hooks = NULL;
 }
 
 uint64_t state_process_start(pid_t pid) {

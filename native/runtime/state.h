@@ -14,6 +14,7 @@ typedef struct state {
     char cgroup_path[256]; // "" for none
     char created[32];      // ISO 8601
     json_t *annotations;   // owned, may be NULL
+    json_t *hooks;         // likewise; kept here so that `start` and `delete` need not read config.json
 } state;
 
 // What the runtime-spec calls `status`.

@@ -2,6 +2,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "runtime/handshake.h"
+#include "runtime/hooks.h"
 #include "runtime/state.h"
 #include "runtime/verbs.h"
 
@@ -39,27 +40,36 @@ static int open_container(const settings *s, const char *id, state *found, bh_er
     return take_fd(&dir);
 }
 
+static int start_created(int dir, const state *found, bh_error *err) {
+    state_status status = state_status_of(dir, found);
+    if (status != STATE_CREATED)
+        return bh_fail(err, 0, "container %s is %s; only a created one can be started", found->id,
+                       state_status_name(status));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" STATE_START_SOCKET, dir);
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        return bh_fail(err, errno, "cannot reach the waiting container %s", found->id);
+    // Gone before it runs: from here on the container counts as running, and nobody can start it twice.
+    if (unlinkat(dir, STATE_START_SOCKET, 0) < 0)
+        return bh_fail(err, errno, "cannot start container %s twice", found->id);
+    if (handshake_send(fd, HANDSHAKE_GO, 0, err) < 0)
+        return -1;
+    return handshake_wait(fd, HANDSHAKE_EXECED, NULL, err);
+}
+
 int verb_start(const settings *s, int argc, char **argv, bh_error *err) {
     state found = {0};
     const char *id = verb_id(argc, argv, 0, err);
     cleanup_fd int dir = id ? open_container(s, id, &found, err) : -1;
     if (dir < 0)
         return -1;
-    state_status status = state_status_of(dir, &found);
+    int result = start_created(dir, &found, err);
+    hook_subject subject = {found.id, found.bundle, found.pid, found.annotations};
+    if (result == 0)
+        hooks_run_all(found.hooks, HOOK_POSTSTART, &subject);
     state_free(&found);
-    if (status != STATE_CREATED)
-        return bh_fail(err, 0, "container %s is %s; only a created one can be started", id, state_status_name(status));
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" STATE_START_SOCKET, dir);
-    cleanup_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-        return bh_fail(err, errno, "cannot reach the waiting container %s", id);
-    // Gone before it runs: from here on the container counts as running, and nobody can start it twice.
-    if (unlinkat(dir, STATE_START_SOCKET, 0) < 0)
-        return bh_fail(err, errno, "cannot start container %s twice", id);
-    if (handshake_send(fd, HANDSHAKE_GO, 0, err) < 0)
-        return -1;
-    return handshake_wait(fd, HANDSHAKE_EXECED, NULL, err);
+    return result;
 }
 
 int verb_state(const settings *s, int argc, char **argv, bh_error *err) {
@@ -128,11 +138,16 @@ int verb_kill(const settings *s, int argc, char **argv, bh_error *err) {
     return 0;
 }
 
-int verb_remove_container(const char *root, const char *id, const char *cgroup_path, bh_error *err) {
-    if (cgroup_path && *cgroup_path &&
+int verb_remove_container(const char *root, const state *container, bh_error *err) {
+    const char *cgroup_path = container->cgroup_path;
+    hook_subject subject = {container->id, container->bundle, 0, container->annotations};
+    if (*cgroup_path &&
         (cgroup_kill_all(cgroup_path, DEATH_TIMEOUT_MS, err) < 0 || cgroup_delete(cgroup_path, err) < 0))
         return -1;
-    return state_remove_dir(root, id, err);
+    if (state_remove_dir(root, container->id, err) < 0)
+        return -1;
+    hooks_run_all(container->hooks, HOOK_POSTSTOP, &subject);
+    return 0;
 }
 
 // Ends the container's first process, and with it its pid namespace.
@@ -167,13 +182,13 @@ int verb_delete(const settings *s, int argc, char **argv, bh_error *err) {
         *err = missing;
         return force && missing.code == ENOENT ? 0 : -1;
     }
-    state_status status = state_status_of(dir, &found);
+    int result = 0;
+    if (state_status_of(dir, &found) == STATE_RUNNING && !force)
+        result = bh_fail(err, 0, "container %s is running (bulkhead kill %s, or delete --force)", id, id);
+    if (result == 0 && (result = kill_process(&found, err)) == 0)
+        result = verb_remove_container(s->root, &found, err);
     state_free(&found);
-    if (status == STATE_RUNNING && !force)
-        return bh_fail(err, 0, "container %s is running (bulkhead kill %s, or delete --force)", id, id);
-    if (kill_process(&found, err) < 0)
-        return -1;
-    return verb_remove_container(s->root, id, found.cgroup_path, err);
+    return result;
 }
 
 static json_t *list_containers(const settings *s, bh_error *err) {

@@ -113,6 +113,23 @@ int verb_create(const settings *s, int argc, char **argv, bh_error *err) {
     return pid < 0 ? -1 : 0;
 }
 
+static int remove_ended(const char *root, const char *id, bh_error *err) {
+    state ended = {0};
+    bh_error missing = {0};
+    cleanup_fd int dir = state_open_dir(root, id, &missing);
+    if (dir < 0 && missing.code == ENOENT)
+        return 0; // somebody else has deleted it
+    if (dir < 0) {
+        *err = missing;
+        return -1;
+    }
+    int result = state_load(dir, id, &ended, err);
+    if (result == 0)
+        result = verb_remove_container(root, &ended, err);
+    state_free(&ended);
+    return result;
+}
+
 int verb_run(const settings *s, int argc, char **argv, bh_error *err) {
     run_options o = {0};
     const char *bundle;
@@ -124,7 +141,7 @@ int verb_run(const settings *s, int argc, char **argv, bh_error *err) {
     int status = pid < 0 ? -1 : 0;
     if (pid > 0 && !o.detach) {
         status = verb_wait(pid, err);
-        if (verb_remove_container(root, o.launch.id, c.cgroup_path, err) < 0)
+        if (remove_ended(root, o.launch.id, err) < 0)
             status = -1;
     }
     config_free(&c);

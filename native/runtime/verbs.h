@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "runtime/state.h"
 
 #include <sys/types.h>
 
@@ -28,5 +29,5 @@ char *verb_absolute(const char *path);
 // Waits for a child in the foreground, passing on the signals that are sent to us. Returns its exit status as a shell
 // has it: 128 + N for signal N.
 int verb_wait(pid_t pid, bh_error *err);
-// Kills what is left of a container and removes its cgroup and its folder.
-int verb_remove_container(const char *root, const char *id, const char *cgroup_path, bh_error *err);
+// Kills what is left of a container, removes its cgroup and its folder, and runs its poststop hooks.
+int verb_remove_container(const char *root, const state *container, bh_error *err);

@@ -292,8 +292,8 @@ describe.skipIf(!root || !built)('bulkhead, the runtime (needs root and native/b
     test('refuse what they do not support, by its path', () => {
       const refused = (change: Parameters<Workshop['inside']>[1]): string =>
         shop.inside('true', change).stderr;
-      expect(refused((config) => Object.assign(config, { hooks: { poststop: [{ path: '/x' }] } }))).toContain(
-        'hooks is not supported',
+      expect(refused((config) => Object.assign(config, { vm: { kernel: {} } }))).toContain(
+        'vm is not supported',
       );
       expect(refused((config) => Object.assign(config.linux, { intelRdt: { closID: 'a' } }))).toContain(
         'linux.intelRdt is not supported',
