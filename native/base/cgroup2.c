@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+enum { DELEGATED_GROUPS_MAX = 256, DELEGATED_DEPTH_MAX = 16 };
+
 static const char *const wanted_controllers[] = {"cpu", "cpuset", "memory", "pids", "io"};
 
 bool cgroup2_parse_mounts(FILE *mountinfo, bool alone, char *mount, size_t size) {
@@ -199,6 +201,11 @@ static int freeze(const char *path, bool frozen, bh_error *err) {
 static int delegate(const char *path, uid_t uid, gid_t gid, bh_error *err) {
     char directory[512], file[600], names[512], *rest = NULL;
     directory_of(path, directory, sizeof directory);
+    // These two stay root's. Without them a delegate makes groups until the kernel's memory is full, or so deep a chain
+    // of them that nobody who walks it down has descriptors enough to kill and remove what is in there.
+    if (cgroup_write_number(directory, "cgroup.max.descendants", DELEGATED_GROUPS_MAX, err) < 0 ||
+        cgroup_write_number(directory, "cgroup.max.depth", DELEGATED_DEPTH_MAX, err) < 0)
+        return -1;
     if (chown(directory, uid, gid) < 0)
         return bh_fail(err, errno, "cannot hand over cgroup %s", directory);
     // The kernel's own list of what a delegate may write; the limits are not in it.
