@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 // kill PID
 ATTEMPT(kill) {
@@ -86,4 +87,29 @@ ATTEMPT(paste_into_console) {
         return stopped("terminal");
     char paste = 3;
     return syscall(SYS_ioctl, terminal, request, &paste) == 0 || errno == ENOTTY ? got("to ask") : stopped("TIOCLINUX");
+}
+
+// flood_link: takes the init's end of the VM's link (pidfd_getfd(2)) and writes noise on it for two seconds.
+ATTEMPT(flood_link) {
+    static unsigned char noise[65536];
+    char path[64], link[256];
+    int init = (int)syscall(SYS_pidfd_open, 1, 0), port = -1;
+    long written = 0;
+    for (int fd = 0; fd < 64 && port < 0; fd++) {
+        snprintf(path, sizeof path, "/proc/1/fd/%d", fd);
+        ssize_t length = readlink(path, link, sizeof link - 1);
+        if (length > 0 && (link[length] = '\0', strstr(link, "vport")))
+            port = (int)syscall(SYS_pidfd_getfd, init, fd, 0);
+    }
+    if (port < 0)
+        return stopped("pidfd_getfd");
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (unsigned char)(rand() % 255 + (rand() % 100 != 0)); // a zero, which ends a packet, now and then
+    for (time_t end = time(NULL) + 2; time(NULL) < end;) {
+        ssize_t put = write(port, noise, sizeof noise);
+        written += put > 0 ? put : 0;
+        if (put < 0)
+            usleep(1000);
+    }
+    return got("to write %ld bytes", written);
 }
