@@ -74,7 +74,7 @@ static int add_guest_itself(broker *b, bh_error *err) {
     m->limits.cpu_millis = b->maxima.cpu_millis;
     snprintf(m->image, sizeof m->image, "vm");
     gethostname(m->hostname, sizeof m->hostname - 1);
-    b->machines = m;
+    broker_remember(b, m);
     return fs_make_dirs(machine_file(b, "host", "terminals").text, 0710, err);
 }
 
@@ -154,6 +154,16 @@ machine *broker_find(const broker *b, const char *id) {
             return m;
     }
     return NULL;
+}
+
+void broker_remember(broker *b, machine *m) {
+    // By time and then by name, so that a broker that finds its machines again lists them as the one before it did.
+    machine **at = &b->machines;
+    while (*at && ((*at)->created_ms < m->created_ms ||
+                   ((*at)->created_ms == m->created_ms && strcmp((*at)->id, m->id) < 0)))
+        at = &(*at)->next;
+    m->next = *at;
+    *at = m;
 }
 
 void broker_forget(broker *b, machine *m) {

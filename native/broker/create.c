@@ -69,8 +69,7 @@ machine *machine_begin(request *r, machine_kind kind) {
         json_decref(m->labels);
         m->labels = json_incref(labels);
     }
-    m->next = b->machines;
-    b->machines = m;
+    broker_remember(b, m);
     return m;
 }
 

@@ -50,8 +50,7 @@ static void take_over(broker *b, const char *id) {
         machine_free(m);
         return;
     }
-    m->next = b->machines;
-    b->machines = m;
+    broker_remember(b, m);
     int watched = m->state == MACHINE_RUNNING ? machine_watch(m, &err) : 0;
     if (watched < 0 && err.code != ESRCH)
         log_error("machine %s runs, but its end will not be seen: %s", id, err.message);

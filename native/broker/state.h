@@ -65,6 +65,7 @@ machine *request_machine(request *r);
 // The same, if programs can be started in it by this broker; otherwise refuses and returns NULL.
 machine *request_machine_to_enter(request *r);
 machine *broker_find(const broker *b, const char *id);
+void broker_remember(broker *b, machine *m); // puts it into the list, which is in the order of creation
 void broker_forget(broker *b, machine *m); // takes it out of the list and frees it
 
 // Names in the state directory, and of cgroups. By value, so that they can be used where a string is.

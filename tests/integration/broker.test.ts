@@ -1,14 +1,27 @@
 // The broker with real containers: what it makes, what it refuses, what it leaves, and what a crash costs (nothing).
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { copyForAnyone } from './anyone.ts';
 import { LIMITS, MIB, SERVER_GID, SERVER_UID, TestBroker } from './broker.ts';
 import { runs } from './monitor.ts';
 
 let broker: TestBroker;
+const programs = mkdtempSync('/tmp/bh-programs-');
+const anyonesNode = copyForAnyone(process.execPath, programs);
+afterAll(() => rmSync(programs, { recursive: true }));
 
 /** Nothing of it is left but the broker itself and the group above all machines. */
 const expectNothingLeft = () => {
@@ -340,7 +353,7 @@ describe('a broker', () => {
         socket.on('data', (bytes) => { process.stdout.write(bytes); socket.destroy(); });
         socket.on('error', (error) => console.log(error.code));
         socket.write('{"id": 1, "method": "machine.list", "params": {}}\\n');`;
-      const child = spawn(process.execPath, ['-e', script, broker.socket], {
+      const child = spawn(anyonesNode, ['-e', script, broker.socket], {
         uid,
         gid: uid === 65_534 ? 65_534 : SERVER_GID,
         cwd: '/',
@@ -372,7 +385,7 @@ describe('a broker', () => {
       const attach = require('node:net').connect(socket, () => { console.log('connected'); attach.destroy(); });
       attach.on('error', (error) => console.log(error.code));`;
     const { stdout } = spawnSync(
-      process.execPath,
+      anyonesNode,
       ['-e', script, machine, `${machine}/terminals/${terminal}.sock`],
       {
         uid: SERVER_UID,

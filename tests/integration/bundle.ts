@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { copyForAnyone } from './anyone.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 export const runtime = join(repository, 'native/build/bulkhead');
@@ -75,7 +76,8 @@ export class Workshop {
 
   /** Runs the runtime with these arguments. */
   run(args: string[], options: { input?: string; uid?: number } = {}): Outcome {
-    const done = spawnSync(runtime, ['--root', this.state, ...args], {
+    const program = options.uid === undefined ? runtime : copyForAnyone(runtime, this.directory);
+    const done = spawnSync(program, ['--root', this.state, ...args], {
       encoding: 'utf8',
       timeout: 30_000,
       ...options,
