@@ -87,7 +87,7 @@ const SUITES: readonly Suite[] = [
     cwd: join(ROOT, 'site'),
   },
   { name: 'format of native/', command: ['make', '-s', '-C', 'native', 'format-check'] },
-  { name: 'unit, native/', command: ['make', '-s', '-C', 'native', 'test'], count: cmockaCount },
+  { name: 'unit, native/', command: ['make', '-s', '-j2', '-C', 'native', 'test'], count: cmockaCount },
   vitest('unit'),
   vitest('integration', true),
   vitest('escape', true),
