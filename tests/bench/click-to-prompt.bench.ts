@@ -2,14 +2,15 @@
 // from /compare. The page measures itself; this starts it again and again with a gap, because an interactive start is the
 // cold case, and prints median, fastest and slowest.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { CHROMIUM } from '../e2e/browser.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { describeEnvironment, environment } from './environment.ts';
 
 const RUNS = Number(process.env.BULKHEAD_BENCH_RUNS ?? 20);
-const GAP_MS = 500;
+/** A person looks at a page before clicking: by then it has loaded, drawn itself and done what it does when idle. */
+const GAP_MS = 1_500;
 const RESULTS = join(import.meta.dirname, '../results');
 
 /** Reads a measure such as `38 ms` or `2.9 s` once the page shows it; in milliseconds. */
@@ -45,6 +46,7 @@ const summary = (values: readonly number[]) => {
 };
 
 const run = async (stack: Stack): Promise<void> => {
+  const before = environment();
   const browser = await chromium.launch(CHROMIUM);
   const values: Record<string, number[]> = {
     'container alone': [],
@@ -63,16 +65,17 @@ const run = async (stack: Stack): Promise<void> => {
     values['container, with a VM']?.push(box);
     values['VM, cold boot']?.push(vm);
   }
+  const browserVersion = `Chromium ${browser.version()}`;
   await browser.close();
   const table = Object.fromEntries(Object.entries(values).map(([name, list]) => [name, summary(list)]));
-  console.log(
-    `\nClick to prompt in Chromium, ms (${cpus().length} × ${cpus()[0]?.model}, Linux ${release()})`,
-  );
+  const after = environment();
+  console.log(`\nClick to prompt in ${browserVersion}, ms, a ${GAP_MS} ms gap before each click`);
+  console.log(describeEnvironment(before, after));
   console.table(table);
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(
     join(RESULTS, 'click-to-prompt.json'),
-    JSON.stringify({ release: release(), cpus: cpus().length, values }, null, 2),
+    JSON.stringify({ browser: browserVersion, gapMs: GAP_MS, before, after, values }, null, 2),
   );
 };
 
