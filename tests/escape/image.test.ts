@@ -1,0 +1,117 @@
+// An image and a config.json that were made to lead the runtime astray, run by `bulkhead` itself.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runtime, Workshop } from '../integration/bundle.ts';
+
+const SOURCES = join(import.meta.dirname, 'attempts');
+
+let shop: Workshop;
+beforeEach(() => {
+  shop = new Workshop();
+});
+afterEach(() => {
+  shop.end();
+  // Empty by now, in each hierarchy.
+  for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
+    const path = join('/sys/fs/cgroup', hierarchy, shop.cgroup);
+    if (existsSync(path)) rmdirSync(path);
+  }
+});
+
+describe('a working directory', () => {
+  // CVE-2024-21626: a descriptor that the runtime had open was a way to the host's files.
+  it('of /proc/self/fd/N leads to no file of the host, at the start or later', () => {
+    const marker = join(shop.directory, 'marker');
+    writeFileSync(marker, '');
+    const look = `stat -c %n ../../../../../../../..${marker} .${marker} 2> /dev/null; echo at $(pwd)`;
+    let refused = 0;
+    for (let fd = 0; fd < 24; fd++) {
+      const { status, stdout, stderr } = shop.inside(look, (config) => {
+        config.process.cwd = `/proc/self/fd/${fd}`;
+      });
+      expect(stdout).not.toContain('marker');
+      if (status === 0) continue;
+      expect(stderr).toMatch(/process\.cwd|cannot create directory|cannot open/);
+      if (stderr.includes("outside the container's root")) refused++;
+    }
+    // Shown to be a way: the runtime does have folders of the host open at that moment, and says what it saw.
+    expect(refused).toBeGreaterThan(0);
+
+    shop.detach('later', shop.bundle('sleep 1000'));
+    for (let fd = 0; fd < 24; fd++) {
+      const command = ['exec', '--cwd', `/proc/self/fd/${fd}`, 'later', '/bin/sh', '-c', look];
+      expect(shop.run(command).stdout).not.toContain('marker');
+    }
+  });
+});
+
+describe('links in an image', () => {
+  for (const name of ['dev', 'proc', 'sys', 'tmp']) {
+    it(`/${name} leads to nothing outside of it`, () => {
+      rmSync(join(shop.image, name), { recursive: true });
+      symlinkSync('/../../../../../etc', join(shop.image, name));
+      const before = readdirSync('/etc').sort();
+      const { stdout } = shop.inside(`cut -d' ' -f5 /proc/self/mountinfo; cat /etc/motd`);
+      // Either it works inside the image's own /etc, or it is refused; the host's is as it was.
+      expect(stdout).not.toContain('/../');
+      expect(readdirSync('/etc').sort()).toEqual(before);
+    });
+  }
+
+  it('/dev/null and /dev/console, without a /dev of the runtime’s, stay what they say (CVE-2025-31133, CVE-2025-52565)', () => {
+    symlinkSync('/etc/motd', join(shop.image, 'dev/null'));
+    const { stdout } = shop.inside('ls -lL /dev/null; cat /proc/timer_list; echo end', (config) => {
+      config.mounts = config.mounts.filter(({ destination }) => !destination.startsWith('/dev'));
+    });
+    expect(stdout).toMatch(/^c.* 1, +3 .*\nend\n$/);
+  });
+});
+
+describe('the runtime’s own program (CVE-2019-5736)', () => {
+  it('cannot be written even by a container whose root is the host’s', async () => {
+    const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
+    const files = sources.map((name) => join(SOURCES, name));
+    const program = join(shop.image, 'bin/attempts');
+    execFileSync('cc', ['-static', '-O1', '-s', '-D_GNU_SOURCE', '-o', program, ...files]);
+    symlinkSync('/proc/self/exe', join(shop.image, 'bin/self'));
+    const bundle = shop.bundle('sleep 1000', (config) => {
+      // No user namespace, every capability of a container's root that matters for a file, no filter.
+      config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
+      delete config.linux.uidMappings;
+      delete config.linux.gidMappings;
+      config.linux.seccomp = undefined;
+      const all = ['CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_SYS_ADMIN', 'CAP_SYS_PTRACE'];
+      for (const set of ['bounding', 'effective', 'permitted']) config.process.capabilities[set] = all;
+    });
+    shop.detach('rooted', bundle);
+    // A copy is the victim: the runtime itself is being run by others, and what is run cannot be written anyway.
+    const victim = join(shop.directory, 'victim');
+    copyFileSync(runtime, victim);
+    const watch = spawn(runtime, [
+      ...['--root', shop.state, 'exec', 'rooted', '/bin/attempts', 'overwrite_exe', '/'],
+    ]);
+    let said = '';
+    watch.stdout.on('data', (bytes) => {
+      said += bytes;
+    });
+    await once(watch.stdout, 'data');
+    for (let round = 0; round < 40 && !said.includes('STOPPED') && !said.includes('GOT'); round++) {
+      const done = execFileSync(victim, ['--root', shop.state, 'exec', 'rooted', '/bin/self', 'features']);
+      expect(done.toString()).toContain('ociVersionMax');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (watch.exitCode === null) await once(watch, 'close');
+    expect(said).toContain('STOPPED open for writing: EROFS');
+  });
+});
