@@ -1,13 +1,11 @@
 // Reaping orphans: see reap.h.
 #include "broker/reap.h"
 
-#include "base/fs.h"
-#include "broker/log.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -36,18 +34,11 @@ static bool is_zombie(pid_t pid) {
 // Every child of this process, from proc_pid_children(5). One that ends while the list is read may be left out: it is
 // found by the next SIGCHLD's pass.
 static size_t read_children(pid_t *children, size_t max) {
-    char text[65536];
-    bh_error err;
-    if (fs_read(AT_FDCWD, "/proc/thread-self/children", text, sizeof text, &err) < 0) {
-        log_debug("%s", err.message);
-        return 0;
-    }
+    // Not with a buffer for the whole list: how long it gets is up to what containers leave behind.
+    cleanup_file FILE *list = fopen("/proc/thread-self/children", "re");
     size_t count = 0;
-    char *at = text, *end;
-    for (long pid = strtol(at, &end, 10); end != at && count < max; pid = strtol(at, &end, 10)) {
-        children[count++] = (pid_t)pid;
-        at = end;
-    }
+    while (list && count < max && fscanf(list, "%d", &children[count]) == 1)
+        count++;
     return count;
 }
 
