@@ -123,6 +123,11 @@ describe('files outside', () => {
     expect(arena.broker.log).not.toContain('forged');
   });
 
+  it('tell no address of the kernel', async () => {
+    expect(await arena.broker.shell('hardened', 'cat /proc/kallsyms | wc -c')).toBe('0');
+    expect(await arena.broker.shell('nested', "cut -d' ' -f1 /proc/kallsyms | sort -u")).toMatch(/^0+$/);
+  });
+
   it('tell nothing in the environment', async () => {
     const names = ['HOME', 'LANG', 'PATH', 'PWD', 'TERM'];
     for (const profile of PROFILES) {
