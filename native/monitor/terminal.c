@@ -101,6 +101,14 @@ static void settle_input(terminal *t) {
 
 // --- Output ---
 
+// How long the pty waits for `v`.
+static uint64_t patience_with(const terminal *t, const viewer *v, uint64_t now) {
+    for (const viewer *other = t->viewers; other; other = other->next)
+        if (other != v && viewer_keeps_up(other, now, VIEWER_PATIENCE_MS))
+            return VIEWER_PATIENCE_MS;
+    return VIEWER_LONE_PATIENCE_MS;
+}
+
 // How many bytes may be read from the pty now: none while a viewer that keeps up is a whole ring behind. Then *retry_ms
 // is when the first such viewer's patience ends.
 static size_t room(const terminal *t, uint64_t now, uint64_t *retry_ms) {
@@ -108,10 +116,11 @@ static size_t room(const terminal *t, uint64_t now, uint64_t *retry_ms) {
     size_t least = r->capacity;
     *retry_ms = VIEWER_PATIENCE_MS;
     for (const viewer *v = t->viewers; v; v = v->next) {
-        if (!viewer_keeps_up(v, now) || v->offset < ring_tail(r))
+        uint64_t patience = patience_with(t, v, now);
+        if (!viewer_keeps_up(v, now, patience) || v->offset < ring_tail(r))
             continue;
         size_t free_for_it = r->capacity - (size_t)(r->head - v->offset);
-        uint64_t left = v->progress_ms + VIEWER_PATIENCE_MS - now;
+        uint64_t left = v->progress_ms + patience - now;
         if (free_for_it == 0 && left < *retry_ms)
             *retry_ms = left;
         if (free_for_it < least)

@@ -119,7 +119,7 @@ static void the_program_is_told_the_size_at_once_and_when_it_changes(void **stat
     assert_int_equal(size.ws_row, 30);
 }
 
-static void a_flood_waits_for_a_viewer_that_keeps_up_and_no_longer_than_a_second(void **state) {
+static void a_flood_waits_for_a_lone_viewer_longer_than_a_second_and_not_for_ever(void **state) {
     (void)state;
     cleanup_fd int peer = attach(100, (frame_size){0, 0});
     run_for(5);
@@ -128,7 +128,23 @@ static void a_flood_waits_for_a_viewer_that_keeps_up_and_no_longer_than_a_second
     assert_true(printed >= 100 + RING);
     assert_true(printed < FLOOD);
     run_for(VIEWER_PATIENCE_MS + 50);
+    assert_true(flood(FLOOD) < FLOOD);
+    run_for(VIEWER_LONE_PATIENCE_MS - VIEWER_PATIENCE_MS);
     assert_true(flood(FLOOD) == FLOOD);
+}
+
+static void a_flood_waits_a_second_for_a_viewer_where_another_is_watching(void **state) {
+    (void)state;
+    cleanup_fd int stopped = attach(100, (frame_size){0, 0});
+    cleanup_fd int reader = attach(100 * RING, (frame_size){0, 0});
+    run_for(5);
+    assert_true(flood(FLOOD) < FLOOD);
+    run_for(VIEWER_PATIENCE_MS + 50);
+    // The reader has been sent everything there was, so it keeps up, and the other is waited for no longer.
+    char bytes[4096];
+    while (recv(reader, bytes, sizeof bytes, 0) > 0)
+        ;
+    assert_true(flood(RING) == RING);
 }
 
 static void a_flood_nobody_watches_waits_for_nobody(void **state) {
@@ -237,7 +253,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_program_is_told_the_size_at_once_and_when_it_changes),
-        TEST(a_flood_waits_for_a_viewer_that_keeps_up_and_no_longer_than_a_second),
+        TEST(a_flood_waits_for_a_lone_viewer_longer_than_a_second_and_not_for_ever),
+        TEST(a_flood_waits_a_second_for_a_viewer_where_another_is_watching),
         TEST(a_flood_nobody_watches_waits_for_nobody),
         TEST(two_who_type_take_turns),
         TEST(what_one_typed_before_leaving_still_arrives),

@@ -236,8 +236,10 @@ int viewer_send(viewer *v, bh_error *err) {
 
 // --- What the terminal asks ---
 
-bool viewer_keeps_up(const viewer *v, uint64_t now_ms) {
-    return v->state == VIEWER_ATTACHED && now_ms - v->progress_ms < VIEWER_PATIENCE_MS;
+bool viewer_keeps_up(const viewer *v, uint64_t now_ms, uint64_t patience_ms) {
+    // One that has been sent everything has nothing to answer to, however long ago that was.
+    bool behind = v->offset < v->output->ring.head;
+    return v->state == VIEWER_ATTACHED && (!behind || now_ms - v->progress_ms < patience_ms);
 }
 
 void viewer_input_taken(viewer *v, size_t length) {

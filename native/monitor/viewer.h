@@ -11,7 +11,10 @@
 
 enum {
     VIEWER_INPUT_CREDIT = 65536, // INPUT bytes that one viewer may have outstanding
-    VIEWER_PATIENCE_MS = 1000,   // a viewer that has waited so long without granting credit does not keep up
+    // A viewer that has waited so long without granting credit does not keep up: a second where others are watching too
+    // and would wait with it, ten where it is alone, because a busy browser on a small machine may think for that long.
+    VIEWER_PATIENCE_MS = 1000,
+    VIEWER_LONE_PATIENCE_MS = 10000,
 };
 
 // What every viewer of a terminal is shown.
@@ -63,8 +66,8 @@ int viewer_receive(viewer *v, bh_error *err);
 // Sends everything that may be sent now. Negative as above.
 int viewer_send(viewer *v, bh_error *err);
 
-// Whether the pty must wait for it, should it be a whole ring behind.
-bool viewer_keeps_up(const viewer *v, uint64_t now_ms);
+// Whether it has been heard of within `patience_ms`: then the pty must wait for it, should it be a whole ring behind.
+bool viewer_keeps_up(const viewer *v, uint64_t now_ms, uint64_t patience_ms);
 // The program has taken the first `length` bytes of v->input.
 void viewer_input_taken(viewer *v, size_t length);
 
