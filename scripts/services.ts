@@ -57,32 +57,38 @@ const startBroker = async (options: Options): Promise<ChildProcess> => {
 };
 
 /**
- * The server runs in a mount namespace of its own where the project is mounted read-only at <state>/app: so it can be
- * read by a user who may not enter the directory it is in (a checkout in /root), and cannot be changed by a server that was
- * taken over. `exec` all the way, so nothing of root is left in the end.
+ * The command that runs the server in a mount namespace of its own where the project is mounted read-only at `app`: so it
+ * can be read by a user who may not enter the directory it is in (a checkout in /root), and cannot be changed by a server
+ * that was taken over. `exec` all the way, so nothing of root is left in the end and the pid is the server's.
  */
-const startServer = (options: Options): ChildProcess => {
-  const app = join(options.state, 'app');
+export const serverCommand = (app: string, user: string, options: readonly string[]): [string, string[]] => {
   const intoView = `
     set -e
     mount --bind "$1" "$2"
     mount -o remount,bind,ro,nosuid "$2"
     cd "$2"
     shift 2
-    exec setpriv --reuid ${SERVER_USER} --regid ${SERVER_USER} --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@"`;
-  const server = [join(app, 'node_modules/node/bin/node'), join(app, 'sandbox-server/src/main.ts')];
-  server.push('--address', options.address, '--port', options.port, '--state', join(options.state, 'server'));
-  server.push('--broker', join(options.state, 'run/control.sock'), '--site', join(app, 'site/dist'));
-  server.push('--log-level', options['log-level'], '--stop-on-eof');
-  if (options['public-url'] !== '') server.push('--public-url', options['public-url']);
-  return start(
+    exec setpriv --reuid ${user} --regid ${user} --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@"`;
+  const server = [
+    join(app, 'node_modules/node/bin/node'),
+    join(app, 'sandbox-server/src/main.ts'),
+    ...options,
+  ];
+  return [
     'unshare',
     ['--mount', '--propagation', 'private', '--', 'sh', '-c', intoView, 'sh', ROOT, app, ...server],
-    {
-      root: true,
-      env: { PATH: process.env.PATH, NODE_ENV: 'production' },
-    },
-  );
+  ];
+};
+
+const startServer = (options: Options): ChildProcess => {
+  const app = join(options.state, 'app');
+  const flags = ['--address', options.address, '--port', options.port];
+  flags.push('--state', join(options.state, 'server'), '--site', join(app, 'site/dist'));
+  flags.push('--broker', join(options.state, 'run/control.sock'), '--stop-on-eof');
+  flags.push('--log-level', options['log-level']);
+  if (options['public-url'] !== '') flags.push('--public-url', options['public-url']);
+  const [program, args] = serverCommand(app, SERVER_USER, flags);
+  return start(program, args, { root: true, env: { PATH: process.env.PATH, NODE_ENV: 'production' } });
 };
 
 /** Resolves when the child has ended, at once if it already has. */

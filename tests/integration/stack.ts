@@ -6,6 +6,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serverCommand } from '../../scripts/services.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
@@ -89,34 +90,14 @@ export class Stack {
     await this.#until(this.#broker, () => existsSync(socket), 'the broker does not listen');
   }
 
-  /** As `npm start` does it: in a mount namespace where the project is mounted read-only in the state directory, so that
-   * a checkout which only root can enter is no obstacle; by `exec` all the way, so that the pid is the server's. */
+  /** As `npm start` does it. */
   async startServer(): Promise<void> {
     const app = join(this.state, 'app');
-    const script = `set -e
-      mount --bind "$1" "$2"
-      mount -o remount,bind,ro,nosuid "$2"
-      cd "$2"
-      shift 2
-      exec setpriv --reuid ${SERVER_ID} --regid ${SERVER_ID} --clear-groups --no-new-privs -- "$@"`;
-    const server = [join(app, 'node_modules/node/bin/node'), join(app, 'sandbox-server/src/main.ts')];
-    server.push('--port', `${this.#port}`, '--state', join(this.state, 'server'), '--log-level', 'info');
-    server.push('--broker', join(this.state, 'run/control.sock'), '--stop-on-eof');
-    server.push('--site', this.#options.site ?? join(app, 'site/dist'), ...(this.#options.server ?? []));
-    const args = [
-      '--mount',
-      '--propagation',
-      'private',
-      '--',
-      'sh',
-      '-c',
-      script,
-      'sh',
-      ROOT,
-      app,
-      ...server,
-    ];
-    this.#server = this.#start('unshare', args);
+    const flags = ['--port', `${this.#port}`, '--state', join(this.state, 'server'), '--log-level', 'info'];
+    flags.push('--broker', join(this.state, 'run/control.sock'), '--stop-on-eof');
+    flags.push('--site', this.#options.site ?? join(app, 'site/dist'), ...(this.#options.server ?? []));
+    const [program, args] = serverCommand(app, `${SERVER_ID}`, flags);
+    this.#server = this.#start(program, args);
     await this.#until(this.#server, () => this.#isReady(), 'the server does not answer');
   }
 
