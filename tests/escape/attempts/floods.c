@@ -100,22 +100,28 @@ ATTEMPT(signals) {
     return sigqueue(getpid(), SIGRTMIN + 3, (union sigval){0}) == 0 ? got("a pending signal") : stopped("sigqueue");
 }
 
-static bool open_queue(long number) {
+// Queues outlive whoever made them: kept until the IPC namespace ends, or made without leaving a name.
+static bool open_queue(long number, bool keep) {
     char name[32];
     struct mq_attr size = {.mq_maxmsg = 10, .mq_msgsize = 8192};
     snprintf(name, sizeof name, "/q%d-%ld", getpid(), number);
-    return mq_open(name, O_CREAT | O_RDWR, 0600, &size) != (mqd_t)-1;
+    bool made = mq_open(name, O_CREAT | O_RDWR, 0600, &size) != (mqd_t)-1;
+    int code = errno;
+    if (made && !keep)
+        mq_unlink(name);
+    errno = code;
+    return made;
 }
 
 ATTEMPT(hold_queues) {
     long count = 0;
-    while (open_queue(count))
+    while (open_queue(count, true))
         count++;
     return held(count, "message queues");
 }
 
 ATTEMPT(queue) {
-    return open_queue(0) ? got("a message queue") : stopped("mq_open");
+    return open_queue(0, false) ? got("a message queue") : stopped("mq_open");
 }
 
 // What waits in a socket, in bytes of kernel memory (sock_diag(7), SO_MEMINFO).
