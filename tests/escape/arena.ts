@@ -28,13 +28,16 @@ export class Arena {
 
   static async open(): Promise<Arena> {
     const arena = new Arena(await TestBroker.start());
-    const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
-    execFileSync('cc', [
-      ...['-static', '-O1', '-s', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-o', arena.program],
-      ...sources.map((name) => join(SOURCES, name)),
-    ]);
-    for (const profile of PROFILES) await arena.machine(profile, profile);
-    return arena;
+    try {
+      const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
+      const options = ['-static', '-O1', '-s', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'];
+      execFileSync('cc', [...options, '-o', arena.program, ...sources.map((name) => join(SOURCES, name))]);
+      for (const profile of PROFILES) await arena.machine(profile, profile);
+      return arena;
+    } catch (error) {
+      await arena.close();
+      throw error;
+    }
   }
 
   /** A container with the attempts in its /root. */
