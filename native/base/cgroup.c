@@ -57,6 +57,15 @@ int cgroup_set_limits(const char *path, const cgroup_limits *limits, bh_error *e
     return (path = checked(path, err)) ? backend()->set_limits(path, limits, err) : -1;
 }
 
+int cgroup_apply(const char *path, const cgroup_setting *settings, size_t count, bh_error *err) {
+    if (!(path = checked(path, err)))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (backend()->write(path, &settings[i], err) < 0)
+            return bh_wrap(err, "%s", settings[i].field);
+    return 0;
+}
+
 int cgroup_allow_devices(const char *path, const cgroup_device *rules, size_t count, bh_error *err) {
     return (path = checked(path, err)) ? backend()->allow_devices(path, rules, count, err) : -1;
 }
@@ -73,6 +82,10 @@ int cgroup_open(const char *path, bh_error *err) {
     return (path = checked(path, err)) ? backend()->open(path, err) : -1;
 }
 
+int cgroup_directories(const char *path, char directories[][CGROUP_DIRECTORY_SIZE], bh_error *err) {
+    return (path = checked(path, err)) ? backend()->directories(path, directories) : -1;
+}
+
 int cgroup_read_usage(const char *path, cgroup_usage *usage, bh_error *err) {
     return (path = checked(path, err)) ? backend()->read_usage(path, usage, err) : -1;
 }
@@ -83,6 +96,11 @@ int cgroup_read_pids(const char *path, pid_t **pids, bh_error *err) {
 
 int cgroup_freeze(const char *path, bool frozen, bh_error *err) {
     return (path = checked(path, err)) ? backend()->freeze(path, frozen, err) : -1;
+}
+
+bool cgroup_is_frozen(const char *path) {
+    bh_error ignored;
+    return (path = checked(path, &ignored)) && backend()->is_frozen(path);
 }
 
 // Dying takes the kernel a moment and tells nobody on v1; so these two look again, soon at first, then less often.

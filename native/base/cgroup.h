@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// A field that is negative is left at the kernel's default.
+// A field of this value: any limit there is goes.
+#define CGROUP_UNLIMITED INT64_MAX
+
+// A field that is negative is left at the kernel's default, or as it is.
 typedef struct cgroup_limits {
     int64_t memory_bytes;  // memory.max / memory.limit_in_bytes; swap is not added to it
     int64_t pids;          // pids.max
@@ -28,6 +31,13 @@ typedef struct cgroup_device {
     char access[4];       // some of "rwm": read, write, mknod
 } cgroup_device;
 
+// A line for one file of a group; which one depends on the host's version.
+typedef struct cgroup_setting {
+    char field[96]; // of config.json, for errors
+    char controller[16], file[48];
+    char value[256];
+} cgroup_setting;
+
 typedef struct cgroup_usage {
     int64_t memory_bytes;      // charged now; -1 where the controller is missing (so for each field below)
     int64_t memory_peak_bytes; // the highest it has been
@@ -44,6 +54,8 @@ int cgroup_controllers(char *names, size_t size, bh_error *err);
 
 int cgroup_create(const char *path, const cgroup_limits *limits, bh_error *err);
 int cgroup_set_limits(const char *path, const cgroup_limits *limits, bh_error *err);
+// Writes each setting, in order.
+int cgroup_apply(const char *path, const cgroup_setting *settings, size_t count, bh_error *err);
 // Applies the rules in order, later ones winning. v1: the devices controller; v2: a BPF program on the group.
 int cgroup_allow_devices(const char *path, const cgroup_device *rules, size_t count, bh_error *err);
 // v2: hands the group to this user, who may then make groups below it but not change its limits
@@ -59,8 +71,13 @@ int cgroup_open(const char *path, bh_error *err);
 int cgroup_kill_all(const char *path, int timeout_ms, bh_error *err);
 // Removes the group and those below it from every hierarchy. It must be empty. A group that is already gone is success.
 int cgroup_delete(const char *path, bh_error *err);
+// The group's directory in each hierarchy. Returns their number.
+enum { CGROUP_DIRECTORIES_MAX = 16, CGROUP_DIRECTORY_SIZE = 512 };
+int cgroup_directories(const char *path, char directories[][CGROUP_DIRECTORY_SIZE], bh_error *err);
 int cgroup_read_usage(const char *path, cgroup_usage *usage, bh_error *err);
 // The pids in the group and those below it, as this process's pid namespace sees them. Returns the count or negative;
 // *pids is malloc'ed.
 int cgroup_read_pids(const char *path, pid_t **pids, bh_error *err);
 int cgroup_freeze(const char *path, bool frozen, bh_error *err);
+// Whether it is frozen now; false also where there is no such group.
+bool cgroup_is_frozen(const char *path);

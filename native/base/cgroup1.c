@@ -158,7 +158,8 @@ static int set_number(unsigned controller, const char *path, const char *file, i
     if (!find_directory(controller, path, directory, sizeof directory))
         return bh_fail(err, 0, "cannot set %s: this host has no %s cgroup controller", file,
                        controller_names[controller]);
-    return cgroup_write_number(directory, file, value, err);
+    // Of v1's controllers only pids has the word "max".
+    return cgroup_write_number(directory, file, value == CGROUP_UNLIMITED && controller != PIDS ? -1 : value, err);
 }
 
 static int set_memory(const char *path, int64_t bytes, bh_error *err) {
@@ -173,7 +174,9 @@ static int set_memory(const char *path, int64_t bytes, bh_error *err) {
         return -1;
     }
     if (find_directory(MEMORY, path, directory, sizeof directory) &&
-        cgroup_write_number(directory, "memory.memsw.limit_in_bytes", bytes, err) < 0 && err->code != ENOENT)
+        cgroup_write_number(directory, "memory.memsw.limit_in_bytes", bytes == CGROUP_UNLIMITED ? -1 : bytes, err) <
+            0 &&
+        err->code != ENOENT)
         return -1; // ENOENT: the kernel does not count swap
     // On top of the limit, for this is counted apart: 1,000 sockets that nobody reads held 480 MB of a container of
     // 128.
@@ -314,6 +317,32 @@ static int freeze(const char *path, bool frozen, bh_error *err) {
     return bh_fail(err, ETIMEDOUT, "cgroup %s stays %s", path, state);
 }
 
+static int directories(const char *path, char found[][CGROUP_DIRECTORY_SIZE]) {
+    int count = 0;
+    for_each_hierarchy(h) directory_of(h, path, found[count++], CGROUP_DIRECTORY_SIZE);
+    return count;
+}
+
+static bool is_frozen(const char *path) {
+    char directory[512], file[600], state[32];
+    bh_error ignored;
+    if (!find_directory(FREEZER, path, directory, sizeof directory))
+        return false;
+    snprintf(file, sizeof file, "%s/freezer.state", directory);
+    return fs_read(AT_FDCWD, file, state, sizeof state, &ignored) > 0 && strcmp(state, "FROZEN") == 0;
+}
+
+static int write_setting(const char *path, const cgroup_setting *setting, bh_error *err) {
+    char directory[512], file[600];
+    unsigned controller = 0;
+    while (controller < CONTROLLERS && strcmp(controller_names[controller], setting->controller) != 0)
+        controller++;
+    if (controller == CONTROLLERS || !find_directory(controller, path, directory, sizeof directory))
+        return bh_fail(err, 0, "this host has no %s cgroup controller", setting->controller);
+    snprintf(file, sizeof file, "%s/%s", directory, setting->file);
+    return fs_write(AT_FDCWD, file, setting->value, err);
+}
+
 static int delegate(const char *path, uid_t uid, gid_t gid, bh_error *err) {
     // v1 has no safe delegation: whoever owns a directory there also owns its limits and release_agent.
     return bh_fail(err, ENOTSUP, "cannot hand cgroup %s to user %u group %u: this host has cgroup v1", path, uid, gid);
@@ -331,5 +360,8 @@ const cgroup_backend cgroup1_backend = {
     .read_usage = read_usage,
     .read_pids = read_pids,
     .freeze = freeze,
+    .directories = directories,
+    .is_frozen = is_frozen,
+    .write = write_setting,
     .delegate = delegate,
 };

@@ -109,8 +109,11 @@ static int set_cpu(const char *directory, const cgroup_limits *limits, bh_error 
     if (limits->cpu_quota_us < 0)
         return 0;
     snprintf(file, sizeof file, "%s/cpu.max", directory);
-    snprintf(value, sizeof value, "%" PRId64 " %" PRId64, limits->cpu_quota_us,
-             limits->cpu_period_us < 0 ? 100000 : limits->cpu_period_us);
+    int64_t period = limits->cpu_period_us < 0 ? 100000 : limits->cpu_period_us;
+    if (limits->cpu_quota_us == CGROUP_UNLIMITED)
+        snprintf(value, sizeof value, "max %" PRId64, period);
+    else
+        snprintf(value, sizeof value, "%" PRId64 " %" PRId64, limits->cpu_quota_us, period);
     return fs_write(AT_FDCWD, file, value, err);
 }
 
@@ -123,7 +126,8 @@ static int set_limits(const char *path, const cgroup_limits *limits, bh_error *e
         set_number(directory, "cpu.weight", limits->cpu_weight, err) < 0)
         return bh_wrap(err, "cgroup %s", path);
     // Swap on top of the limit would make it meaningless; a kernel without swap accounting has no such file.
-    if (limits->memory_bytes >= 0 && cgroup_write_number(directory, "memory.swap.max", 0, &swap) < 0 &&
+    int64_t swap_bytes = limits->memory_bytes == CGROUP_UNLIMITED ? CGROUP_UNLIMITED : 0;
+    if (limits->memory_bytes >= 0 && cgroup_write_number(directory, "memory.swap.max", swap_bytes, &swap) < 0 &&
         swap.code != ENOENT) {
         *err = swap;
         return -1;
@@ -198,6 +202,25 @@ static int freeze(const char *path, bool frozen, bh_error *err) {
     return bh_fail(err, ETIMEDOUT, "cgroup %s does not %s", path, frozen ? "freeze" : "thaw");
 }
 
+static int directories(const char *path, char found[][CGROUP_DIRECTORY_SIZE]) {
+    directory_of(path, found[0], CGROUP_DIRECTORY_SIZE);
+    return 1;
+}
+
+static bool is_frozen(const char *path) {
+    char directory[512];
+    directory_of(path, directory, sizeof directory);
+    return cgroup_read_number(directory, "cgroup.events", "frozen") == 1;
+}
+
+static int write_setting(const char *path, const cgroup_setting *setting, bh_error *err) {
+    char file[600];
+    snprintf(file, sizeof file, "%s/%s/%s", root_directory(), path, setting->file);
+    if (fs_write(AT_FDCWD, file, setting->value, err) < 0)
+        return err->code == ENOENT ? bh_wrap(err, "is the %s controller enabled?", setting->controller) : -1;
+    return 0;
+}
+
 static int delegate(const char *path, uid_t uid, gid_t gid, bh_error *err) {
     char directory[512], file[600], names[512], *rest = NULL;
     directory_of(path, directory, sizeof directory);
@@ -231,5 +254,8 @@ const cgroup_backend cgroup2_backend = {
     .read_usage = read_usage,
     .read_pids = read_pids,
     .freeze = freeze,
+    .directories = directories,
+    .is_frozen = is_frozen,
+    .write = write_setting,
     .delegate = delegate,
 };

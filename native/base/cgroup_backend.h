@@ -18,6 +18,9 @@ typedef struct cgroup_backend {
     int (*read_usage)(const char *path, cgroup_usage *usage, bh_error *err);
     int (*read_pids)(const char *path, pid_t **pids, bh_error *err);
     int (*freeze)(const char *path, bool frozen, bh_error *err);
+    int (*directories)(const char *path, char directories[][CGROUP_DIRECTORY_SIZE]);
+    bool (*is_frozen)(const char *path);
+    int (*write)(const char *path, const cgroup_setting *setting, bh_error *err);
     int (*delegate)(const char *path, uid_t uid, gid_t gid, bh_error *err);
 } cgroup_backend;
 
@@ -43,5 +46,5 @@ int cgroup_tree_kill(const char *directory, bh_error *err);
 int cgroup_tree_remove(const char *directory, bh_error *err);
 // The number after `key` in a file of "key value" lines; -1 if there is none. `key` NULL: the file is the number.
 int64_t cgroup_read_number(const char *directory, const char *file, const char *key);
-// Writes a number to a file of the group, naming the controller to enable when it is missing.
+// Writes a number (CGROUP_UNLIMITED: "max") to a file of the group, naming the controller to enable when it is missing.
 int cgroup_write_number(const char *directory, const char *file, int64_t value, bh_error *err);

@@ -138,7 +138,10 @@ int64_t cgroup_read_number(const char *directory, const char *file, const char *
 int cgroup_write_number(const char *directory, const char *file, int64_t value, bh_error *err) {
     char path[512], text[32];
     snprintf(path, sizeof path, "%s/%s", directory, file);
-    snprintf(text, sizeof text, "%" PRId64, value);
+    if (value == CGROUP_UNLIMITED)
+        strcpy(text, "max");
+    else
+        snprintf(text, sizeof text, "%" PRId64, value);
     if (fs_write(AT_FDCWD, path, text, err) < 0)
         return err->code == ENOENT
                    ? bh_wrap(err, "the %.*s controller is not enabled for this group", (int)strcspn(file, "."), file)

@@ -20,8 +20,10 @@ static const struct {
     bool starts_processes; // in a container, so our binary comes within its reach
     const char *usage;
 } verbs[] = {
-    {"run", verb_run, true, "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--detach] ID"},
-    {"create", verb_create, true, "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] ID"},
+    {"run", verb_run, true,
+     "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] [--detach] ID"},
+    {"create", verb_create, true,
+     "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] ID"},
     {"start", verb_start, false, "ID"},
     {"state", verb_state, false, "ID"},
     {"kill", verb_kill, false, "[--all] ID [SIGNAL]"},
@@ -29,6 +31,11 @@ static const struct {
     {"exec", verb_exec, true,
      "[--tty] [--detach] [--pid-file FILE] [--console-socket SOCK] [--process FILE] ID [COMMAND…]"},
     {"list", verb_list, false, "[--quiet] [--format table|json]"},
+    {"pause", verb_pause, false, "ID"},
+    {"resume", verb_resume, false, "ID"},
+    {"ps", verb_ps, false, "[--format table|json] ID"},
+    {"update", verb_update, false, "[--resources FILE|-] [--memory BYTES] [--pids-limit N] [--cpu-quota US] … ID"},
+    {"events", verb_events, false, "[--stats] [--interval SECONDS] ID"},
     {"features", verb_features, false, ""},
 };
 

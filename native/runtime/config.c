@@ -105,6 +105,7 @@ void config_free(config *c) {
     for (size_t i = 0; i < c->mount_count; i++)
         free(c->mounts[i].options);
     free(c->mounts);
+    free(c->settings);
     free(c->device_rules);
     free(c->devices);
     free(c->sysctls);

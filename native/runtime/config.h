@@ -84,6 +84,8 @@ typedef struct config {
     json_t *time_offsets; // borrowed, may be NULL
     const char *cgroup_path;
     cgroup_limits limits;
+    cgroup_setting *settings;
+    size_t setting_count;
     cgroup_device *device_rules;
     size_t device_rule_count;
     device_config *devices;
@@ -108,4 +110,7 @@ int config_parse_process(process_config *process, const json_place *at, bh_error
 void config_free_process(process_config *process);
 int config_parse_mounts(config *c, const json_place *document, bh_error *err);
 int config_parse_linux(config *c, const json_place *document, bh_error *err);
+// Also for `update`: an explicit -1 becomes CGROUP_UNLIMITED.
 int config_parse_resources(config *c, const json_place *at, bh_error *err);
+// Its part in c->settings, for a host with this version of cgroups.
+int config_parse_settings(config *c, const json_place *at, int version, bh_error *err);

@@ -133,6 +133,31 @@ static int parse_sysctls(config *c, const json_place *at, bh_error *err) {
     return 0;
 }
 
+// The container's init makes the nodes from inside the group: a device that may not be opened may still be there.
+static int allow_making_devices(config *c, bh_error *err) {
+    if (c->device_rule_count == 0 || c->device_count == 0)
+        return 0;
+    cgroup_device *grown = realloc(c->device_rules, (c->device_rule_count + c->device_count) * sizeof *grown);
+    if (!grown)
+        return bh_fail(err, ENOMEM, "cannot read linux.devices");
+    c->device_rules = grown;
+    for (size_t i = 0; i < c->device_count; i++) {
+        const device_config *d = &c->devices[i];
+        if (d->type != 'p')
+            grown[c->device_rule_count++] =
+                (cgroup_device){.allow = true, .type = d->type, .major = d->major, .minor = d->minor, .access = "m"};
+    }
+    return 0;
+}
+
+// A new group has no limits, so there is nothing to write, and no controller that has to be there for it.
+static void forget_unlimited(cgroup_limits *l) {
+    int64_t *const all[] = {&l->memory_bytes, &l->pids, &l->cpu_quota_us, &l->cpu_period_us, &l->cpu_weight};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (*all[i] < 0 || *all[i] == CGROUP_UNLIMITED)
+            *all[i] = -1;
+}
+
 int config_parse_linux(config *c, const json_place *document, bh_error *err) {
     static const char *const unsupported[] = {"intelRdt",     "personality", "mountLabel",
                                               "memoryPolicy", "netDevices",  NULL};
@@ -143,12 +168,13 @@ int config_parse_linux(config *c, const json_place *document, bh_error *err) {
         parse_id_maps(&at, "gidMappings", c->gid_maps, &c->gid_map_count, err) < 0 || check_id_maps(c, err) < 0 ||
         json_get_string(&at, "cgroupsPath", &c->cgroup_path, err) < 0 ||
         json_get_object(&at, "resources", &resources, err) < 0 || config_parse_resources(c, &resources, err) < 0 ||
-        parse_devices(c, &at, err) < 0 || parse_sysctls(c, &at, err) < 0 ||
+        parse_devices(c, &at, err) < 0 || allow_making_devices(c, err) < 0 || parse_sysctls(c, &at, err) < 0 ||
         json_get_strings(&at, "maskedPaths", &c->masked_paths, err) < 0 ||
         json_get_strings(&at, "readonlyPaths", &c->readonly_paths, err) < 0 ||
         json_get_string(&at, "rootfsPropagation", &c->root_propagation, err) < 0 ||
         json_get_object(&at, "timeOffsets", &offsets, err) < 0 || json_get_object(&at, "seccomp", &seccomp, err) < 0)
         return -1;
+    forget_unlimited(&c->limits);
     c->seccomp = seccomp.object;
     c->time_offsets = offsets.object;
     if (c->time_offsets && !(c->namespaces & CLONE_NEWTIME))

@@ -5,31 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The spec says -1 for "no limit", which is what a new group has.
+// What the spec writes as -1.
+static void no_limit(int64_t *limit) {
+    if (*limit == -1)
+        *limit = CGROUP_UNLIMITED;
+}
+
 static int parse_memory(config *c, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"reservation",      "kernel",       "kernelTCP", "swappiness",
-                                              "disableOOMKiller", "useHierarchy", NULL};
+    // Kernel memory has had no limit of its own since Linux 5.16; groups are hierarchical on every kernel of today.
+    static const char *const unsupported[] = {"kernel", "kernelTCP", NULL};
     json_place memory;
-    int64_t swap = -1;
+    bool hierarchy = true, check = false;
     if (json_get_object(at, "memory", &memory, err) < 0 || json_refuse(&memory, unsupported, err) < 0 ||
         json_get_integer(&memory, "limit", -1, INT64_MAX, &c->limits.memory_bytes, err) < 0 ||
-        json_get_integer(&memory, "swap", -1, INT64_MAX, &swap, err) < 0)
+        json_get_bool(&memory, "useHierarchy", &hierarchy, err) < 0 ||
+        json_get_bool(&memory, "checkBeforeUpdate", &check, err) < 0)
         return -1;
-    if (swap >= 0 && swap != c->limits.memory_bytes)
-        return bh_fail(err, 0, "%s.swap must equal limit: swap on top of the limit is not supported", memory.path);
+    if (!hierarchy || check)
+        return bh_fail(err, 0, "%s.%s is not supported", memory.path, check ? "checkBeforeUpdate" : "useHierarchy");
     return 0;
 }
 
 static int parse_cpu(config *c, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"burst", "realtimeRuntime", "realtimePeriod", "cpus", "mems", "idle",
-                                              NULL};
     json_place cpu;
-    int64_t shares = -1;
-    if (json_get_object(at, "cpu", &cpu, err) < 0 || json_refuse(&cpu, unsupported, err) < 0 ||
+    int64_t shares = -1, period = 0;
+    if (json_get_object(at, "cpu", &cpu, err) < 0 ||
         json_get_integer(&cpu, "quota", -1, INT64_MAX, &c->limits.cpu_quota_us, err) < 0 ||
-        json_get_integer(&cpu, "period", 1000, 1000000, &c->limits.cpu_period_us, err) < 0 ||
+        json_get_integer(&cpu, "period", 0, 1000000, &period, err) < 0 ||
         json_get_integer(&cpu, "shares", 0, 262144, &shares, err) < 0)
         return -1;
+    if (period > 0) // 0 says nothing, as for runc and crun
+        c->limits.cpu_period_us = period;
+    if (c->limits.cpu_quota_us == 0)
+        c->limits.cpu_quota_us = -2;
     if (shares > 0) // the conversion that systemd, runc and crun use: 2..262144 to 1..10000
         c->limits.cpu_weight = 1 + ((shares < 2 ? 2 : shares) - 2) * 9999 / 262142;
     return 0;
@@ -86,19 +94,27 @@ static int parse_device_rules(config *c, const json_place *at, bh_error *err) {
 }
 
 int config_parse_resources(config *c, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"blockIO", "hugepageLimits", "network", "rdma", "unified", NULL};
+    static const char *const unsupported[] = {"hugepageLimits", "network", "rdma", NULL};
     json_place pids;
+    cgroup_limits *l = &c->limits;
+    // "Leave it" is told from an explicit -1 by being another negative number.
+    *l = (cgroup_limits){-2, -2, -2, -2, -2};
     if (json_refuse(at, unsupported, err) < 0 || parse_memory(c, at, err) < 0 || parse_cpu(c, at, err) < 0 ||
         json_get_object(at, "pids", &pids, err) < 0 ||
-        json_get_integer(&pids, "limit", -1, INT64_MAX, &c->limits.pids, err) < 0)
+        json_get_integer(&pids, "limit", -1, INT64_MAX, &l->pids, err) < 0)
         return -1;
     // runc and crun read 0 as "no limit" too: a container without a single process cannot be meant.
-    if (c->limits.pids == 0)
-        c->limits.pids = -1;
-    if (parse_device_rules(c, at, err) < 0)
+    if (l->pids == 0)
+        l->pids = -1;
+    no_limit(&l->memory_bytes);
+    no_limit(&l->cpu_quota_us);
+    no_limit(&l->pids);
+    if (parse_device_rules(c, at, err) < 0 || config_parse_settings(c, at, cgroup_version(), err) < 0)
         return -1;
-    bool limited = c->limits.memory_bytes >= 0 || c->limits.pids >= 0 || c->limits.cpu_quota_us >= 0 ||
-                   c->limits.cpu_weight >= 0 || c->device_rule_count > 0;
+    const int64_t set[] = {l->memory_bytes, l->pids, l->cpu_quota_us, l->cpu_weight};
+    bool limited = c->device_rule_count > 0 || c->setting_count > 0;
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
+        limited |= set[i] >= 0 && set[i] != CGROUP_UNLIMITED;
     if (limited && !c->cgroup_path)
         return bh_fail(err, 0, "%s needs linux.cgroupsPath", at->path);
     return 0;

@@ -84,8 +84,8 @@ static void what_is_not_supported_is_refused_with_its_path(void **state) {
          "process.selinuxLabel is not supported"},
         {HEAD PROCESS LINUX(",\"intelRdt\":{\"closID\":\"x\"}"), "linux.intelRdt is not supported"},
         {HEAD PROCESS LINUX(",\"resources\":{\"rdma\":{\"x\":{}}}"), "linux.resources.rdma is not supported"},
-        {HEAD PROCESS LINUX(",\"resources\":{\"memory\":{\"swappiness\":5}}"),
-         "linux.resources.memory.swappiness is not supported"},
+        {HEAD PROCESS LINUX(",\"resources\":{\"memory\":{\"kernel\":5}}"),
+         "linux.resources.memory.kernel is not supported"},
         {HEAD "\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":[{}]}]," PROCESS LINUX(""),
          "mounts[0].uidMappings is not supported"},
     };

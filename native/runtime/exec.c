@@ -89,7 +89,7 @@ static int become_process(exec_context *x, bh_error *err) {
     const process_config *p = x->process;
     bool setgroups_allowed = !(x->config->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(x->config);
     char program[PATH_MAX];
-    if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || process_become_root(x->config, err) < 0)
+    if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || process_become_root(x->config, false, err) < 0)
         return -1;
     if (x->console_socket >= 0) {
         cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

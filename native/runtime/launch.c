@@ -97,6 +97,8 @@ static int make_cgroup(launch *l, bh_error *err) {
         return 0;
     if (cgroup_create(c->cgroup_path, &c->limits, err) < 0)
         return -1;
+    if (cgroup_apply(c->cgroup_path, c->settings, c->setting_count, err) < 0)
+        return bh_wrap(err, "cgroup %s", c->cgroup_path);
     // `delete` kills and removes what is in there, so it has to be ours alone.
     int others = cgroup_read_pids(c->cgroup_path, &pids, err);
     if (others != 0)
@@ -181,10 +183,12 @@ static int save(launch *l, bh_error *err) {
                .start_ticks = state_process_start(l->pid),
                .annotations = l->config->annotations,
                .hooks = l->config->hooks};
+    const char *root = l->config->root_path;
     time_t now = time(NULL);
     struct tm utc;
     snprintf(s.id, sizeof s.id, "%s", o->id);
     snprintf(s.bundle, sizeof s.bundle, "%s", o->bundle);
+    snprintf(s.rootfs, sizeof s.rootfs, "%s%s%s", *root == '/' ? "" : o->bundle, *root == '/' ? "" : "/", root);
     snprintf(s.cgroup_path, sizeof s.cgroup_path, "%s", l->config->cgroup_path ? l->config->cgroup_path : "");
     strftime(s.created, sizeof s.created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     if (state_save(l->state_dir, &s, err) < 0)

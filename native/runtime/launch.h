@@ -15,6 +15,7 @@ typedef struct launch_options {
     const char *pid_file;       // absolute, or NULL
     const char *console_socket; // absolute, or NULL
     bool wait_for_start;        // create: the container's program runs when `start` says so
+    bool keep_keyring;          // --no-new-keyring: the caller's session keyring, not a new one
     int preserve_fds;           // this many fds from 3 on are left open for it
 } launch_options;
 

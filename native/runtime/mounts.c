@@ -2,6 +2,7 @@
 #include "runtime/mounts.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/mount_cgroup1.h"
 #include "runtime/trace.h"
 
 #include <errno.h>
@@ -56,9 +57,6 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
         plan->options.bind |= strcmp(type, "bind") == 0;
         if (plan->options.bind && open_bind_source(plan, err) < 0)
             return -1;
-        // In v1 a "cgroup" mount stands for a tmpfs of one mount a controller; nothing of it may be written anyway.
-        if (!plan->options.bind && strcmp(type, "cgroup") == 0 && cgroup_version() == 1)
-            return bh_fail(err, 0, "%s.type: cgroup is not supported on a host with cgroup v1", plan->config->path);
     }
     return 0;
 }
@@ -69,7 +67,7 @@ static int make_new(const mount_plan *plan, bh_error *err) {
     return mount_new(type, m->source, plan->options.data, plan->options.set, err);
 }
 
-static int make_one(mount_plan *plan, int root, bh_error *err) {
+static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) {
     const mount_config *m = plan->config;
     uint64_t start = trace_now();
     cleanup_fd int target = plan->is_directory ? fs_make_dirs_in_root(root, m->destination, 0755, err)
@@ -77,6 +75,12 @@ static int make_one(mount_plan *plan, int root, bh_error *err) {
     if (target < 0)
         return bh_wrap(err, "%s", m->path);
     bool bind = plan->bind >= 0;
+    if (!bind && strcmp(m->type, "cgroup") == 0 && cgroup_version() == 1) {
+        if (mount_cgroup1(c, m, &plan->options, target, err) < 0)
+            return bh_wrap(err, "%s", m->path);
+        trace_step("mount", start, "cgroup on %s, its own group in each v1 hierarchy", m->destination);
+        return 0;
+    }
     cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, err);
     if (mount < 0)
         return bh_wrap(err, "%s (%s)", m->path, m->destination);
@@ -90,7 +94,7 @@ static int make_one(mount_plan *plan, int root, bh_error *err) {
 
 int mounts_make(const config *c, mount_plan *plans, int root, bh_error *err) {
     for (size_t i = 0; i < c->mount_count; i++)
-        if (make_one(&plans[i], root, err) < 0)
+        if (make_one(c, &plans[i], root, err) < 0)
             return -1;
     return 0;
 }

@@ -30,7 +30,7 @@ int process_set_limits(const process_config *p, int proc_fd, pid_t pid, bh_error
     return fs_write(proc_fd, path, value, err) < 0 ? bh_wrap(err, "process.oomScoreAdj") : 0;
 }
 
-int process_become_root(const config *c, bh_error *err) {
+int process_become_root(const config *c, bool keep_keyring, bh_error *err) {
     bool own_ids = c->namespaces & CLONE_NEWUSER;
     // The host's supplementary groups would go on counting for the container's processes. Where setgroups is denied
     // the runtime has dropped them before clone3.
@@ -41,7 +41,7 @@ int process_become_root(const config *c, bh_error *err) {
     if (setsid() < 0)
         return bh_fail(err, errno, "cannot start a session");
     // Keys of the caller's session keyring are not for the container. A kernel without keyrings has none to leak.
-    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+    if (!keep_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
         return bh_fail(err, errno, "cannot make a session keyring");
     return 0;
 }

@@ -7,8 +7,9 @@
 
 // As the host's root, for the child `pid`: what may need the host's privilege.
 int process_set_limits(const process_config *p, int proc_fd, pid_t pid, bh_error *err);
-// The caller becomes root of the user namespace it is in, in a session and with a session keyring of its own.
-int process_become_root(const config *c, bh_error *err);
+// The caller becomes root of the user namespace it is in, in a session and, unless the caller's is to be kept, with a
+// session keyring of its own.
+int process_become_root(const config *c, bool keep_keyring, bh_error *err);
 // Goes to process.cwd, which must lie inside the container's root.
 int process_enter_cwd(const process_config *p, bh_error *err);
 // The program that process.args[0] means, by PATH of process.env; in `path`.

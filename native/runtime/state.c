@@ -17,10 +17,12 @@ static const char *const status_names[] = {"creating", "created", "running", "st
 
 int state_check_id(const char *id, bh_error *err) {
     size_t length = strlen(id);
-    bool good = length > 0 && length < 64 && isalnum((unsigned char)*id);
+    bool good = length > 0 && length <= STATE_ID_MAX && isalnum((unsigned char)*id);
     for (const char *c = id; good && *c; c++)
         good = isalnum((unsigned char)*c) || strchr("_+-.", *c);
-    return good ? 0 : bh_fail(err, EINVAL, "\"%s\" is not a container id (letters, digits, _ + - ., at most 63)", id);
+    return good ? 0
+                : bh_fail(err, EINVAL, "\"%s\" is not a container id (letters, digits, _ + - ., at most %d)", id,
+                          STATE_ID_MAX);
 }
 
 int state_make_dir(const char *root, const char *id, bh_error *err) {
@@ -63,9 +65,9 @@ int state_remove_dir(const char *root, const char *id, bh_error *err) {
 
 int state_save(int dir, const state *s, bh_error *err) {
     cleanup_json json_t *document =
-        json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:O?, s:O?}", "id", s->id, "pid", (int)s->pid, "startTicks",
-                  (json_int_t)s->start_ticks, "bundle", s->bundle, "cgroupPath", s->cgroup_path, "created", s->created,
-                  "annotations", s->annotations, "hooks", s->hooks);
+        json_pack("{s:s, s:i, s:I, s:s, s:s, s:s, s:s, s:O?, s:O?}", "id", s->id, "pid", (int)s->pid, "startTicks",
+                  (json_int_t)s->start_ticks, "bundle", s->bundle, "rootfs", s->rootfs, "cgroupPath", s->cgroup_path,
+                  "created", s->created, "annotations", s->annotations, "hooks", s->hooks);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     if (!text)
         return bh_fail(err, ENOMEM, "cannot write the state of %s", s->id);
@@ -91,6 +93,7 @@ int state_load(int dir, const char *id, state *s, bh_error *err) {
     s->pid = (pid_t)json_integer_value(json_object_get(document, "pid"));
     s->start_ticks = (uint64_t)json_integer_value(json_object_get(document, "startTicks"));
     copy_text(s->bundle, sizeof s->bundle, document, "bundle");
+    copy_text(s->rootfs, sizeof s->rootfs, document, "rootfs");
     copy_text(s->cgroup_path, sizeof s->cgroup_path, document, "cgroupPath");
     copy_text(s->created, sizeof s->created, document, "created");
     s->annotations = json_incref(json_object_get(document, "annotations"));
@@ -144,8 +147,10 @@ const char *state_status_name(state_status status) {
 
 json_t *state_to_json(int dir, const state *s) {
     state_status status = state_status_of(dir, s);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s}", "ociVersion", "1.2.0", "id", s->id, "status",
-                               state_status_name(status), "bundle", s->bundle, "created", s->created);
+    bool paused = status == STATE_RUNNING && s->cgroup_path[0] && cgroup_is_frozen(s->cgroup_path);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ociVersion", "1.2.0", "id", s->id, "status",
+                               paused ? "paused" : state_status_name(status), "bundle", s->bundle, "rootfs", s->rootfs,
+                               "created", s->created);
     // The spec wants pid while there is a process, and podman reads 0 as none.
     json_object_set_new(object, "pid", json_integer(status == STATE_STOPPED ? 0 : s->pid));
     if (s->annotations)

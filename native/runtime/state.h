@@ -6,11 +6,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// podman's ids have 64 characters, containerd's up to 76.
+enum { STATE_ID_MAX = 128 };
+
 typedef struct state {
-    char id[64];
+    char id[STATE_ID_MAX + 1];
     pid_t pid;
     uint64_t start_ticks; // of the process, from /proc/<pid>/stat: tells it from a later one with the same pid
-    char bundle[512];
+    char bundle[512], rootfs[512];
     char cgroup_path[256]; // "" for none
     char created[32];      // ISO 8601
     json_t *annotations;   // owned, may be NULL
@@ -18,6 +21,7 @@ typedef struct state {
 } state;
 
 // What the runtime-spec calls `status`.
+// (`paused`, which it does not know but every caller does, is only what state_to_json says of a running one.)
 typedef enum state_status { STATE_CREATING, STATE_CREATED, STATE_RUNNING, STATE_STOPPED } state_status;
 
 int state_check_id(const char *id, bh_error *err);

@@ -101,12 +101,22 @@ static int signal_number(const char *name) {
     return -1;
 }
 
+// A signal waits while its process is frozen; this one is not meant to wait.
+static void wake_to_die(const state *found, int number) {
+    bh_error ignored;
+    if (number == SIGKILL && found->cgroup_path[0] && cgroup_is_frozen(found->cgroup_path))
+        cgroup_freeze(found->cgroup_path, false, &ignored);
+}
+
+// Each process in the group, those that `exec` added and, where the pid namespace is the host's, those that outlived
+// the first one.
 static int kill_all(const state *found, int number, bh_error *err) {
     cleanup_free pid_t *pids = NULL;
     int count = found->cgroup_path[0] ? cgroup_read_pids(found->cgroup_path, &pids, err)
                                       : bh_fail(err, 0, "kill --all needs linux.cgroupsPath");
     for (int i = 0; i < count; i++)
         kill(pids[i], number);
+    wake_to_die(found, number);
     return count < 0 ? -1 : 0;
 }
 
@@ -135,6 +145,7 @@ int verb_kill(const settings *s, int argc, char **argv, bh_error *err) {
         return -1;
     if (pidfd_send_signal(process, number, NULL, 0) < 0)
         return bh_fail(err, errno, "cannot send %s to container %s", name, id);
+    wake_to_die(&found, number);
     return 0;
 }
 
@@ -159,6 +170,7 @@ static int kill_process(const state *found, bh_error *err) {
     struct pollfd ended = {.fd = process, .events = POLLIN};
     if (pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return bh_fail(err, errno, "cannot kill container %s", found->id);
+    wake_to_die(found, SIGKILL);
     if (poll(&ended, 1, DEATH_TIMEOUT_MS) <= 0)
         return bh_fail(err, ETIMEDOUT, "container %s (pid %d) does not die", found->id, found->pid);
     return 0;

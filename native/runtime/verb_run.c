@@ -77,7 +77,8 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
         case 'P':
             return bh_fail(err, 0, "--no-pivot is not supported: a chroot can be left");
         case 'K':
-            return bh_fail(err, 0, "--no-new-keyring is not supported: the caller's keys are not for the container");
+            o->launch.keep_keyring = true;
+            break;
         default:
             return bh_fail(err, 0, "see bulkhead --help");
         }

@@ -20,6 +20,11 @@ int verb_kill(const settings *s, int argc, char **argv, bh_error *err);
 int verb_delete(const settings *s, int argc, char **argv, bh_error *err);
 int verb_exec(const settings *s, int argc, char **argv, bh_error *err);
 int verb_list(const settings *s, int argc, char **argv, bh_error *err);
+int verb_pause(const settings *s, int argc, char **argv, bh_error *err);
+int verb_resume(const settings *s, int argc, char **argv, bh_error *err);
+int verb_ps(const settings *s, int argc, char **argv, bh_error *err);
+int verb_update(const settings *s, int argc, char **argv, bh_error *err);
+int verb_events(const settings *s, int argc, char **argv, bh_error *err);
 int verb_features(const settings *s, int argc, char **argv, bh_error *err);
 
 // The container id after the options; `more` further arguments may follow. NULL with *err set if it is missing.

@@ -1,0 +1,128 @@
+// linux.resources of config.json, as the kernel has them once a container runs.
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Config, runtime, Workshop } from './bundle.ts';
+
+const root = process.getuid?.() === 0;
+const built = existsSync(runtime);
+const unified = existsSync('/sys/fs/cgroup/cgroup.controllers');
+
+describe.skipIf(!root || !built)('cgroup resources (needs root and native/build)', () => {
+  let shop: Workshop;
+  beforeAll(() => {
+    shop = new Workshop();
+  });
+  afterAll(() => {
+    shop.end();
+    for (const name of ['', ...readdirSync('/sys/fs/cgroup')]) {
+      const path = join('/sys/fs/cgroup', name, shop.cgroup);
+      if (existsSync(path)) rmdirSync(path);
+    }
+  });
+
+  let count = 0;
+  /** Starts a container with these resources, reads the group's files that exist, and ends it. */
+  const written = (resources: Record<string, unknown>, files: string[]): Record<string, string> => {
+    const id = `r${count++}`;
+    let path = '';
+    const bundle = shop.bundle('sleep 1000', (config: Config) => {
+      Object.assign(config.linux.resources, resources);
+      path = config.linux.cgroupsPath;
+    });
+    shop.detach(id, bundle);
+    const found: Record<string, string> = {};
+    for (const name of ['', ...readdirSync('/sys/fs/cgroup')])
+      for (const file of files) {
+        const whole = join('/sys/fs/cgroup', name, path, file);
+        if (existsSync(whole)) found[file] = readFileSync(whole, 'utf8').trim();
+      }
+    shop.run(['delete', '--force', id]);
+    return found;
+  };
+  const refused = (resources: Record<string, unknown>): string =>
+    shop.inside('true', (config) => Object.assign(config.linux.resources, resources)).stderr;
+
+  test('processors and memory nodes', () => {
+    expect(written({ cpu: { cpus: '0', mems: '0' } }, ['cpuset.cpus', 'cpuset.mems'])).toEqual({
+      'cpuset.cpus': '0',
+      'cpuset.mems': '0',
+    });
+    expect(refused({ cpu: { cpus: '4000' } })).toContain('linux.resources.cpu.cpus');
+    const { stdout } = shop.inside('grep Cpus_allowed_list /proc/self/status', (config) =>
+      Object.assign(config.linux.resources, { cpu: { cpus: '0' } }),
+    );
+    expect(stdout).toBe('Cpus_allowed_list:\t0\n');
+  });
+
+  test('shares, quota, burst', () => {
+    const cpu = { shares: 512, quota: 30000, period: 60000, burst: 10000 };
+    const files = ['cpu.shares', 'cpu.cfs_quota_us', 'cpu.cfs_period_us', 'cpu.cfs_burst_us', 'cpu.max'];
+    const found = written({ cpu }, files);
+    if (unified) expect(found['cpu.max']).toBe('30000 60000');
+    else
+      expect(found).toMatchObject({
+        'cpu.cfs_quota_us': '30000',
+        'cpu.cfs_period_us': '60000',
+        'cpu.cfs_burst_us': '10000',
+      });
+  });
+
+  test.skipIf(unified)('memory: reservation, swappiness and the OOM killer (needs cgroup v1)', () => {
+    const memory = { limit: 67108864, reservation: 33554432, swappiness: 10, disableOOMKiller: true };
+    const found = written({ memory }, [
+      'memory.soft_limit_in_bytes',
+      'memory.swappiness',
+      'memory.oom_control',
+    ]);
+    expect(found['memory.soft_limit_in_bytes']).toBe('33554432');
+    expect(found['memory.swappiness']).toBe('10');
+    expect(found['memory.oom_control']).toMatch(/^oom_kill_disable 1$/m);
+  });
+
+  test('a disk’s throughput', () => {
+    const device = readdirSync('/sys/block')
+      .map((name) => readFileSync(`/sys/block/${name}/dev`, 'utf8').trim())
+      .find((number) => !number.startsWith('1:'));
+    if (!device) throw new Error('this host has no block device');
+    const [major, minor] = device.split(':').map(Number);
+    const blockIO = { throttleReadBpsDevice: [{ major, minor, rate: 1048576 }] };
+    const found = written({ blockIO }, ['blkio.throttle.read_bps_device', 'io.max']);
+    expect(found['io.max'] ?? found['blkio.throttle.read_bps_device']).toMatch(
+      new RegExp(`^${device} (rbps=)?1048576`),
+    );
+    expect(refused({ blockIO: { throttleReadBpsDevice: [{ major: 4000, minor: 1, rate: 5 }] } })).toContain(
+      'linux.resources.blockIO.throttleReadBpsDevice[0]',
+    );
+  });
+
+  test('devices: what the rules deny cannot be opened, what they allow can', () => {
+    const open = (devices: unknown[]): string =>
+      shop.inside('head -c0 /dev/null && echo null; head -c0 /dev/loop0 && echo loop', (config) => {
+        Object.assign(config.linux.resources, { devices });
+        Object.assign(config.linux, { devices: [{ path: '/dev/loop0', type: 'b', major: 7, minor: 0 }] });
+        config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
+        delete config.linux['uidMappings'];
+        delete config.linux['gidMappings'];
+        // A tmpfs of the host's user namespace: the kernel opens no node on one of another's.
+        for (const mount of config.mounts)
+          mount.options = mount.options.filter((option) => option !== 'nodev');
+      }).stdout;
+    expect(open([{ allow: false, access: 'rwm' }])).toBe('null\n');
+    const allowed = { allow: true, type: 'b', major: 7, minor: 0, access: 'rwm' };
+    expect(open([{ allow: false, access: 'rwm' }, allowed])).toBe('null\nloop\n');
+  });
+
+  test.skipIf(unified)('what only v2 has is refused on v1 (needs cgroup v1)', () => {
+    expect(refused({ unified: { 'memory.high': '1000' } })).toContain(
+      'linux.resources.unified needs a host with cgroup v2',
+    );
+  });
+
+  test('what is not supported is refused by its path', () => {
+    expect(refused({ hugepageLimits: [{ pageSize: '2MB', limit: 0 }] })).toContain(
+      'linux.resources.hugepageLimits is not supported',
+    );
+    expect(refused({ memory: { kernel: 5 } })).toContain('linux.resources.memory.kernel is not supported');
+  });
+});
