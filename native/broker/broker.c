@@ -159,8 +159,8 @@ machine *broker_find(const broker *b, const char *id) {
 void broker_remember(broker *b, machine *m) {
     // By time and then by name, so that a broker that finds its machines again lists them as the one before it did.
     machine **at = &b->machines;
-    while (*at && ((*at)->created_ms < m->created_ms ||
-                   ((*at)->created_ms == m->created_ms && strcmp((*at)->id, m->id) < 0)))
+    while (*at &&
+           ((*at)->created_ms < m->created_ms || ((*at)->created_ms == m->created_ms && strcmp((*at)->id, m->id) < 0)))
         at = &(*at)->next;
     m->next = *at;
     *at = m;

@@ -66,7 +66,7 @@ machine *request_machine(request *r);
 machine *request_machine_to_enter(request *r);
 machine *broker_find(const broker *b, const char *id);
 void broker_remember(broker *b, machine *m); // puts it into the list, which is in the order of creation
-void broker_forget(broker *b, machine *m); // takes it out of the list and frees it
+void broker_forget(broker *b, machine *m);   // takes it out of the list and frees it
 
 // Names in the state directory, and of cgroups. By value, so that they can be used where a string is.
 typedef struct state_name {
