@@ -14,7 +14,7 @@ const TO_RUN = [
 ];
 
 /** To test, further. */
-const TO_TEST = ['libcmocka-dev', 'busybox-static', 'catatonit', 'procps', 'strace'];
+const TO_TEST = ['libcmocka-dev', 'busybox-static', 'catatonit', 'procps', 'strace', 'podman'];
 
 export type Distribution = { readonly id: string; readonly version: string; readonly name: string };
 

@@ -62,7 +62,7 @@ static bool add_attribute(const char *option, uint64_t *set, uint64_t *clear) {
 }
 
 int mount_options_parse(const char *const *options, const char *where, mount_options *parsed, bh_error *err) {
-    static const char *const unsupported[] = {"idmap", "ridmap", "tmpcopyup", "remount", "mand"};
+    static const char *const unsupported[] = {"idmap", "ridmap", "remount", "mand"};
     size_t count = 0;
     *parsed = (mount_options){0};
     for (; options && *options; options++) {
@@ -73,6 +73,8 @@ int mount_options_parse(const char *const *options, const char *where, mount_opt
         if (strcmp(option, "bind") == 0 || strcmp(option, "rbind") == 0) {
             parsed->bind = true;
             parsed->recursive = *option == 'r';
+        } else if (strcmp(option, "tmpcopyup") == 0) {
+            parsed->copy_up = true;
         } else if (mount_propagation(option)) {
             parsed->propagation = mount_propagation(option);
         } else if (!add_attribute(option, &parsed->set, &parsed->clear) &&

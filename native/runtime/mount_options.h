@@ -8,6 +8,7 @@
 
 typedef struct mount_options {
     bool bind, recursive;
+    bool copy_up;                            // "tmpcopyup"
     uint64_t set, clear;                     // MOUNT_ATTR_* of this mount
     uint64_t recursive_set, recursive_clear; // of it and all below ("rro")
     unsigned long propagation;               // MS_PRIVATE…, with MS_REC; 0: leave it

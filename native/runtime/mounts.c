@@ -2,6 +2,7 @@
 #include "runtime/mounts.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/copy_up.h"
 #include "runtime/mount_cgroup1.h"
 #include "runtime/trace.h"
 
@@ -55,16 +56,35 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
         if (mount_options_parse(plan->config->options, plan->config->path, &plan->options, err) < 0)
             return -1;
         plan->options.bind |= strcmp(type, "bind") == 0;
+        if (plan->options.copy_up && (plan->options.bind || strcmp(type, "tmpfs") != 0))
+            return bh_fail(err, 0, "%s.options: tmpcopyup needs a tmpfs", plan->config->path);
         if (plan->options.bind && open_bind_source(plan, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int make_new(const mount_plan *plan, bh_error *err) {
+static int make_new(const mount_plan *plan, int target, bh_error *err) {
     const mount_config *m = plan->config;
+    const mount_options *o = &plan->options;
     const char *type = strcmp(m->type, "cgroup") == 0 ? "cgroup2" : m->type;
-    return mount_new(type, m->source, plan->options.data, plan->options.set, err);
+    if (!o->copy_up)
+        return mount_new(type, m->source, o->data, o->set, err);
+    // Writable until it is filled, and filled before it covers what it is filled from.
+    cleanup_fd int mount = mount_new(type, m->source, o->data, o->set & ~(uint64_t)MOUNT_ATTR_RDONLY, err);
+    // Both fds are of the O_PATH kind, which can be opened and nothing else.
+    cleanup_fd int from = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int to = mount < 0 ? -1 : openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct mount_attr attr = {.attr_set = o->set & MOUNT_ATTR_RDONLY};
+    if (mount < 0)
+        return -1;
+    if (from < 0 || to < 0)
+        return bh_fail(err, errno, "cannot read %s", m->destination);
+    if (copy_up(from, to, err) < 0)
+        return bh_wrap(err, "tmpcopyup");
+    if (attr.attr_set && mount_setattr(mount, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+        return bh_fail(err, errno, "cannot make %s read-only", m->destination);
+    return take_fd(&mount);
 }
 
 static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) {
@@ -81,7 +101,7 @@ static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) 
         trace_step("mount", start, "cgroup on %s, its own group in each v1 hierarchy", m->destination);
         return 0;
     }
-    cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, err);
+    cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, target, err);
     if (mount < 0)
         return bh_wrap(err, "%s (%s)", m->path, m->destination);
     if (!bind && set_attributes(mount, &plan->options, false, m->destination, err) < 0)
