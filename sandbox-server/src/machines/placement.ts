@@ -92,7 +92,7 @@ export function describePlace(
   const why =
     accel === 'kvm'
       ? 'A VM has a kernel of its own; QEMU runs it on this host with the help of its processor (KVM).'
-      : `A VM has a kernel of its own; QEMU runs it on this host by emulation (${probe.vm.reason.replace(/\.$/, '')}).`;
+      : `A VM has a kernel of its own; QEMU emulates a processor for it, because ${probe.vm.reason.replace(/\.$/, '')}.`;
   return { where: { depth: 'host', host, accel }, why };
 }
 
