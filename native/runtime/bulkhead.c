@@ -21,7 +21,8 @@ static const struct {
     const char *usage;
 } verbs[] = {
     {"run", verb_run, true,
-     "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] [--detach] ID"},
+     "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] [--detach] "
+     "[--explain] ID"},
     {"create", verb_create, true,
      "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] ID"},
     {"start", verb_start, false, "ID"},

@@ -1,5 +1,6 @@
 // The launch trace: see trace.h.
 #include "runtime/trace.h"
+#include "runtime/explain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 int trace_fd = -1;
+bool trace_explain;
+static uint64_t begin_ns; // when tracing began; the container's init has it from its parent
 
 // Lines wait here and are written many at a time: each write wakes a reader, which wants the processor just when the
 // launch does. At most PIPE_BUF, which a pipe takes as a whole: lines of the parent and of the container's init do not
@@ -30,6 +33,7 @@ int trace_to(int fd, bh_error *err) {
     if (fd < 3 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return bh_fail(err, fd < 3 ? EINVAL : errno, "--trace-fd %d", fd);
     trace_fd = fd;
+    begin_ns = trace_now();
     return 0;
 }
 
@@ -66,12 +70,15 @@ void trace_write(const char *step, uint64_t start_ns, const char *source, const 
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
     escape(detail, escaped, sizeof escaped);
-    int length = snprintf(line, sizeof line,
-                          "{\"step\":\"%s\",\"start_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64
-                          ",\"detail\":\"%s\",\"source\":\"%s\"}\n",
-                          step, start_ns, end_ns, escaped, source);
+    int length = trace_explain ? explain_line(line, sizeof line, step, start_ns, end_ns, begin_ns, detail, source)
+                               : snprintf(line, sizeof line,
+                                          "{\"step\":\"%s\",\"start_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64
+                                          ",\"detail\":\"%s\",\"source\":\"%s\"}\n",
+                                          step, start_ns, end_ns, escaped, source);
     if (waiting_length + (size_t)length > sizeof waiting)
         trace_flush();
     memcpy(waiting + waiting_length, line, (size_t)length);
     waiting_length += (size_t)length;
+    if (trace_explain) // as it happens
+        trace_flush();
 }

@@ -3,9 +3,11 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-extern int trace_fd; // -1: off
+extern int trace_fd;       // -1: off
+extern bool trace_explain; // lines for a person instead of JSON
 
 // Starts tracing on `fd`, which is closed on exec.
 int trace_to(int fd, bh_error *err);

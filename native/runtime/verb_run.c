@@ -1,6 +1,7 @@
 // `bulkhead run` and `bulkhead create`.
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "runtime/explain.h"
 #include "runtime/launch.h"
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
@@ -46,15 +47,20 @@ int verb_wait(pid_t pid, bh_error *err) {
 
 typedef struct run_options {
     launch_options launch;
-    bool detach;
+    bool detach, explain;
 } run_options;
 
 static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_error *err) {
     static const struct option options[] = {
-        {"bundle", required_argument, NULL, 'b'},         {"pid-file", required_argument, NULL, 'p'},
-        {"console-socket", required_argument, NULL, 'c'}, {"detach", no_argument, NULL, 'd'},
-        {"preserve-fds", required_argument, NULL, 'f'},   {"no-pivot", no_argument, NULL, 'P'},
-        {"no-new-keyring", no_argument, NULL, 'K'},       {NULL, 0, NULL, 0},
+        {"bundle", required_argument, NULL, 'b'},
+        {"pid-file", required_argument, NULL, 'p'},
+        {"console-socket", required_argument, NULL, 'c'},
+        {"detach", no_argument, NULL, 'd'},
+        {"preserve-fds", required_argument, NULL, 'f'},
+        {"no-pivot", no_argument, NULL, 'P'},
+        {"no-new-keyring", no_argument, NULL, 'K'},
+        {"explain", no_argument, NULL, 'e'},
+        {NULL, 0, NULL, 0},
     };
     *bundle = ".";
     for (int option; (option = getopt_long(argc, argv, "+b:d", options, NULL)) != -1;) {
@@ -74,6 +80,9 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
         case 'f':
             o->launch.preserve_fds = atoi(optarg);
             break;
+        case 'e':
+            o->explain = true;
+            break;
         case 'P':
             return bh_fail(err, 0, "--no-pivot is not supported: a chroot can be left");
         case 'K':
@@ -92,6 +101,8 @@ static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle
                       *console = verb_absolute(o->launch.console_socket), *bundle_path = realpath(bundle, NULL);
     if (!bundle_path || chdir(bundle_path) < 0)
         return bh_fail(err, errno, "cannot open the bundle %s", bundle);
+    if (o->explain && explain_begin(err) < 0)
+        return -1;
     uint64_t start = trace_now();
     if (config_load(c, AT_FDCWD, "config.json", err) < 0)
         return -1;
