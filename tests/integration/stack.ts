@@ -10,7 +10,7 @@ import { serverCommand } from '../../scripts/services.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
-const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
+export const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
 /** A user and group that own nothing on any machine, so that what the server may do is what anybody may do. */
 const SERVER_ID = 61_999;
 const START_LIMIT_MS = 20_000;

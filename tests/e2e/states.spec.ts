@@ -1,0 +1,290 @@
+// Every state of the pages that is not the happy one: each says what is the matter and what to do, and each wait ends.
+import { once } from 'node:events';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, type Page, test } from '@playwright/test';
+import type { Sandbox } from '../../sandbox-server/src/protocol/api.ts';
+import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
+import { TerminalPage } from './terminal-page.ts';
+
+const DIST = join(import.meta.dirname, '../../site/dist');
+
+/** A directory of images with the user land for containers and, if stated, a VM whose initrd ends after `initrd` bytes. */
+function imagesDirectory(initrd?: number): string {
+  const directory = mkdtempSync(join(tmpdir(), 'bh-images-'));
+  chmodSync(directory, 0o755);
+  symlinkSync(join(IMAGES, 'base'), join(directory, 'base'));
+  if (initrd === undefined) return directory;
+  mkdirSync(join(directory, 'vm'));
+  for (const file of ['image.json', 'vmlinux', 'disk.img']) {
+    copyFileSync(join(IMAGES, 'vm', file), join(directory, 'vm', file)); // QEMU sees these files and nothing around them
+  }
+  writeFileSync(
+    join(directory, 'vm/initrd.img'),
+    readFileSync(join(IMAGES, 'vm/initrd.img')).subarray(0, initrd),
+  );
+  return directory;
+}
+
+/** The page's sandboxes as its server tells them. */
+async function sandboxes(page: Page): Promise<Sandbox[]> {
+  const answer = await page.request.get(new URL('/api/sandboxes', page.url()).href);
+  return ((await answer.json()) as { sandboxes: Sandbox[] }).sandboxes;
+}
+
+async function startBox(page: Page, url: string): Promise<TerminalPage> {
+  await page.goto(url);
+  await page.getByTestId('start-container').click();
+  const box = new TerminalPage(page, 'terminal-box');
+  await box.waitForPrompt('box');
+  return box;
+}
+
+async function endBox(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'End it' }).click();
+  await expect(page.getByText('You ended it. Nothing of it is left on the host.')).toBeVisible();
+}
+
+test('only the pages are served: they say that no server answers, and read on', async ({ page }) => {
+  const plain = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://plain');
+    try {
+      const file = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
+      const types: Record<string, string> = {
+        html: 'text/html',
+        js: 'text/javascript',
+        css: 'text/css',
+        svg: 'image/svg+xml',
+      };
+      const bytes = readFileSync(join(DIST, file));
+      const type = types[file.split('.').at(-1) ?? ''] ?? 'application/octet-stream';
+      response.writeHead(200, { 'content-type': type }).end(bytes);
+    } catch {
+      response.writeHead(404).end('no such file');
+    }
+  }).listen(0, '127.0.0.1');
+  await once(plain, 'listening');
+  const address = plain.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  for (const path of ['/', '/compare/']) {
+    await page.goto(`http://127.0.0.1:${address.port}${path}`);
+    await expect(page.getByText('No server answers here')).toBeVisible();
+    await expect(page.getByText('npm start').first()).toBeVisible();
+    await expect(page.getByRole('button', { name: /^Start/ })).toBeDisabled();
+  }
+  await page.goto(`http://127.0.0.1:${address.port}/concepts/what-is-divided/`);
+  await expect(page.locator('h1')).toBeVisible();
+  plain.closeAllConnections();
+  plain.close();
+});
+
+test.describe('a host without VMs, one sandbox a learner', () => {
+  let stack: Stack;
+  const images = imagesDirectory();
+  test.beforeAll(async () => {
+    stack = await startStack({ server: ['--sandboxes', '1'], broker: ['--images', images] });
+  });
+  test.afterAll(async () => {
+    await stack.stop();
+    rmSync(images, { recursive: true });
+  });
+
+  test('no VM is possible: /compare says why and starts the container alone', async ({ page }) => {
+    await page.goto(`${stack.url}/compare/`);
+    await expect(page.getByText(/This host cannot run a virtual machine: .*image\.json/)).toBeVisible();
+    await page.getByRole('button', { name: 'Start the container' }).click();
+    await new TerminalPage(page, 'terminal-box').waitForPrompt('box');
+    await expect(page.getByTestId('machine-vm')).toHaveCount(0);
+    await page.getByTestId('end-both').click();
+    await expect(page.getByTestId('start-both')).toBeEnabled();
+  });
+
+  test('a learner who has a sandbox already may go to it or end it', async ({ page, context }) => {
+    await startBox(page, stack.url);
+    const other = await context.newPage();
+    await other.goto(`${stack.url}/compare/`);
+    await expect(other.getByText('You have a sandbox already')).toBeVisible();
+    await other.getByRole('link', { name: 'Go to it' }).click();
+    await new TerminalPage(other, 'terminal-box').waitForPrompt('box');
+    await other.goBack();
+    await other.getByRole('button', { name: 'End it' }).click();
+    await expect(other.getByText('You have a sandbox already')).toHaveCount(0);
+    await expect(other.getByTestId('start-both')).toBeEnabled();
+    await expect(page.getByText('The sandbox has ended')).toBeVisible();
+  });
+
+  test('the server stops after the page was loaded: a click says so, and the page comes back', async ({
+    page,
+  }) => {
+    await page.goto(stack.url);
+    await expect(page.getByTestId('start-container')).toBeEnabled();
+    await stack.killServer();
+    await page.getByTestId('start-container').click();
+    await expect(page.getByText('No server answers here')).toBeVisible();
+    await stack.startServer();
+    await page.getByRole('button', { name: 'Look again' }).click();
+    await expect(page.getByText('No server answers here')).toHaveCount(0);
+    await startBox(page, stack.url);
+    await endBox(page);
+  });
+
+  test('no broker: the page says which program is missing, and starts machines once it is back', async ({
+    page,
+  }) => {
+    await stack.killBroker();
+    await page.goto(stack.url);
+    await expect(page.getByText('The server is up, its broker is not')).toBeVisible();
+    await expect(page.getByTestId('start-container')).toBeDisabled();
+    await stack.startBroker();
+    await expect(async () => {
+      await page.getByRole('button', { name: 'Look again' }).click({ timeout: 1_000 });
+      await expect(page.getByTestId('start-container')).toBeEnabled({ timeout: 1_000 });
+    }).toPass({ timeout: 20_000 });
+    const box = await startBox(page, stack.url);
+
+    await stack.killBroker();
+    await expect(page.getByText(/its broker is not: nothing can be measured/)).toBeVisible({
+      timeout: 20_000,
+    });
+    await box.run('echo on-$((40+2))', /^on-42$/m);
+    await stack.startBroker();
+    await expect(page.getByText(/its broker is not/)).toHaveCount(0, { timeout: 20_000 });
+    await endBox(page);
+  });
+
+  test('a shell that was left is said to have ended, and another one opens', async ({ page }) => {
+    const box = await startBox(page, stack.url);
+    await box.type('exit 3\n');
+    await expect(page.getByText('The shell ended with status 3.')).toBeVisible();
+    await page.getByRole('button', { name: 'Open another' }).click();
+    await box.waitForPrompt('box');
+    await endBox(page);
+  });
+
+  test('the container dies: the page says so, and starts another', async ({ page }) => {
+    const box = await startBox(page, stack.url);
+    const pid = (await sandboxes(page))[0]?.machines[0]?.hostPid;
+    expect(pid).toBeGreaterThan(1);
+    process.kill(pid ?? 0, 'SIGKILL');
+    await expect(page.getByText(/Your container is gone\..+signal 9/)).toBeVisible({ timeout: 10_000 });
+    await page.getByRole('button', { name: 'Start another' }).click();
+    await box.waitForPrompt('box');
+    await endBox(page);
+  });
+
+  test('the connection is lost: the terminal counts down, comes back, and has lost nothing', async ({
+    page,
+  }) => {
+    const box = await startBox(page, stack.url);
+    await box.type('for i in $(seq 100); do echo tick-$i; sleep 0.02; done\n');
+    await stack.killServer();
+    await expect(page.getByText(/Connection lost .* Trying again (in \d+ s|now)/)).toBeVisible();
+    await expect(page.getByText(/The server does not answer; the numbers stand still/)).toBeVisible({
+      timeout: 10_000,
+    });
+    await stack.startServer();
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await expect.poll(() => box.screen(), { timeout: 20_000 }).toContain('tick-100');
+    await expect(page.getByText(/Connection lost/)).toHaveCount(0);
+    await expect(page.getByText(/The server does not answer/)).toHaveCount(0, { timeout: 20_000 });
+    await endBox(page);
+  });
+});
+
+test('the host is full: the page says so, and when to look again', async ({ page, browser }) => {
+  const stack = await startStack({ broker: ['--max-machines', '1'] });
+  try {
+    await page.goto(`${stack.url}/compare/`);
+    await page.getByTestId('start-both').click();
+    await expect(page.getByText('The host is full')).toBeVisible();
+    await expect(page.getByRole('button', { name: /^Look again in \d+ s$/ })).toBeDisabled();
+    await startBox(page, stack.url);
+    const stranger = await browser.newContext();
+    const theirs = await stranger.newPage();
+    await theirs.goto(stack.url);
+    await expect(theirs.getByText('All 1 machines of this host are in use.')).toBeVisible();
+    await endBox(page);
+    await theirs.getByRole('button', { name: 'Look again' }).click();
+    await expect(theirs.getByText('The host is full')).toHaveCount(0);
+    await stranger.close();
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('nobody types: the page warns, can keep it, and at last says that the time was up', async ({ page }) => {
+  const stack = await startStack({ server: ['--idle', '0.15'] });
+  try {
+    await startBox(page, stack.url);
+    const end = async () => (await sandboxes(page))[0]?.expiresAt ?? 0;
+    await expect(page.getByText('Are you still there?')).toBeVisible();
+    const before = await end();
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await expect.poll(end).toBeGreaterThan(before);
+    await expect(page.getByText('Its time was up.')).toBeVisible({ timeout: 20_000 });
+    await page.getByRole('button', { name: 'Start again' }).click();
+    await new TerminalPage(page, 'terminal-box').waitForPrompt('box');
+    await endBox(page);
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('a VM that does not boot is ended and tried once more; then the page says why, beside a container that runs', async ({
+  page,
+}) => {
+  test.setTimeout(150_000);
+  const images = imagesDirectory(1_000_000);
+  const stack = await startStack({ broker: ['--images', images] });
+  try {
+    await page.goto(`${stack.url}/compare/`);
+    await page.getByTestId('start-both').click();
+    const box = new TerminalPage(page, 'terminal-box');
+    await box.waitForPrompt('box');
+    const vm = page.getByTestId('machine-vm');
+    await expect(vm.getByText(/being started once more/)).toBeVisible({ timeout: 60_000 });
+    await expect(vm.getByText('The virtual machine never ran')).toBeVisible({ timeout: 60_000 });
+    await expect(vm.getByText(/The VM did not start: /)).toBeVisible();
+    await box.run('echo alive-$((40+2))', /^alive-42$/m);
+    await page.getByTestId('end-both').click();
+    await expect(page.getByTestId('start-both')).toBeEnabled({ timeout: 30_000 });
+  } finally {
+    await stack.stop();
+    rmSync(images, { recursive: true });
+  }
+});
+
+test('the kernel of a VM panics: the page says so, the container does not notice, and both start again', async ({
+  page,
+}) => {
+  test.setTimeout(150_000);
+  const stack = await startStack();
+  try {
+    await page.goto(`${stack.url}/compare/`);
+    await page.getByTestId('start-both').click();
+    const box = new TerminalPage(page, 'terminal-box');
+    const vm = new TerminalPage(page, 'terminal-vm');
+    await vm.waitForPrompt('vm');
+    await vm.type('echo c > /proc/sysrq-trigger\n');
+    const panel = page.getByTestId('machine-vm');
+    await expect(panel.getByText('The virtual machine is gone')).toBeVisible({ timeout: 20_000 });
+    await expect(panel.getByText(/The other machine did not notice/)).toBeVisible();
+    await box.run('echo alive-$((40+2))', /^alive-42$/m);
+    await panel.getByRole('button', { name: 'Start both again' }).click();
+    await vm.waitForPrompt('vm');
+    await box.waitForPrompt('box');
+  } finally {
+    await stack.stop();
+  }
+});

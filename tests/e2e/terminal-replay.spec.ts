@@ -1,0 +1,125 @@
+// What a terminal does with bytes that it should not trust: replayed queries, hostile sequences, a megabyte of paste.
+import { createHash } from 'node:crypto';
+import { expect, type Page, test } from '@playwright/test';
+import { decodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
+import { type Stack, startStack } from '../integration/stack.ts';
+import { TerminalPage } from './terminal-page.ts';
+
+let stack: Stack;
+test.beforeAll(async () => {
+  stack = await startStack();
+});
+test.afterAll(() => stack.stop());
+
+/** What the page sends as INPUT, as text, from now on. */
+function recordInput(page: Page): { text: string } {
+  const sent = { text: '' };
+  page.on('websocket', (socket) =>
+    socket.on('framesent', ({ payload }) => {
+      if (typeof payload === 'string') return;
+      const frame = decodeFrame(new Uint8Array(payload));
+      if (frame.type === 'input') sent.text += Buffer.from(frame.bytes).toString('latin1');
+    }),
+  );
+  return sent;
+}
+
+async function startBox(page: Page): Promise<TerminalPage> {
+  await page.goto(stack.url);
+  await page.getByTestId('start-container').click();
+  const box = new TerminalPage(page, 'terminal-box');
+  await box.waitForPrompt('box');
+  return box;
+}
+
+test.afterEach(async ({ page }) => {
+  await page.getByRole('button', { name: 'End it' }).click();
+  await expect(page.getByTestId('start-container')).toBeVisible();
+});
+
+test('a query is answered when it is printed, and never again when it is replayed', async ({ page }) => {
+  const sent = recordInput(page);
+  const box = await startBox(page);
+  // Cursor position, device attributes (all three), mode, version, window size, colour, settings.
+  const queries = '\\e[6n\\e[c\\e[>c\\e[=c\\e[?25$p\\e[>q\\e[18t\\e]10;?\\a\\eP$qm\\e\\\\';
+  await box.type(`stty -echo; printf '${queries}'; sleep 0.5; stty echo; printf 'asked-%d\\n' 1\n`);
+  await expect.poll(() => box.screen()).toContain('asked-1');
+  const live = sent.text.replaceAll('\x1b', 'ESC');
+  expect(live, 'the cursor report').toMatch(/ESC\[\d+;\d+R/);
+  expect(live, 'the device attributes').toMatch(/ESC\[\?[\d;]+c/);
+
+  await page.keyboard.press('Control+C'); // the shell has read the answers as if they had been typed
+  await box.type('clear; printf "quiet-%d\\n" 1\n');
+  await expect.poll(() => box.screen()).toMatch(/^quiet-1$/m);
+  sent.text = '';
+  await page.reload();
+  await expect.poll(() => box.screen()).toMatch(/^quiet-1$/m);
+  // Anything that the replay had caused stands before this in the order of what is sent.
+  await box.run('echo still-$((40+2))', /^still-42$/m);
+  expect(sent.text).toMatch(/^echo /);
+  expect(sent.text).not.toContain('\x1b');
+});
+
+test('a megabyte that is pasted arrives whole', async ({ page }) => {
+  const box = await startBox(page);
+  const bytes = 1_000_000;
+  await box.type(`stty raw -echo; printf 'rea''dy'; head -c ${bytes} | md5sum; stty sane\n`);
+  await expect.poll(() => box.screen()).toContain('ready');
+  const expected = await page.evaluate(async (length) => {
+    const text = Array.from({ length }, (_, index) => String.fromCharCode(97 + ((index * 7) % 26))).join('');
+    const data = new DataTransfer();
+    data.setData('text/plain', text);
+    const place = document.querySelector('.xterm-helper-textarea');
+    place?.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }));
+    return text;
+  }, bytes);
+  const sum = createHash('md5').update(expected).digest('hex');
+  await expect.poll(() => box.screen(), { timeout: 30_000 }).toContain(sum);
+});
+
+test('letters of all scripts and emoji are drawn as they are', async ({ page }) => {
+  const box = await startBox(page);
+  const text = 'Grüße, Ελλάδα, 日本語, العربية, 🚢';
+  await box.type("printf '%b\\n' '");
+  for (const byte of Buffer.from(text)) await box.type(`\\x${byte.toString(16)}`);
+  await box.type("'\n");
+  await expect.poll(() => box.screen()).toContain(text);
+  // Typed, and cut anywhere on the way.
+  await page.keyboard.insertText('echo "[naïve ✓ 🧱]" | tr "[]" "()"');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => box.screen()).toContain('(naïve ✓ 🧱)');
+});
+
+test('a hostile program changes neither the title, nor the clipboard, nor where the page is', async ({
+  page,
+  context,
+}) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  const box = await startBox(page);
+  const title = await page.title();
+  const address = page.url();
+  await page.evaluate(() => navigator.clipboard.writeText('mine'));
+  const opened: string[] = [];
+  context.on('page', (other) => opened.push(other.url()));
+  const hostile = [
+    '\\e]0;owned\\a', // window title
+    '\\e]2;owned\\a',
+    '\\e]52;c;b3duZWQ=\\a', // clipboard
+    '\\e]8;;javascript:document.title=1\\atouch me\\e]8;;\\a', // link
+    '\\e]7;file:///etc/passwd\\a',
+    '\\eP+q544e\\e\\\\',
+    '\\e[3;0;0t\\e[9;1t', // move, maximise the window
+    '\\x9b31m<img src=x onerror=document.title=2>',
+  ];
+  await box.type(`printf '${hostile.join('')}\\n'; printf 'after-%d\\n' 1\n`);
+  await expect.poll(() => box.screen()).toMatch(/^after-1$/m);
+  const link = box.root.locator('.xterm-rows > div', { hasText: /^touch\sme/ });
+  page.on('dialog', (dialog) => dialog.dismiss());
+  const place = await link.boundingBox();
+  await page.mouse.click((place?.x ?? 0) + 20, (place?.y ?? 0) + 8);
+  expect(await page.title()).toBe(title);
+  expect(page.url()).toBe(address);
+  expect(opened).toEqual([]);
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('mine');
+  expect(await box.root.locator('img').count()).toBe(0);
+});
