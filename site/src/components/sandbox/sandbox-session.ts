@@ -37,6 +37,8 @@ export interface SandboxView {
 export interface SandboxSessionOptions {
   /** Whether a running sandbox is one that this page would have started. */
   mine: (sandbox: Sandbox) => boolean;
+  /** Opens the stream of events at an address; Node's tests bring another. */
+  listen?: (path: string) => EventSource;
 }
 
 /** How long the making of a sandbox may take before the page gives up; a VM's boot is not part of it. */
@@ -44,6 +46,7 @@ const START_LIMIT_MS = 30_000;
 
 export class SandboxSession {
   readonly #mine: (sandbox: Sandbox) => boolean;
+  readonly #listen: (path: string) => EventSource;
   readonly #listeners = new Set<(view: SandboxView) => void>();
   readonly #leaving = new AbortController();
   #events: EventSource | null = null;
@@ -63,6 +66,7 @@ export class SandboxSession {
 
   constructor(options: SandboxSessionOptions) {
     this.#mine = options.mine;
+    this.#listen = options.listen ?? ((path) => new EventSource(path));
   }
 
   get view(): SandboxView {
@@ -171,13 +175,13 @@ export class SandboxSession {
   #join(sandbox: Sandbox, more: Partial<SandboxView>): void {
     this.#enter('running', { sandbox, stats: {}, expiring: null, ...more });
     this.#events?.close();
-    const events = new EventSource(apiPaths.events(sandbox.id));
+    const events = this.#listen(apiPaths.events(sandbox.id));
     this.#events = events;
     events.onopen = () => this.#change({ hearing: true });
     events.onerror = () => {
       this.#change({ hearing: false });
       // EventSource comes back by itself after a broken connection, but not after an answer such as 404.
-      if (events.readyState === EventSource.CLOSED) void this.#lookAfter(sandbox.id);
+      if (events.readyState === events.CLOSED) void this.#lookAfter(sandbox.id);
     };
     const on = <E extends SandboxEvent['event']>(
       name: E,

@@ -1,0 +1,256 @@
+// The session of a page against a real HTTP server that answers as sandbox-server does, event stream included.
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Machine, Sandbox, SandboxEvent, Status } from '@bulkhead/sandbox-server/protocol';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { SandboxSession, type SandboxSessionOptions, type SandboxView } from './sandbox-session.ts';
+
+const id = 'a'.repeat(20);
+const box: Machine = {
+  name: 'box',
+  kind: 'container',
+  profile: 'hardened',
+  image: 'base',
+  state: 'running',
+  reason: null,
+  where: { depth: 'host', host: 'ship', accel: null },
+  why: 'A container shares its kernel.',
+  limits: { memoryBytes: 1, cpuMillis: 1, pids: 1, diskBytes: 1 },
+  hostPid: 7,
+  createdAt: 1,
+  facts: null,
+  measures: null,
+  terminals: [{ terminal: 't1', state: 'running' }],
+};
+const sandbox: Sandbox = { id, createdAt: 1, expiresAt: 10, latestAt: 20, machines: [box] };
+const status: Status = {
+  server: { version: '1', startedAt: 1 },
+  host: null,
+  reason: 'The broker does not answer.',
+  room: null,
+  you: { sandboxes: [], mostSandboxes: 1 },
+};
+
+type Answer = { status?: number; headers?: Record<string, string>; body?: unknown };
+
+let server: Server;
+let origin = '';
+/** What is answered, by method and path. */
+let answers: Record<string, () => Answer>;
+let asked: string[];
+let listeners: Set<ServerResponse>;
+const sessions: SandboxSession[] = [];
+
+beforeEach(async () => {
+  answers = {};
+  asked = [];
+  listeners = new Set();
+  server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  origin = `http://127.0.0.1:${address.port}`;
+  // A page's requests are relative to its own address.
+  const real = globalThis.fetch;
+  vi.stubGlobal('fetch', (path: string, init?: RequestInit) => real(new URL(path, origin), init));
+});
+
+afterEach(async () => {
+  for (const session of sessions.splice(0)) session.dispose();
+  vi.unstubAllGlobals();
+  server.closeAllConnections();
+  server.close();
+});
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  const call = `${request.method} ${request.url}`;
+  asked.push(call);
+  if (request.url?.endsWith('/events')) {
+    const refused = answers[call]?.();
+    if (refused?.status) {
+      response.writeHead(refused.status).end();
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+    listeners.add(response);
+    return;
+  }
+  const known = answers[call]?.();
+  if (!known) response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>no such page</h1>');
+  else if (known.status === 204) response.writeHead(204).end();
+  else {
+    response.writeHead(known.status ?? 200, { 'content-type': 'application/json', ...known.headers });
+    response.end(JSON.stringify(known.body));
+  }
+}
+
+function tell<E extends SandboxEvent>(event: E['event'], data: E['data']): void {
+  for (const listener of listeners) listener.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+}
+
+/** As much of a browser's EventSource as the session uses, over fetch. */
+class Events extends EventTarget {
+  readonly CLOSED = 2;
+  readyState = 0;
+  onopen: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  readonly #leave = new AbortController();
+
+  constructor(path: string) {
+    super();
+    void this.#read(path).catch(() => {
+      if (!this.#leave.signal.aborted) this.onerror?.();
+    });
+  }
+
+  close(): void {
+    this.readyState = 2;
+    this.#leave.abort();
+  }
+
+  async #read(path: string): Promise<void> {
+    const response = await fetch(path, { signal: this.#leave.signal });
+    if (!response.ok || !response.body) {
+      this.readyState = 2;
+      this.onerror?.();
+      return;
+    }
+    this.readyState = 1;
+    this.onopen?.();
+    let rest = '';
+    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split('\n\n');
+      rest = parts.pop() ?? '';
+      for (const part of parts) {
+        const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/.exec(part) ?? [];
+        this.dispatchEvent(new MessageEvent(event, { data }));
+      }
+    }
+    this.onerror?.();
+  }
+}
+
+function session(options: Partial<SandboxSessionOptions> = {}): SandboxSession {
+  const made = new SandboxSession({
+    mine: () => true,
+    listen: (path) => new Events(path) as unknown as EventSource,
+    ...options,
+  });
+  sessions.push(made);
+  return made;
+}
+
+const reaches = (of: SandboxSession, what: (view: SandboxView) => boolean) =>
+  vi.waitFor(() => expect(what(of.view)).toBe(true), { timeout: 5_000, interval: 5 });
+
+const wanted = { machines: [{ name: 'box', kind: 'container' as const }] };
+
+async function started(): Promise<SandboxSession> {
+  answers['POST /api/sandboxes'] = () => ({ status: 201, body: sandbox });
+  const made = session();
+  expect(await made.start(wanted)).toBe(true);
+  await reaches(made, ({ hearing }) => hearing);
+  return made;
+}
+
+test('a plain web server with only the pages is no sandbox server: alone', async () => {
+  const made = session();
+  await made.look();
+  expect(made.view).toMatchObject({ phase: 'alone', problem: { code: 'unreachable' } });
+});
+
+test('a server without a broker is ready and says why it has no host', async () => {
+  answers['GET /api/status'] = () => ({ body: status });
+  const made = session();
+  await made.look();
+  expect(made.view).toMatchObject({ phase: 'ready', status: { host: null, reason: status.reason } });
+});
+
+test('a sandbox that runs already is joined; one of another page is kept apart', async () => {
+  const other = { ...sandbox, id: 'b'.repeat(20) };
+  answers['GET /api/status'] = () => ({
+    body: { ...status, you: { sandboxes: [id, other.id], mostSandboxes: 2 } },
+  });
+  answers['GET /api/sandboxes'] = () => ({ body: { sandboxes: [other, sandbox] } });
+  const made = session({ mine: (one) => one.id === id });
+  await made.look();
+  expect(made.view).toMatchObject({
+    phase: 'running',
+    rejoined: true,
+    sandbox: { id },
+    others: [{ id: other.id }],
+  });
+});
+
+test('events replace machines and statistics, warn, and end', async () => {
+  const made = await started();
+  expect(made.view).toMatchObject({ phase: 'running', rejoined: false });
+  tell('machine', { ...box, hostPid: 8 });
+  tell('expiring', { expiresAt: 10, extendable: true });
+  await reaches(made, ({ expiring }) => expiring !== null);
+  expect(made.view.sandbox?.machines[0]?.hostPid).toBe(8);
+
+  answers[`POST /api/sandboxes/${id}/extend`] = () => ({ body: { ...sandbox, expiresAt: 15 } });
+  await made.extend();
+  expect(made.view).toMatchObject({ expiring: null, sandbox: { expiresAt: 15 } });
+
+  tell('ended', { reason: 'Its time was up.' });
+  await reaches(made, ({ phase }) => phase === 'ended');
+  expect(made.view).toMatchObject({ reason: 'Its time was up.', hearing: false });
+});
+
+test('a refusal says what, and when to try again; a quota shows what is in the way, and ending that makes room', async () => {
+  const error = { code: 'full', message: 'No room.' };
+  answers['POST /api/sandboxes'] = () => ({ status: 503, headers: { 'retry-after': '30' }, body: { error } });
+  const made = session();
+  expect(await made.start(wanted)).toBe(false);
+  expect(made.view).toMatchObject({ phase: 'ready', problem: { code: 'full', message: 'No room.' } });
+  expect((made.view.problem?.retryAt ?? 0) - Date.now()).toBeGreaterThan(25_000);
+
+  answers['POST /api/sandboxes'] = () => ({
+    status: 429,
+    body: { error: { code: 'quota', message: 'One.' } },
+  });
+  answers['GET /api/sandboxes'] = () => ({ body: { sandboxes: [sandbox] } });
+  answers[`DELETE /api/sandboxes/${id}`] = () => ({ status: 204 });
+  await made.start(wanted);
+  expect(made.view.others).toHaveLength(1);
+  await made.end(id);
+  expect(made.view).toMatchObject({ others: [], problem: null });
+});
+
+test('events that break are missed, but the sandbox is not given up', async () => {
+  const made = await started();
+  for (const listener of listeners) listener.destroy();
+  await reaches(made, ({ hearing }) => !hearing);
+  expect(made.view).toMatchObject({ phase: 'running', sandbox: { id } });
+});
+
+test('events that are refused are asked after: the sandbox is joined again, or said to be gone', async () => {
+  answers['POST /api/sandboxes'] = () => ({ status: 201, body: sandbox });
+  answers[`GET /api/sandboxes/${id}`] = () => ({ body: { ...sandbox, expiresAt: 99 } });
+  let refusals = 1;
+  answers[`GET /api/sandboxes/${id}/events`] = () => (refusals-- > 0 ? { status: 502 } : {});
+  const made = session();
+  await made.start(wanted);
+  await reaches(made, ({ hearing, sandbox }) => hearing && sandbox?.expiresAt === 99);
+
+  const error = { code: 'not_found', message: 'There is no such sandbox.' };
+  answers[`GET /api/sandboxes/${id}`] = () => ({ status: 404, body: { error } });
+  refusals = 1;
+  const late = session();
+  await late.start(wanted);
+  await reaches(late, ({ phase }) => phase === 'ended');
+  expect(late.view.reason).toBe('It is no longer on the host.');
+});
+
+test('a page that is left asks nothing more and tells nobody', async () => {
+  const made = await started();
+  let told = 0;
+  made.subscribe(() => told++);
+  made.dispose();
+  const before = { told, asked: asked.length };
+  tell('expiring', { expiresAt: 10, extendable: true });
+  await made.extend();
+  expect({ told, asked: asked.length }).toEqual(before);
+});
