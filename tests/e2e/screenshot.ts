@@ -12,7 +12,7 @@ const IMAGES = join(import.meta.dirname, '../../docs/images');
 const stack = await startStack();
 const browser = await chromium.launch(CHROMIUM);
 try {
-  const page = await browser.newPage({ viewport: { width: 1440, height: 1160 }, colorScheme: 'light' });
+  const page = await browser.newPage({ viewport: { width: 1440, height: 1140 }, colorScheme: 'light' });
   await page.goto(`${stack.url}/compare/`, { waitUntil: 'networkidle' });
   // The page builds its terminals while it has nothing else to do: a reader gives it that time.
   await page.locator('.xterm').nth(1).waitFor({ state: 'attached' });

@@ -111,6 +111,9 @@ test('a page with a running shell has no barrier either', async ({ page }) => {
   await open(page, '/');
   await page.getByTestId('start-container').click();
   await new TerminalPage(page, 'terminal-box').waitForPrompt('box');
+  // The container's walls have risen, and stand.
+  await expect(page.locator('.compartment.kind-container.standing').first()).toBeVisible();
+  await expect(page.locator('.compartment.rising:visible')).toHaveCount(0);
   expect(await axeViolations(page)).toEqual([]);
   expect(heard).toEqual([]);
   await page.getByRole('button', { name: 'End it' }).click();
