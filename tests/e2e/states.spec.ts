@@ -91,8 +91,9 @@ test('only the pages are served: they say that no server answers, and read on', 
 
 test.describe('a host without VMs, one sandbox a learner', () => {
   let stack: Stack;
-  const images = imagesDirectory();
+  let images: string;
   test.beforeAll(async () => {
+    images = imagesDirectory();
     stack = await startStack({ server: ['--sandboxes', '1'], broker: ['--images', images] });
   });
   test.afterAll(async () => {
