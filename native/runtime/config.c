@@ -2,6 +2,7 @@
 #include "runtime/config.h"
 #include "base/cleanup.h"
 #include "runtime/hooks.h"
+#include "runtime/json_document.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,10 +61,9 @@ static int parse_annotations(config *c, const json_place *document, bh_error *er
 int config_parse(config *c, const char *text, size_t length, bh_error *err) {
     static const char *const unsupported[] = {"solaris", "windows", "vm", "zos", NULL};
     *c = (config){.overlay_size = -1, .overlay_inodes = -1, .limits = CGROUP_NO_LIMITS};
-    json_error_t json_error;
-    c->document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &json_error);
+    c->document = json_read_text(text, length, err);
     if (!c->document)
-        return bh_fail(err, 0, "line %d, column %d: %s", json_error.line, json_error.column, json_error.text);
+        return -1;
     if (!json_is_object(c->document))
         return bh_fail(err, 0, "the document must be an object");
     json_place document = {.object = c->document}, process, hooks;

@@ -23,8 +23,8 @@ static int parse_namespaces(config *c, const json_place *at, bh_error *err) {
         unsigned long flag = namespace_table[kind].flag;
         if (c->namespaces & flag)
             return bh_fail(err, 0, "%s: the %s namespace is listed twice", item.path, type);
-        if (path && *path && (flag == CLONE_NEWNS || flag == CLONE_NEWUSER || flag == CLONE_NEWTIME))
-            return bh_fail(err, 0, "%s.path is not supported for the %s namespace", item.path, type);
+        if (path && *path && *path != '/')
+            return bh_fail(err, 0, "%s.path must be absolute", item.path);
         c->namespaces |= flag;
         c->namespace_paths[kind] = path && *path ? path : NULL;
     }
@@ -56,6 +56,9 @@ static int parse_id_maps(const json_place *at, const char *key, id_map *maps, si
 
 static int check_id_maps(const config *c, bh_error *err) {
     bool mapped = c->uid_map_count > 0 && c->gid_map_count > 0;
+    // One that exists has its maps; those that callers write beside its path (podman must, for runc) say nothing.
+    if (c->namespace_paths[namespace_kind("user")])
+        return 0;
     if ((c->namespaces & CLONE_NEWUSER) && !mapped)
         return bh_fail(err, 0, "linux.uidMappings and linux.gidMappings are needed with a user namespace");
     if (!(c->namespaces & CLONE_NEWUSER) && (c->uid_map_count || c->gid_map_count))
@@ -179,6 +182,8 @@ int config_parse_linux(config *c, const json_place *document, bh_error *err) {
     c->time_offsets = offsets.object;
     if (c->time_offsets && !(c->namespaces & CLONE_NEWTIME))
         return bh_fail(err, 0, "linux.timeOffsets needs a time namespace in linux.namespaces");
+    if (c->time_offsets && c->namespace_paths[namespace_kind("time")])
+        return bh_fail(err, 0, "linux.timeOffsets cannot be set in a time namespace that exists");
     if ((c->hostname || c->domainname) && !(c->namespaces & CLONE_NEWUTS))
         return bh_fail(err, 0, "hostname needs a uts namespace in linux.namespaces");
     return 0;

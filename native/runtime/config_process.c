@@ -89,7 +89,7 @@ static int parse_rlimits(process_config *p, const json_place *at, bh_error *err)
     for (size_t i = 0; i < count; i++) {
         json_place item;
         const char *type = "";
-        int64_t soft = -1, hard = -1; // the spec's uint64 "unlimited" reaches us as a real or -1
+        int64_t soft = -1, hard = -1; // with the bits of the spec's uint64: json_document.h
         if (json_get_element(at, "rlimits", array, i, &item, err) < 0 ||
             json_get_string(&item, "type", &type, err) < 0 ||
             json_get_integer(&item, "soft", INT64_MIN, INT64_MAX, &soft, err) < 0 ||

@@ -25,7 +25,7 @@ static int join_cgroup(const launch *l, bh_error *err) {
     const config *c = l->config;
     uint64_t start = trace_now();
     // On v2 the child was born in its group. On v1 it goes there itself, while it is still the host's root by id.
-    if (c->cgroup_path && l->cgroup < 0) {
+    if (c->cgroup_path && l->cgroup < 0 && !l->joined_cgroup) {
         if (cgroup_join_self(c->cgroup_path, err) < 0)
             return -1;
         trace_step("join cgroup", start, "%s, by writing 0 to tasks", c->cgroup_path);

@@ -119,6 +119,39 @@ static int make_cgroup(launch *l, bh_error *err) {
     return 0;
 }
 
+// As for exec, a process between joins the namespaces that exist and makes the child there. The runtime itself stays on
+// the host, where its hooks run and its files are.
+static pid_t clone_by_joiner(launch *l, unsigned long flags, bh_error *err) {
+    int ends[2], pid = -1;
+    bh_error failure = {0};
+    if (handshake_make(ends, err) < 0)
+        return -1;
+    pid_t joiner = clone_process(0, -1, err);
+    if (joiner == 0) {
+        close(ends[0]);
+        // While the host's cgroup file systems are still in sight.
+        if (l->config->cgroup_path && l->cgroup < 0 && cgroup_join_self(l->config->cgroup_path, &failure) == 0)
+            l->joined_cgroup = true;
+        if (!failure.message[0] && namespaces_enter_existing(l->config, &failure) == 0)
+            pid = clone_process(flags | CLONE_PARENT, l->cgroup, &failure);
+        if (pid == 0) {
+            close(ends[1]);
+            return 0;
+        }
+        if (pid < 0)
+            handshake_send_error(ends[1], &failure);
+        else
+            handshake_send(ends[1], HANDSHAKE_PID, pid, &failure);
+        _exit(pid < 0);
+    }
+    close(ends[1]);
+    int result = joiner < 0 ? -1 : handshake_wait(ends[0], HANDSHAKE_PID, &pid, err);
+    close(ends[0]);
+    if (joiner > 0)
+        waitpid(joiner, NULL, 0);
+    return result < 0 ? -1 : pid;
+}
+
 static int clone_init(launch *l, bh_error *err) {
     int ends[2];
     char names[96];
@@ -134,7 +167,7 @@ static int clone_init(launch *l, bh_error *err) {
         return bh_fail(err, errno, "cannot drop the supplementary groups");
     if (own_ids && owner_begin(host_id_of_root(l->config->uid_maps, l->config->uid_map_count), err) < 0)
         return -1;
-    l->pid = clone_process(flags, l->cgroup, err);
+    l->pid = namespaces_any_existing(l->config) ? clone_by_joiner(l, flags, err) : clone_process(flags, l->cgroup, err);
     if (l->pid == 0) {
         close(ends[0]);
         l->handshake = ends[1];
@@ -154,10 +187,13 @@ static int map_ids(launch *l, bh_error *err) {
     uint64_t start = trace_now();
     if (!(c->namespaces & CLONE_NEWUSER))
         return 0;
-    if (namespaces_write_id_maps(c, l->proc, l->pid, err) < 0)
-        return -1;
-    trace_step("id maps", start, "uid %u is %u on the host, %u ids%s", c->uid_maps[0].container_id,
-               c->uid_maps[0].host_id, c->uid_maps[0].size, namespaces_need_setgroups(c) ? "" : ", setgroups denied");
+    if (namespaces_to_make(c) & CLONE_NEWUSER) {
+        if (namespaces_write_id_maps(c, l->proc, l->pid, err) < 0)
+            return -1;
+        trace_step("id maps", start, "uid %u is %u on the host, %u ids%s", c->uid_maps[0].container_id,
+                   c->uid_maps[0].host_id, c->uid_maps[0].size,
+                   namespaces_need_setgroups(c) ? "" : ", setgroups denied");
+    }
     start = trace_now();
     if (c->overlay_size > 0) {
         if (rootfs_map_ids(l->root_source, l->proc, l->pid, err) < 0)
@@ -217,9 +253,9 @@ static int run_create_hooks(launch *l, bh_error *err) {
 
 static int run_steps(launch *l, bh_error *err) {
     const config *c = l->config;
-    if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || namespaces_enter_existing(c, err) < 0 ||
-        clone_init(l, err) < 0 || map_ids(l, err) < 0 || set_process_limits(l, err) < 0 ||
-        handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || save(l, err) < 0 || // while the child works
+    if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || clone_init(l, err) < 0 || map_ids(l, err) < 0 ||
+        set_process_limits(l, err) < 0 || handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
+        save(l, err) < 0 || // while the child works
         run_create_hooks(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
         return -1;
     if (l->options->wait_for_start)

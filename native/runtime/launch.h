@@ -30,6 +30,7 @@ typedef struct launch {
     int start_socket;   // listens for `start`; -1: run
     int cgroup;         // v2: an fd of the group to clone into; -1 on v1
     int handshake;      // this half's end
+    bool joined_cgroup; // already before clone3
     mount_plan *mounts;
     seccomp_program filter;
     pid_t pid;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -62,19 +63,44 @@ static int make_time_namespace(const config *c, bh_error *err) {
     return 0;
 }
 
-int namespaces_enter_existing(const config *c, bh_error *err) {
+bool namespaces_any_existing(const config *c) {
+    for (int i = 0; i < NAMESPACE_KINDS; i++)
+        if (c->namespace_paths[i])
+            return true;
+    return c->time_offsets != NULL;
+}
+
+static int open_existing(const config *c, int fds[NAMESPACE_KINDS], bh_error *err) {
     for (int i = 0; i < NAMESPACE_KINDS; i++) {
         if (!c->namespace_paths[i])
             continue;
-        cleanup_fd int fd = open(c->namespace_paths[i], O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
+        fds[i] = open(c->namespace_paths[i], O_RDONLY | O_CLOEXEC);
+        if (fds[i] < 0)
             return bh_fail(err, errno, "cannot open the %s namespace %s", namespace_table[i].type,
                            c->namespace_paths[i]);
-        if (setns(fd, (int)namespace_table[i].flag) < 0)
-            return bh_fail(err, errno, "cannot join the %s namespace %s", namespace_table[i].type,
-                           c->namespace_paths[i]);
+        // Or a file anywhere could be it; setns itself takes a pidfd as well.
+        if (fs_check_magic(fds[i], NSFS_MAGIC, c->namespace_paths[i], err) < 0)
+            return -1;
     }
-    return c->time_offsets ? make_time_namespace(c, err) : 0;
+    return 0;
+}
+
+int namespaces_enter_existing(const config *c, bh_error *err) {
+    int fds[NAMESPACE_KINDS];
+    memset(fds, -1, sizeof fds);
+    int result = open_existing(c, fds, err);
+    if (result == 0 && c->time_offsets)
+        result = make_time_namespace(c, err);
+    // The user namespace, first in the table, comes last: until then we are the host's root, who may join any. All
+    // paths have been opened, for with the mount namespace they change their meaning.
+    for (int i = NAMESPACE_KINDS - 1; i >= 0 && result == 0; i--)
+        if (fds[i] >= 0 && setns(fds[i], (int)namespace_table[i].flag) < 0)
+            result =
+                bh_fail(err, errno, "cannot join the %s namespace %s", namespace_table[i].type, c->namespace_paths[i]);
+    for (int i = 0; i < NAMESPACE_KINDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return result;
 }
 
 bool namespaces_need_setgroups(const config *c) {

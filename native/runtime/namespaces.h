@@ -19,8 +19,10 @@ int namespace_kind(const char *type);
 unsigned long namespaces_to_make(const config *c);
 // "user mount pid", for the trace.
 const char *namespaces_describe(unsigned long flags, char *text, size_t size);
+// Whether the next function has anything to do.
+bool namespaces_any_existing(const config *c);
 // Moves the caller into the namespaces given by path (its children will be in them), and makes a time namespace with
-// offsets, which must be set while it is empty.
+// offsets, which must be set while it is empty. For a process that is there for nothing else.
 int namespaces_enter_existing(const config *c, bh_error *err);
 // Writes the id maps of `pid`, a child that waits in its new user namespace.
 int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *err);

@@ -2,6 +2,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/json_document.h"
 #include "runtime/verbs.h"
 
 #include <errno.h>
@@ -153,12 +154,9 @@ static int parse_update(int argc, char **argv, json_t **resources, bh_error *err
         else
             return bh_fail(err, 0, "see bulkhead --help");
     }
-    json_error_t json_error;
-    *resources = !file                    ? json_object()
-                 : strcmp(file, "-") == 0 ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &json_error)
-                                          : json_load_file(file, JSON_REJECT_DUPLICATES, &json_error);
+    *resources = file ? json_read_file(file, err) : json_object();
     if (!*resources)
-        return bh_fail(err, 0, "--resources %s: line %d: %s", file ? file : "", json_error.line, json_error.text);
+        return file ? bh_wrap(err, "--resources") : bh_fail(err, ENOMEM, "cannot update");
     if (!json_is_object(*resources))
         return bh_fail(err, 0, "--resources %s must hold an object", file);
     for (size_t i = 0; i < FIELDS; i++)

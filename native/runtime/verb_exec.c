@@ -1,6 +1,7 @@
 // `bulkhead exec`: the process to add comes from --process, or is the container's own with what the options change.
 #include "base/cleanup.h"
 #include "runtime/exec.h"
+#include "runtime/json_document.h"
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
 
@@ -81,10 +82,9 @@ static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
 }
 
 static int read_process_file(const char *path, process_config *process, json_t **document, bh_error *err) {
-    json_error_t json_error;
-    *document = json_load_file(path, JSON_REJECT_DUPLICATES, &json_error);
+    *document = json_read_file(path, err);
     if (!*document)
-        return bh_fail(err, 0, "%s: line %d: %s", path, json_error.line, json_error.text);
+        return -1;
     json_place at = {.object = *document, .path = "process"};
     if (!json_is_object(*document))
         return bh_fail(err, 0, "%s must hold an object", path);
