@@ -194,6 +194,8 @@ static int map_ids(launch *l, bh_error *err) {
                    c->uid_maps[0].host_id, c->uid_maps[0].size,
                    namespaces_need_setgroups(c) ? "" : ", setgroups denied");
     }
+    if (mounts_map_ids(c, l->mounts, l->proc, l->pid, err) < 0)
+        return -1;
     start = trace_now();
     if (c->overlay_size > 0) {
         if (rootfs_map_ids(l->root_source, l->proc, l->pid, err) < 0)

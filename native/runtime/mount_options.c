@@ -62,7 +62,7 @@ static bool add_attribute(const char *option, uint64_t *set, uint64_t *clear) {
 }
 
 int mount_options_parse(const char *const *options, const char *where, mount_options *parsed, bh_error *err) {
-    static const char *const unsupported[] = {"idmap", "ridmap", "remount", "mand"};
+    static const char *const unsupported[] = {"remount", "mand"};
     size_t count = 0;
     *parsed = (mount_options){0};
     for (; options && *options; options++) {
@@ -73,6 +73,9 @@ int mount_options_parse(const char *const *options, const char *where, mount_opt
         if (strcmp(option, "bind") == 0 || strcmp(option, "rbind") == 0) {
             parsed->bind = true;
             parsed->recursive = *option == 'r';
+        } else if (strcmp(option, "idmap") == 0 || strcmp(option, "ridmap") == 0) {
+            parsed->idmap = true;
+            parsed->recursive_ids = *option == 'r';
         } else if (strcmp(option, "tmpcopyup") == 0) {
             parsed->copy_up = true;
         } else if (mount_propagation(option)) {
@@ -128,6 +131,18 @@ int mount_new(const char *type, const char *source, const char *const *data, uin
     }
     int mount = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attrs);
     return mount < 0 ? bh_fail(err, errno, "cannot mount %s", type) : mount;
+}
+
+int mount_map_ids(int mount, bool recursive, int proc_fd, pid_t pid, const char *what, bh_error *err) {
+    char path[64];
+    snprintf(path, sizeof path, "%d/ns/user", pid);
+    cleanup_fd int user = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (user < 0)
+        return bh_fail(err, errno, "cannot open the container's user namespace");
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)user};
+    if (mount_setattr(mount, "", (recursive ? AT_RECURSIVE : 0) | AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+        return bh_fail(err, errno, "cannot map the ids of %s (its file system must support id-mapped mounts)", what);
+    return 0;
 }
 
 int mount_attach(int mount, int target, const char *what, bh_error *err) {

@@ -5,10 +5,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct mount_options {
     bool bind, recursive;
     bool copy_up;                            // "tmpcopyup"
+    bool idmap, recursive_ids;               // "idmap", "ridmap": of a bind, as the container's ids see it
     uint64_t set, clear;                     // MOUNT_ATTR_* of this mount
     uint64_t recursive_set, recursive_clear; // of it and all below ("rro")
     unsigned long propagation;               // MS_PRIVATE…, with MS_REC; 0: leave it
@@ -23,5 +25,7 @@ unsigned long mount_propagation(const char *name);
 int mount_set_option(int fs, const char *option, bh_error *err);
 // Makes a detached mount of a new file system: source may be NULL, data is NULL-terminated. Returns its fd.
 int mount_new(const char *type, const char *source, const char *const *data, uint64_t attributes, bh_error *err);
+// Lets the detached mount `mount` be seen through the id maps of `pid`'s user namespace (mount_setattr(2)).
+int mount_map_ids(int mount, bool recursive, int proc_fd, pid_t pid, const char *what, bh_error *err);
 // Puts the detached mount `mount` on the open file or directory `target`: by fd, so no name is looked up again.
 int mount_attach(int mount, int target, const char *what, bh_error *err);

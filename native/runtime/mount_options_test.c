@@ -36,11 +36,11 @@ static void the_later_of_two_opposites_wins(void **state) {
 
 static void what_is_not_supported_is_refused_with_its_mount(void **state) {
     (void)state;
-    const char *const options[] = {"ro", "idmap", NULL};
+    const char *const options[] = {"ro", "remount", NULL};
     mount_options o;
     bh_error err = {0};
     assert_int_equal(mount_options_parse(options, "mounts[4]", &o, &err), -1);
-    assert_string_equal(err.message, "mounts[4].options: idmap is not supported");
+    assert_string_equal(err.message, "mounts[4].options: remount is not supported");
 }
 
 int main(void) {

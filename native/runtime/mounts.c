@@ -58,9 +58,19 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
         plan->options.bind |= strcmp(type, "bind") == 0;
         if (plan->options.copy_up && (plan->options.bind || strcmp(type, "tmpfs") != 0))
             return bh_fail(err, 0, "%s.options: tmpcopyup needs a tmpfs", plan->config->path);
+        if (plan->options.idmap && (!plan->options.bind || !(c->namespaces & CLONE_NEWUSER)))
+            return bh_fail(err, 0, "%s.options: idmap needs a bind mount and a user namespace", plan->config->path);
         if (plan->options.bind && open_bind_source(plan, err) < 0)
             return -1;
     }
+    return 0;
+}
+
+int mounts_map_ids(const config *c, const mount_plan *plans, int proc_fd, pid_t pid, bh_error *err) {
+    for (size_t i = 0; i < c->mount_count; i++)
+        if (plans[i].options.idmap && mount_map_ids(plans[i].bind, plans[i].options.recursive_ids, proc_fd, pid,
+                                                    plans[i].config->source, err) < 0)
+            return bh_wrap(err, "%s", plans[i].config->path);
     return 0;
 }
 

@@ -15,5 +15,7 @@ typedef struct mount_plan {
 // Parses every mount's options and opens bind sources (relative ones from the working directory, the bundle).
 // *plans is malloc'ed, one for each of c->mounts.
 int mounts_prepare(const config *c, mount_plan **plans, bh_error *err);
+// As the host's root, once the container's user namespace has its maps: the binds that are to be seen through them.
+int mounts_map_ids(const config *c, const mount_plan *plans, int proc_fd, pid_t pid, bh_error *err);
 // Mounts them, in order, below `root`, whatever links the image put in the way.
 int mounts_make(const config *c, mount_plan *plans, int root, bh_error *err);

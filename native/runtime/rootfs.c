@@ -37,15 +37,7 @@ int rootfs_open(const config *c, bh_error *err) {
 }
 
 int rootfs_map_ids(int source, int proc_fd, pid_t pid, bh_error *err) {
-    char path[64];
-    snprintf(path, sizeof path, "%d/ns/user", pid);
-    cleanup_fd int user = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (user < 0)
-        return bh_fail(err, errno, "cannot open the container's user namespace");
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)user};
-    if (mount_setattr(source, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
-        return bh_fail(err, errno, "cannot map the ids of root.path (its file system must support id-mapped mounts)");
-    return 0;
+    return mount_map_ids(source, false, proc_fd, pid, "root.path", err);
 }
 
 // A tmpfs of the container's own user namespace, charged to its cgroup.

@@ -23,7 +23,7 @@ int verb_features(const settings *s, int argc, char **argv, bh_error *err) {
         "startContainer", "poststart", "poststop", "linux", "namespaces", namespaces, "cgroup", "v1", true, "v2", true,
         "systemd", false, "rdma", false, "seccomp", "enabled", true, "actions", "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO",
         "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP", "SCMP_ACT_TRACE", "SCMP_ACT_LOG",
-        "mountExtensions", "idmap", "enabled", false, "annotations", "dev.bulkhead.version", BULKHEAD_VERSION);
+        "mountExtensions", "idmap", "enabled", true, "annotations", "dev.bulkhead.version", BULKHEAD_VERSION);
     json_dumpf(features, stdout, JSON_INDENT(2));
     putchar('\n');
     return 0;

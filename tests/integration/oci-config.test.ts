@@ -223,6 +223,20 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
       expect(stdout).toBe('kept\n640:0\ntmpfs\nread-only\n');
     });
 
+    test('idmap shows a folder of the host with the container’s ids', () => {
+      const folder = join(shop.directory, 'shared');
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'file'), 'of root\n', { mode: 0o600 });
+      const seen = (options: string[]): string =>
+        mounted(
+          { type: 'bind', source: folder, options: ['bind', ...options] },
+          'stat -c %u /m/file; cat /m/file 2>/dev/null',
+        ).stdout;
+      expect(seen(['idmap'])).toBe('0\nof root\n');
+      expect(seen([])).toBe('65534\n');
+      expect(mounted({ options: ['idmap'] }, 'true').stderr).toContain('idmap needs a bind mount');
+    });
+
     test('the root’s propagation is what config.json says', () => {
       const root = (rootfsPropagation: string): string =>
         shop
