@@ -86,6 +86,11 @@ const SUITES: readonly Suite[] = [
     command: [NODE, bin('astro/bin/astro.mjs'), 'check'],
     cwd: join(ROOT, 'site'),
   },
+  {
+    name: 'types of Svelte',
+    command: [NODE, bin('svelte-check/bin/svelte-check'), '--tsconfig', './tsconfig.json'],
+    cwd: join(ROOT, 'site'),
+  },
   { name: 'format of native/', command: ['make', '-s', '-C', 'native', 'format-check'] },
   { name: 'unit, native/', command: ['make', '-s', '-j2', '-C', 'native', 'test'], count: cmockaCount },
   vitest('unit'),
