@@ -58,7 +58,10 @@ export class Sessions {
   require(request: FastifyRequest): string {
     const learner = this.learner(request.headers.cookie);
     if (learner === null) {
-      throw new Problem('no_session', 'Your browser sent no valid cookie: reload the page to get one.');
+      throw new Problem(
+        'no_session',
+        'Your browser sent no valid cookie: allow cookies for this site, then reload the page.',
+      );
     }
     return learner;
   }

@@ -182,6 +182,20 @@ test('a sandbox that runs already is joined; one of another page is kept apart',
   });
 });
 
+test('a click that was faster than the cookie gets one and starts all the same', async () => {
+  let cookie = false;
+  answers['GET /api/status'] = () => {
+    cookie = true;
+    return { body: status };
+  };
+  const error = { code: 'no_session', message: 'Your browser sent no valid cookie.' };
+  answers['POST /api/sandboxes'] = () =>
+    cookie ? { status: 201, body: sandbox } : { status: 401, body: { error } };
+  const made = session();
+  expect(await made.start(wanted)).toBe(true);
+  expect(asked.slice(0, 3)).toEqual(['POST /api/sandboxes', 'GET /api/status', 'POST /api/sandboxes']);
+});
+
 test('events replace machines and statistics, warn, and end', async () => {
   const made = await started();
   expect(made.view).toMatchObject({ phase: 'running', rejoined: false });

@@ -102,12 +102,7 @@ export class SandboxSession {
   async start(wanted: CreateSandbox): Promise<boolean> {
     this.#enter('starting', { problem: null, reason: null });
     try {
-      const sandbox = await this.#request<Sandbox>(apiPaths.sandboxes, {
-        method: 'POST',
-        body: wanted,
-        within: START_LIMIT_MS,
-      });
-      this.#join(sandbox, { rejoined: false });
+      this.#join(await this.#create(wanted), { rejoined: false });
       return true;
     } catch (error) {
       this.#failed(error, 'ready');
@@ -165,6 +160,20 @@ export class SandboxSession {
 
   #request<T>(path: string, options: Parameters<typeof request>[1] = {}): Promise<T> {
     return request<T>(path, { ...options, signal: this.#leaving.signal });
+  }
+
+  /** A click may be faster than the first answer, which brings the cookie: without one it is fetched, and asked again. */
+  async #create(wanted: CreateSandbox): Promise<Sandbox> {
+    const ask = () =>
+      this.#request<Sandbox>(apiPaths.sandboxes, { method: 'POST', body: wanted, within: START_LIMIT_MS });
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof RequestFailed) || error.problem.code !== 'no_session') throw error;
+      const status = await this.#request<Status>(apiPaths.status, { within: 5_000 });
+      this.#change({ status });
+      return await ask();
+    }
   }
 
   async #lookForOthers(): Promise<void> {
