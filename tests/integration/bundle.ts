@@ -2,9 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -59,7 +62,7 @@ const documented = (): Config => {
 /** A folder for one test file: images, bundles and the runtime's state, all gone with `end`. */
 export class Workshop {
   readonly directory = mkdtempSync(join(tmpdir(), 'bulkhead-runtime-'));
-  readonly cgroup = `bulkhead-runtime-test-${process.pid}`;
+  readonly cgroup = `bulkhead-runtime-test-${this.directory.slice(-6)}`;
   readonly image = join(this.directory, 'rootfs');
   readonly state = join(this.directory, 'state');
   #bundles = 0;
@@ -129,6 +132,11 @@ export class Workshop {
     for (const id of this.run(['list', '--quiet']).stdout.split('\n').filter(Boolean))
       this.run(['delete', '--force', id]);
     rmSync(this.directory, { recursive: true, force: true });
+    // The runtime leaves parents it made to whoever named them.
+    for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
+      const path = join('/sys/fs/cgroup', hierarchy, this.cgroup);
+      if (existsSync(path)) rmdirSync(path);
+    }
   }
 }
 
