@@ -2,20 +2,24 @@
 
 debian_release=trixie
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-debian_default=http://deb.debian.org
 
 # debian_sources: the apt sources of the release, one a line. A machine that uses Debian says where its mirror is (apt
-# also knows the origin that each mirror states in its Release file); any other (Ubuntu) uses Debian's own.
+# also knows the origin that each mirror states in its Release file). Any other (Ubuntu) says nothing, and neither does
+# this: mmdebstrap then uses Debian's own mirror.
 debian_sources() {
     local main security
     main=${BULKHEAD_DEBIAN_MIRROR:-$(apt_repository Debian '/debian/$')}
     security=$(apt_repository Debian-Security '/debian-security/$')
-    if [[ ! $main ]]; then
-        main=$debian_default/debian
-        security=$debian_default/debian-security
-    fi
+    [[ $main ]] || return 0
     echo "deb $main $debian_release main"
     [[ ! $security || ${BULKHEAD_DEBIAN_MIRROR-} ]] || echo "deb $security $debian_release-security main"
+}
+
+# debian_mirror: where the packages come from, for people.
+debian_mirror() {
+    local mirror
+    mirror=$(debian_sources | head -n 1 | cut -d ' ' -f 2)
+    echo "${mirror:-the mirror of Debian itself}"
 }
 
 # apt_repository LABEL PATTERN: the first repository in apt's sources with this label. Labels are in the lists that apt
@@ -42,13 +46,15 @@ apt_settings() {
 # debootstrap VARIANT PACKAGES DIR [OPTION…]: unpacks Debian into DIR. VARIANT as in mmdebstrap(1); PACKAGES separated
 # by commas.
 debootstrap() {
-    local variant=$1 packages=$2 target=$3 settings
+    local variant=$1 packages=$2 target=$3 settings sources
     shift 3
     settings=$building/apt.conf
     apt_settings >"$settings"
     echo 'APT::Install-Recommends "false";' >>"$settings"
-    debian_sources | mmdebstrap --mode=root --variant="$variant" --keyring="$debian_keyring" \
-        --aptopt="$settings" --include="$packages" "$@" "$debian_release" "$target" -
+    sources=$(debian_sources)
+    # "-" reads the sources from standard input; without it mmdebstrap chooses them.
+    mmdebstrap --mode=root --variant="$variant" --keyring="$debian_keyring" --aptopt="$settings" \
+        --include="$packages" "$@" "$debian_release" "$target" ${sources:+-} <<<"$sources"
 }
 
 # read_list FILE: its words, comments left out, separated by commas.

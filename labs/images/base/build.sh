@@ -22,7 +22,7 @@ build_base() {
         options+=(--dpkgopt="path-exclude=$path")
     done < <(grep '^/' "$here/base/excluded")
     options+=(--dpkgopt='path-include=/usr/share/doc/*/copyright')
-    step_watch=$rootfs step "base: 1/2 fetching and unpacking Debian ($debian_release) from $(debian_sources | head -n 1 | cut -d ' ' -f 2)" \
+    step_watch=$rootfs step "base: 1/2 fetching and unpacking Debian ($debian_release) from $(debian_mirror)" \
         debootstrap essential "$(read_list "$here/base/packages")" "$rootfs" "${options[@]}"
     step "base: 2/2 adding Bulkhead's own files" finish_rootfs "$rootfs"
     write_base_json "$rootfs" "$digest" >"$target/image.json"
