@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +24,9 @@
 #define WAITING_ENOUGH ((size_t)256 * 1024)
 // A host that lets this much wait does not read: its conversation is over, and a new hello begins another.
 #define WAITING_MAX ((size_t)8 * 1024 * 1024)
+#define PORT_LIMIT_MS 10000
+// How long the port may look closed before the host counts as gone.
+#define GONE_MS 1000
 // What a viewer may have on its way to a monitor; attach credit keeps it far below.
 #define INPUT_MAX ((size_t)1024 * 1024)
 
@@ -40,8 +45,9 @@ static struct link_port {
     link_endpoint *link;
     byte_queue line; // a control line so far
     channel *channels;
-    bool talking; // the host has said hello and has not gone
-    bool paused;  // no attach socket is read
+    loop_timer gone; // runs while the port looks closed
+    bool talking;    // the host has said hello and has not gone
+    bool paused;     // no attach socket is read
 } port = {.source.fd = -1};
 
 static void watch_channel(channel *c) {
@@ -90,6 +96,7 @@ static void hang_up(const char *why) {
     if (!port.talking)
         return;
     port.talking = false;
+    loop_timer_stop(port.loop, &port.gone);
     log_info("link: %s", why);
     broker_remove_client(port.broker, &port.client);
     port.client.subscribed = false;
@@ -110,6 +117,21 @@ static void write_port(void) {
     pause_channels(link_pending(port.link) > WAITING_ENOUGH);
 }
 
+// The port says so by an end of file, which may be old news: the kernel learns of closing and opening from a queue of
+// its own, behind the data. When a host goes and another comes at once, its hello is read first, then the end of file
+// of the one before it. So nothing is hung up until the port has looked closed for a while.
+static void looks_closed(void) {
+    if (port.talking && port.gone.deadline_ms == 0)
+        loop_timer_start(port.loop, &port.gone, GONE_MS);
+}
+
+static void still_closed(loop_timer *timer) {
+    (void)timer;
+    struct pollfd state = {.fd = port.source.fd};
+    if (poll(&state, 1, 0) > 0 && (state.revents & POLLHUP))
+        hang_up("the host has closed it");
+}
+
 // A port whose host end is closed is always readable (end of file) and hung up, which a level-triggered epoll would
 // report without end. Edge-triggered, it reports what changes; so everything there is must be read each time.
 static void read_port(void) {
@@ -119,7 +141,7 @@ static void read_port(void) {
         if (got > 0)
             link_receive(port.link, bytes, (size_t)got);
         else if (got == 0)
-            hang_up("the host has closed it");
+            looks_closed();
         if (got == 0 || (got < 0 && errno != EINTR))
             return;
     }
@@ -256,7 +278,9 @@ static int open_channel(client *self, int attach_fd, bh_error *err) {
 }
 
 // Opens /dev/vportNpM of the port with our name: udev, which would make /dev/virtio-ports/, is not in the guest.
-static int find_port(bh_error *err) {
+// Returns its descriptor; `missing` says of a failure that no port has that name.
+static int find_port(bool *missing, bh_error *err) {
+    *missing = false;
     cleanup_dir DIR *ports = opendir("/sys/class/virtio-ports");
     if (!ports)
         return bh_fail(err, errno, "cannot list /sys/class/virtio-ports (is virtio_console loaded?)");
@@ -270,15 +294,44 @@ static int find_port(bh_error *err) {
         int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
         return fd >= 0 ? fd : bh_fail(err, errno, "cannot open %s", path);
     }
+    *missing = true;
     return bh_fail(err, 0, "there is no virtio-serial port named " PORT_NAME);
+}
+
+// The port and its name come in messages from QEMU, some time after the driver was loaded. The kernel announces each
+// change of a device on this socket (lib/kobject_uevent.c), so it is opened before the first look.
+static int wait_for_port(bh_error *err) {
+    struct sockaddr_nl everyone = {.nl_family = AF_NETLINK, .nl_groups = 1};
+    cleanup_fd int changes = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+    if (changes < 0 || bind(changes, (struct sockaddr *)&everyone, sizeof everyone) < 0)
+        return bh_fail(err, errno, "cannot listen for new devices");
+    uint64_t deadline = loop_now_ms() + PORT_LIMIT_MS;
+    for (;;) {
+        bool missing;
+        bh_error why;
+        int fd = find_port(&missing, &why);
+        uint64_t now = loop_now_ms();
+        if (fd >= 0)
+            return fd;
+        if (!missing || now >= deadline) {
+            *err = why;
+            return -1;
+        }
+        struct pollfd change = {changes, POLLIN, 0};
+        poll(&change, 1, (int)(deadline - now));
+        char message[4096];
+        while (recv(changes, message, sizeof message, 0) > 0)
+            continue;
+    }
 }
 
 int link_port_open(broker *b, loop *l, bh_error *err) {
     static const link_handlers handlers = {hello, control, data, closed, wants_write};
     port.broker = b;
     port.loop = l;
+    port.gone = (loop_timer){.fire = still_closed};
     port.client = (client){.send = send_line, .open_channel = open_channel};
-    port.source = (loop_source){find_port(err), port_ready};
+    port.source = (loop_source){wait_for_port(err), port_ready};
     if (port.source.fd < 0)
         return -1;
     port.link = link_new(&handlers, NULL, err);
