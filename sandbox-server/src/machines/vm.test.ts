@@ -25,8 +25,7 @@ afterEach(async () => {
 });
 
 /** A VM whose guest has 150 ms to say hello, and every state it is seen in. */
-function makeVm() {
-  const id = newId();
+function makeVm(id = newId()) {
   const context = { broker: host, id, labels: {}, log: pino({ level: 'silent' }) };
   const link = `${host.machineDirectory(id)}/link.sock`;
   const vm = new VirtualMachine(context, viewOfPlan(plan), link, { kvm: 150, tcg: 150 });
@@ -115,5 +114,32 @@ describe('the boot of a VM', () => {
     expect(vm.view.state).toBe('ended');
     expect(broker.requests.filter((request) => request.startsWith('vm.create'))).toHaveLength(1);
     expect(broker.machines.size).toBe(0);
+  });
+});
+
+describe('a VM that a new server finds', () => {
+  const found = async (greetedAfterMs: number) => {
+    const { vm: before } = makeVm();
+    broker.linked = answerAsGuest;
+    await before.create(plan, new Stopwatch(performance.now()));
+    await until(() => before.view.facts);
+    broker.linked = (socket) => setTimeout(() => answerAsGuest(socket), greetedAfterMs);
+    const record = broker.machines.get(before.id);
+    if (!record) throw new Error('the broker has lost it');
+    const { vm } = makeVm(before.id);
+    await vm.adopt(record);
+    return vm;
+  };
+
+  test('is there again, though its guest takes longer to answer than a first try waits', async () => {
+    const vm = await found(200);
+    await until(() => vm.view.facts);
+    expect(vm.view.state).toBe('running');
+  });
+
+  test('has failed when it stays silent, and says what to do', async () => {
+    const vm = await found(5_000);
+    await until(() => vm.view.state === 'failed');
+    expect(vm.view.reason).toMatch(/After a restart of the server: .* End the sandbox and start again\./);
   });
 });

@@ -146,19 +146,27 @@ export class VirtualMachine extends LearnerMachine {
     this.update({ state: 'failed', reason, terminals: [] });
   }
 
-  /** After a restart of the server: the guest has run on, or is still booting. Never rejects. */
+  /** After a restart of the server: the guest has run on, or is still booting. What a shell there runs is worth more than
+   * one chance, so a conversation that was lost is begun again. Never rejects. */
   async #resume(): Promise<void> {
     const link = this.#connect();
-    try {
-      await link.greeted(this.#limits[this.view.where.accel ?? 'tcg']);
-      const { machines } = await link.request('machine.list', {});
-      const itself = machines.find(({ machine }) => machine === GUEST_ITSELF);
-      this.update({ state: 'running', reason: null, terminals: itself?.terminals ?? [] });
-      await this.learnFacts();
-    } catch (error) {
-      if (this.ending) return;
-      const reason = `After a restart of the server: ${messageOf(error)}. End the sandbox and start again.`;
-      this.update({ state: 'failed', reason });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await link.greeted(this.#limits[this.view.where.accel ?? 'tcg']);
+        const { machines } = await link.request('machine.list', {});
+        const itself = machines.find(({ machine }) => machine === GUEST_ITSELF);
+        this.update({ state: 'running', reason: null, terminals: itself?.terminals ?? [] });
+        await this.learnFacts();
+        return;
+      } catch (error) {
+        if (this.ending || this.#link !== link) return;
+        const why = messageOf(error);
+        this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM does not answer yet');
+        if (attempt < ATTEMPTS) continue;
+        const reason = `After a restart of the server: ${why}. End the sandbox and start again.`;
+        this.update({ state: 'failed', reason });
+        return;
+      }
     }
   }
 
