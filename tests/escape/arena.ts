@@ -4,14 +4,14 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
+import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
 import { TestBroker } from '../integration/broker.ts';
+import { bootGuest } from '../integration/guest.ts';
 
 export const PROFILES = ['hardened', 'nested'] as const;
 export type Profile = (typeof PROFILES)[number];
 
-const BOOT_LIMIT_MS = 90_000;
 const SOURCES = join(import.meta.dirname, 'attempts');
 const LIMIT = { timeout_ms: 30_000, max_output_bytes: 65_536 };
 
@@ -49,16 +49,8 @@ export class Arena {
   /** A VM, whose root is as far from being stopped as root on a computer of its own. Booted when first asked for. */
   async guest(): Promise<LinkHost> {
     if (this.#guest) return this.#guest;
-    const limits = { memory_bytes: 256 * 2 ** 20, cpu_millis: 1_000 };
-    await this.broker.control.request('vm.create', {
-      machine: 'guest',
-      image: 'vm',
-      hostname: 'guest',
-      limits,
-      labels: {},
-    });
-    const guest = new LinkHost(join(this.broker.state, 'run/machines/guest/link.sock'));
-    await guest.greeted(BOOT_LIMIT_MS);
+    const directory = join(this.broker.state, 'run/machines/guest');
+    const { link: guest } = await bootGuest(this.broker.control, 'guest', directory, 256 * 2 ** 20);
     await this.#bring((command, stdin) =>
       guest.request('exec', { machine: 'host', command, stdin, ...LIMIT }),
     );

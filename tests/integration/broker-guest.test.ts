@@ -1,11 +1,10 @@
 // The same broker as the init of a VM: a host of its own, with cgroup v2, where nested containers own their group.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
+import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
 import { LIMITS, MIB, TestBroker } from './broker.ts';
-
-const BOOT_LIMIT_MS = 60_000;
+import { BOOTS_LIMIT_MS, bootGuest } from './guest.ts';
 
 describe('a broker in a VM', () => {
   let broker: TestBroker;
@@ -28,12 +27,9 @@ describe('a broker in a VM', () => {
 
   beforeAll(async () => {
     broker = await TestBroker.start();
-    const limits = { memory_bytes: 320 * MIB, cpu_millis: 1000 };
-    const wanted = { machine: 'guest', image: 'vm', hostname: 'guest', limits, labels: {} };
-    await broker.control.request('vm.create', wanted);
-    guest = new LinkHost(join(broker.state, 'run/machines/guest/link.sock'));
-    await guest.greeted(BOOT_LIMIT_MS);
-  }, BOOT_LIMIT_MS + 30_000);
+    const directory = join(broker.state, 'run/machines/guest');
+    ({ link: guest } = await bootGuest(broker.control, 'guest', directory, 320 * MIB));
+  }, BOOTS_LIMIT_MS);
   afterAll(async () => {
     guest.close('the test is over');
     await broker.dispose();

@@ -48,11 +48,12 @@ export type Config = {
 
 export type Outcome = { status: number | null; stdout: string; stderr: string };
 
-const profile = (name: 'hardened' | 'nested'): unknown =>
+/** A seccomp profile of ours. */
+export const profile = (name: 'hardened' | 'nested'): unknown =>
   JSON.parse(readFileSync(join(repository, `native/seccomp/${name}.json`), 'utf8'));
 
 /** The document of docs/runtime.md, so that what is written there is what works. */
-const documented = (): Config => {
+export const documented = (): Config => {
   const page = readFileSync(join(repository, 'docs/runtime.md'), 'utf8');
   const text = /```json\n(.*?)```/s.exec(page)?.[1];
   if (!text) throw new Error('docs/runtime.md shows no config.json');

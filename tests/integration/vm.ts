@@ -84,8 +84,8 @@ export class Screen {
   }
 }
 
-/** What QEMU's own monitor says the machine is made of: the names of its devices. */
-export async function qemuDevices(qmpSocket: string): Promise<string[]> {
+/** What QEMU's own monitor answers to these commands of its human interface, one after the other. */
+export async function askMonitor(qmpSocket: string, commands: readonly string[]): Promise<string> {
   const socket = connect(qmpSocket);
   try {
     const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
@@ -100,11 +100,18 @@ export async function qemuDevices(qmpSocket: string): Promise<string[]> {
       }
     };
     await ask('qmp_capabilities');
-    const tree = (await ask('human-monitor-command', { 'command-line': 'info qtree' })) as string;
-    return [...tree.matchAll(/^\s*dev: ([^,]+),/gm)].map(([, name]) => name ?? '');
+    const answers: unknown[] = [];
+    for (const line of commands) answers.push(await ask('human-monitor-command', { 'command-line': line }));
+    return answers.join('\n');
   } finally {
     socket.destroy();
   }
+}
+
+/** The names of the devices that QEMU says the machine is made of. */
+export async function qemuDevices(qmpSocket: string): Promise<string[]> {
+  const tree = await askMonitor(qmpSocket, ['info qtree']);
+  return [...tree.matchAll(/^\s*dev: ([^,]+),/gm)].map(([, name]) => name ?? '');
 }
 
 /** A field of /proc/PID/status. */
