@@ -4,11 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
-// One word, and the MOUNT_ATTR_* bits it sets and clears.
+// One word, and the MOUNT_ATTR_* bits it sets and clears; with an "r" before it, also on all mounts below.
 static const struct {
     const char *name;
     uint64_t set, clear;
@@ -23,13 +24,34 @@ static const struct {
     {"exec", 0, MOUNT_ATTR_NOEXEC},
     {"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
     {"diratime", 0, MOUNT_ATTR_NODIRATIME},
-    // The three ways to keep access times are one field: it has to be cleared as a whole (mount_setattr(2)).
+    // The three ways to keep access times are one field: it has to be cleared as a whole (mount_setattr(2)). What
+    // takes one of them back leaves the kernel's own choice, relatime.
     {"noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME},
+    {"atime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
     {"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
+    {"nostrictatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
     {"relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
+    {"norelatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
     {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
     {"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
-    {"defaults", 0, 0},
+};
+
+// What mount(2) has a flag for and fsconfig(2) a word: of the file system as a whole, so not for a bind mount.
+static const char *const of_file_systems[] = {"sync", "async", "dirsync", "lazytime", "nolazytime"};
+// Nothing to do: "silent" and "loud" are about the kernel's log, and no kernel since 5.15 knows "mand".
+static const char *const without_effect[] = {"defaults", "silent", "loud", "nomand"};
+
+// What the runtime does itself, and what of mount_options says so.
+static const struct {
+    const char *name;
+    size_t first, second; // offsets of bools to set
+} deeds[] = {
+    {"bind", offsetof(mount_options, bind), offsetof(mount_options, bind)},
+    {"rbind", offsetof(mount_options, bind), offsetof(mount_options, recursive)},
+    {"idmap", offsetof(mount_options, idmap), offsetof(mount_options, idmap)},
+    {"ridmap", offsetof(mount_options, idmap), offsetof(mount_options, recursive_ids)},
+    {"tmpcopyup", offsetof(mount_options, copy_up), offsetof(mount_options, copy_up)},
+    {"remount", offsetof(mount_options, remount), offsetof(mount_options, remount)},
 };
 
 static const struct {
@@ -61,33 +83,60 @@ static bool add_attribute(const char *option, uint64_t *set, uint64_t *clear) {
     return false;
 }
 
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+static bool listed(const char *option, const char *const *words, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(option, words[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool add_deed(const char *option, mount_options *parsed) {
+    for (size_t i = 0; i < COUNT(deeds); i++) {
+        if (strcmp(option, deeds[i].name) != 0)
+            continue;
+        *(bool *)((char *)parsed + deeds[i].first) = *(bool *)((char *)parsed + deeds[i].second) = true;
+        return true;
+    }
+    return false;
+}
+
 int mount_options_parse(const char *const *options, const char *where, mount_options *parsed, bh_error *err) {
-    static const char *const unsupported[] = {"remount", "mand"};
     size_t count = 0;
     *parsed = (mount_options){0};
     for (; options && *options; options++) {
         const char *option = *options;
-        for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++)
-            if (strcmp(option, unsupported[i]) == 0)
-                return bh_fail(err, 0, "%s.options: %s is not supported", where, option);
-        if (strcmp(option, "bind") == 0 || strcmp(option, "rbind") == 0) {
-            parsed->bind = true;
-            parsed->recursive = *option == 'r';
-        } else if (strcmp(option, "idmap") == 0 || strcmp(option, "ridmap") == 0) {
-            parsed->idmap = true;
-            parsed->recursive_ids = *option == 'r';
-        } else if (strcmp(option, "tmpcopyup") == 0) {
-            parsed->copy_up = true;
-        } else if (mount_propagation(option)) {
+        if (strcmp(option, "mand") == 0)
+            return bh_fail(err, 0, "%s.options: mand is not supported: Linux 5.15 took mandatory locks out", where);
+        if (mount_propagation(option))
             parsed->propagation = mount_propagation(option);
-        } else if (!add_attribute(option, &parsed->set, &parsed->clear) &&
-                   !(*option == 'r' && add_attribute(option + 1, &parsed->recursive_set, &parsed->recursive_clear))) {
-            if (count + 1 == sizeof parsed->data / sizeof *parsed->data)
+        else if (!add_deed(option, parsed) && !listed(option, without_effect, COUNT(without_effect)) &&
+                 !add_attribute(option, &parsed->set, &parsed->clear) &&
+                 !(*option == 'r' && add_attribute(option + 1, &parsed->recursive_set, &parsed->recursive_clear))) {
+            if (count + 1 == COUNT(parsed->data))
                 return bh_fail(err, 0, "%s.options has too many entries", where);
             parsed->data[count++] = option;
         }
     }
     return 0;
+}
+
+json_t *mount_options_known(void) {
+    json_t *words = json_array();
+    for (size_t i = 0; i < COUNT(attributes); i++) {
+        json_array_append_new(words, json_string(attributes[i].name));
+        json_array_append_new(words, json_sprintf("r%s", attributes[i].name));
+    }
+    for (size_t i = 0; i < COUNT(propagations); i++)
+        json_array_append_new(words, json_string(propagations[i].name));
+    for (size_t i = 0; i < COUNT(deeds); i++)
+        json_array_append_new(words, json_string(deeds[i].name));
+    for (size_t i = 0; i < COUNT(of_file_systems); i++)
+        json_array_append_new(words, json_string(of_file_systems[i]));
+    for (size_t i = 0; i < COUNT(without_effect); i++)
+        json_array_append_new(words, json_string(without_effect[i]));
+    return words;
 }
 
 // The kernel's own words about what was wrong, which fsopen(2) contexts collect; "" if it has none.

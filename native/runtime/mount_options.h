@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -10,6 +11,7 @@
 typedef struct mount_options {
     bool bind, recursive;
     bool copy_up;                            // "tmpcopyup"
+    bool remount;                            // other attributes for the mount that is there
     bool idmap, recursive_ids;               // "idmap", "ridmap": of a bind, as the container's ids see it
     uint64_t set, clear;                     // MOUNT_ATTR_* of this mount
     uint64_t recursive_set, recursive_clear; // of it and all below ("rro")
@@ -19,6 +21,8 @@ typedef struct mount_options {
 
 // `where` names the mount in errors ("mounts[3]"). The strings of `data` are those of `options`.
 int mount_options_parse(const char *const *options, const char *where, mount_options *parsed, bh_error *err);
+// Every word that is not the file system's own, for `features`. A new reference.
+json_t *mount_options_known(void);
 // "rslave" -> MS_SLAVE | MS_REC; 0 for an unknown word.
 unsigned long mount_propagation(const char *name);
 // Gives the file system context `fs` one "key=value" or "key" option.

@@ -60,7 +60,10 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
             return bh_fail(err, 0, "%s.options: tmpcopyup needs a tmpfs", plan->config->path);
         if (plan->options.idmap && (!plan->options.bind || !(c->namespaces & CLONE_NEWUSER)))
             return bh_fail(err, 0, "%s.options: idmap needs a bind mount and a user namespace", plan->config->path);
-        if (plan->options.bind && open_bind_source(plan, err) < 0)
+        if ((plan->options.bind || plan->options.remount) && plan->options.data[0])
+            return bh_fail(err, 0, "%s.options: %s is an option of a file system, and %s makes none",
+                           plan->config->path, plan->options.data[0], plan->options.remount ? "remount" : "a bind");
+        if (plan->options.bind && !plan->options.remount && open_bind_source(plan, err) < 0)
             return -1;
     }
     return 0;
@@ -97,9 +100,20 @@ static int make_new(const mount_plan *plan, int target, bh_error *err) {
     return take_fd(&mount);
 }
 
+// Other attributes for a mount that an earlier entry made.
+static int remount(const mount_plan *plan, int root, bh_error *err) {
+    const char *path = plan->config->destination;
+    cleanup_fd int mount = fs_open_in_root(root, path, O_PATH, err);
+    if (mount < 0 || set_attributes(mount, &plan->options, true, path, err) < 0)
+        return bh_wrap(err, "%s: remount (only a mount that is in the container can be)", plan->config->path);
+    return 0;
+}
+
 static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) {
     const mount_config *m = plan->config;
     uint64_t start = trace_now();
+    if (plan->options.remount)
+        return remount(plan, root, err);
     cleanup_fd int target = plan->is_directory ? fs_make_dirs_in_root(root, m->destination, 0755, err)
                                                : fs_make_file_in_root(root, m->destination, err);
     if (target < 0)
