@@ -21,6 +21,10 @@ const counts = ({ state, cgroup }: Stack) => {
 test.beforeAll(async () => {
   stack = await startStack();
 });
+// biome-ignore lint/correctness/noEmptyPattern: Playwright wants the first argument written this way.
+test.afterEach(({}, info) => {
+  if (info.status !== info.expectedStatus) console.log(stack.report());
+});
 test.afterAll(async () => {
   const { state, cgroup } = stack;
   await stack.stop();

@@ -2,7 +2,16 @@
 // port that nobody else uses. Everything ends with `stop`, or when the test's process dies.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +80,18 @@ export class Stack {
   /** What broker and server wrote on standard error, the last 64 KiB of it. */
   get said(): string {
     return this.#said;
+  }
+
+  /** What helps to see why a test failed: what the services said, and the last words of each VM that is there. */
+  report(): string {
+    const machines = join(this.state, 'run/machines');
+    const consoles = existsSync(machines)
+      ? readdirSync(machines).map((id) => join(machines, id, 'console.log'))
+      : [];
+    const words = consoles
+      .filter((path) => existsSync(path))
+      .map((path) => `${path}:\n${readFileSync(path, 'utf8').slice(-2_000)}`);
+    return [`broker and server:\n${this.#said.slice(-8_000)}`, ...words].join('\n');
   }
 
   async startBroker(): Promise<void> {
