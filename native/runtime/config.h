@@ -3,6 +3,7 @@
 
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "base/namespace_kinds.h"
 #include "runtime/json_field.h"
 
 #include <jansson.h>
@@ -63,8 +64,6 @@ enum { ID_MAPS_MAX = 32 };
 typedef struct sysctl_config {
     const char *name, *value;
 } sysctl_config;
-
-enum { NAMESPACE_KINDS = 8 };
 
 typedef struct config {
     char *text; // of the file it came from, NUL-terminated; NULL after config_parse alone

@@ -14,12 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const namespace_entry namespace_table[NAMESPACE_KINDS] = {
-    {"user", "user", CLONE_NEWUSER},       {"mount", "mnt", CLONE_NEWNS},   {"pid", "pid", CLONE_NEWPID},
-    {"network", "net", CLONE_NEWNET},      {"ipc", "ipc", CLONE_NEWIPC},    {"uts", "uts", CLONE_NEWUTS},
-    {"cgroup", "cgroup", CLONE_NEWCGROUP}, {"time", "time", CLONE_NEWTIME},
-};
-
 int namespace_kind(const char *type) {
     for (int i = 0; i < NAMESPACE_KINDS; i++)
         if (strcmp(type, namespace_table[i].type) == 0)

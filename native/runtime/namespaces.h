@@ -1,17 +1,9 @@
-// The kinds of namespaces, making them, and joining those that exist (namespaces(7)).
+// Namespaces: making them, and joining those that exist (namespaces(7)).
 #pragma once
 
 #include "runtime/config.h"
 
 #include <sys/types.h>
-
-typedef struct namespace_entry {
-    const char *type; // as config.json says it
-    const char *file; // in /proc/<pid>/ns
-    unsigned long flag;
-} namespace_entry;
-
-extern const namespace_entry namespace_table[NAMESPACE_KINDS];
 
 // Index of a config.json type in namespace_table; -1 for an unknown one.
 int namespace_kind(const char *type);
