@@ -111,6 +111,8 @@ test.describe
 
       await test.step('a killed server, started again, keeps both shells', async () => {
         await box.type('for i in $(seq 1 400); do echo line-$i; sleep 0.01; done\n');
+        // What is typed in the moment of death is lost with it, so the line has to have got there.
+        await expect.poll(() => box.screen()).toContain('line-1');
         await stack.killServer();
         await expect(page.getByText(/connection lost|reconnecting/i).first()).toBeVisible({
           timeout: 20_000,
