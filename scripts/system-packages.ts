@@ -16,6 +16,9 @@ const TO_RUN = [
 /** To test, further. */
 const TO_TEST = ['libcmocka-dev', 'busybox-static', 'catatonit', 'procps', 'strace', 'podman'];
 
+/** Whom `npm run bench -- launch` compares with; it does without those that cannot be had. */
+const TO_COMPARE = ['crun', 'runc', 'bubblewrap'];
+
 export type Distribution = { readonly id: string; readonly version: string; readonly name: string };
 
 /** Reads /etc/os-release. Returns undefined where there is none. */
@@ -113,6 +116,15 @@ export const installSystemPackages = async (step: Step, forTests: boolean): Prom
       `apt-get said it installed ${still.join(' ')}, but dpkg does not list it; run \`dpkg --configure -a\``,
     );
   return `${needed.length} installed: ${needed.join(' ')}`.slice(0, 70);
+};
+
+/** Installs the peers that benchmarks compare with; returns what to tell. */
+export const installPeers = async (step: Step): Promise<string> => {
+  const needed = await missing(TO_COMPARE);
+  if (needed.length === 0) return `all ${TO_COMPARE.length} are there`;
+  step.say(`${needed.length} to install`);
+  await apt(['install', '--no-install-recommends', ...needed], step, 'installing');
+  return `${needed.length} installed: ${needed.join(' ')}`;
 };
 
 /** Ubuntu's package brings the browser as a snap. */

@@ -7,6 +7,7 @@ import { type Browser, chromium, type Page } from '@playwright/test';
 import { CHROMIUM } from '../e2e/browser.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
 import { describeEnvironment, environment } from './environment.ts';
+import { summary } from './summary.ts';
 
 const RUNS = Number(process.env.BULKHEAD_BENCH_RUNS ?? 20);
 /** A person looks at a page before clicking: by then it has loaded, drawn itself and done what it does when idle. */
@@ -36,13 +37,6 @@ const once = async (browser: Browser, url: string, button: string, measures: str
     await context.request.delete(`${origin}/api/sandboxes/${id}`, { headers: { origin } });
   await context.close();
   return found;
-};
-
-const summary = (values: readonly number[]) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (q: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
-  return { median: at(0.5), min: at(0), p90: at(0.9), max: at(1), runs: sorted.length };
 };
 
 const run = async (stack: Stack): Promise<void> => {
