@@ -26,6 +26,7 @@ int verb_ps(const settings *s, int argc, char **argv, bh_error *err);
 int verb_update(const settings *s, int argc, char **argv, bh_error *err);
 int verb_events(const settings *s, int argc, char **argv, bh_error *err);
 int verb_features(const settings *s, int argc, char **argv, bh_error *err);
+int verb_probe(const settings *s, int argc, char **argv, bh_error *err);
 
 // The container id after the options; `more` further arguments may follow. NULL with *err set if it is missing.
 const char *verb_id(int argc, char **argv, int more, bh_error *err);

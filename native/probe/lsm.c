@@ -1,0 +1,136 @@
+// Linux security modules: which are active, and what the ones that Bulkhead meets are set to.
+#include "probe/probe.h"
+#include "probe/sysfile.h"
+
+#include <inttypes.h>
+#include <linux/landlock.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// linux/lsm.h of 6.8, which older build machines lack. The number of the call is the same on every architecture.
+#define LSM_LIST_MODULES 461
+#define LSM_ID_FIRST 100
+static const char *const lsm_names[] = {"capability", "selinux",  "smack", "tomoyo",   "apparmor", "yama", "loadpin",
+                                        "safesetid",  "lockdown", "bpf",   "landlock", "ima",      "evm",  "ipe"};
+
+// The kernel's own list; securityfs, which has it on older kernels, is not mounted everywhere.
+static void list_active(char *list, size_t size) {
+    uint64_t ids[32];
+    uint32_t bytes = sizeof ids;
+    long count = syscall(LSM_LIST_MODULES, ids, &bytes, 0);
+    if (count < 0) {
+        sysfile_text("/sys/kernel/security/lsm", list, size);
+        return;
+    }
+    list[0] = '\0';
+    for (long i = 0; i < count; i++) {
+        size_t length = strlen(list);
+        uint64_t index = ids[i] - LSM_ID_FIRST;
+        const char *name = index < sizeof lsm_names / sizeof *lsm_names ? lsm_names[index] : "another";
+        snprintf(list + length, size - length, "%s%s", length ? "," : "", name);
+    }
+}
+
+static bool is_active(const char *list, const char *name) {
+    const char *at = strstr(list, name);
+    return at != NULL && (at == list || at[-1] == ',');
+}
+
+static json_t *array_of(const char *list) {
+    json_t *array = json_array();
+    char copy[256], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", list);
+    for (const char *name; (name = strsep(&rest, ","));)
+        if (*name)
+            json_array_append_new(array, json_string(name));
+    return array;
+}
+
+static void find_active(json_t *report, const char *list) {
+    probe_add(report, &(probe_finding){
+                          .group = "lsm",
+                          .name = "active",
+                          .state = PROBE_NOTE,
+                          .value = array_of(list),
+                          .shown = *list ? list : "not to be read (is securityfs mounted?)",
+                          .means = "What can say no after permissions have said yes.",
+                      });
+}
+
+static void find_selinux(json_t *report, bool active) {
+    int64_t enforcing;
+    bool mounted = sysfile_number("/sys/fs/selinux/enforce", &enforcing);
+    const char *mode = !active ? "absent" : (!mounted ? "no policy" : (enforcing == 1 ? "enforcing" : "permissive"));
+    bool off = active && enforcing != 1;
+    probe_add(report,
+              &(probe_finding){
+                  .group = "lsm",
+                  .name = "selinux",
+                  .state = active && !off ? PROBE_GOOD : (off ? PROBE_WEAK : PROBE_NOTE),
+                  .value = json_string(mode),
+                  .shown = mode,
+                  .means = active && !off ? "Containers are kept apart by label as well as by user id."
+                                          : "Containers are kept apart by user ids, namespaces and filters, not by "
+                                            "label. Labs on SELinux run in a VM that has it.",
+                  .remedy = off ? "setenforce 1, once the policy is loaded and its log is quiet." : NULL,
+              });
+}
+
+static void find_apparmor(json_t *report, bool active) {
+    probe_add(report, &(probe_finding){
+                          .group = "lsm",
+                          .name = "apparmor",
+                          .state = PROBE_NOTE,
+                          .value = json_boolean(active),
+                          .shown = active ? "active" : "absent",
+                          .means = active ? "The runtime loads no profile of its own; profiles of the host go on "
+                                            "holding, for QEMU too."
+                                          : "Nothing is missing: the runtime asks it for nothing.",
+                      });
+}
+
+static void find_landlock(json_t *report) {
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    char shown[32];
+    snprintf(shown, sizeof shown, "ABI %ld", abi);
+    probe_add(report, &(probe_finding){
+                          .group = "lsm",
+                          .name = "landlock",
+                          .state = PROBE_NOTE,
+                          .value = abi < 0 ? NULL : json_integer(abi),
+                          .shown = abi < 0 ? "absent" : shown,
+                          .means = abi < 0 ? "Programs cannot sandbox themselves with it; a lesson cannot show it."
+                                           : "Programs can sandbox themselves with it, without any privilege.",
+                      });
+}
+
+// "none [integrity] confidentiality": the brackets are around what holds.
+static void find_lockdown(json_t *report) {
+    char text[96], mode[32] = "none";
+    sysfile_text("/sys/kernel/security/lockdown", text, sizeof text);
+    const char *open = strchr(text, '[');
+    if (open)
+        snprintf(mode, sizeof mode, "%.*s", (int)strcspn(open + 1, "]"), open + 1);
+    bool locked = strcmp(mode, "none") != 0;
+    probe_add(report, &(probe_finding){
+                          .group = "lsm",
+                          .name = "lockdown",
+                          .state = PROBE_NOTE,
+                          .value = json_string(mode),
+                          .shown = mode,
+                          .means = locked ? "Even root cannot change the running kernel."
+                                          : "Root of the host can change the running kernel; root of a container "
+                                            "cannot in any case.",
+                      });
+}
+
+void probe_lsm(json_t *report) {
+    char list[256];
+    list_active(list, sizeof list);
+    find_active(report, list);
+    find_selinux(report, is_active(list, "selinux"));
+    find_apparmor(report, is_active(list, "apparmor"));
+    find_landlock(report);
+    find_lockdown(report);
+}
