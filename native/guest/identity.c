@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define HOSTNAME_PARAMETER "bulkhead.hostname="
 
@@ -42,20 +45,48 @@ static int write_machine_id(bh_error *err) {
     return fs_replace(AT_FDCWD, "/etc/machine-id", text, 0444, err);
 }
 
-int set_identity(bh_error *err) {
-    BOOT_STEP("identity");
-    char hostname[65], line[80], hosts[192];
-    if (read_hostname(hostname, sizeof hostname, err) < 0)
-        return -1;
+static int become(const char *hostname, bh_error *err) {
+    char line[80], hosts[192];
     if (sethostname(hostname, strlen(hostname)) < 0)
         return bh_fail(err, errno, "cannot set the host name %s", hostname);
-    boot_step_detail(&step, "%s", hostname);
     snprintf(line, sizeof line, "%s\n", hostname);
     snprintf(hosts, sizeof hosts, "127.0.0.1\tlocalhost %s\n::1\tlocalhost ip6-localhost ip6-loopback\n", hostname);
     return fs_replace(AT_FDCWD, "/etc/hostname", line, 0644, err) < 0 ||
                    fs_replace(AT_FDCWD, "/etc/hosts", hosts, 0644, err) < 0 || write_machine_id(err) < 0
                ? -1
                : 0;
+}
+
+int set_identity(bh_error *err) {
+    BOOT_STEP("identity");
+    char hostname[65];
+    if (read_hostname(hostname, sizeof hostname, err) < 0)
+        return -1;
+    boot_step_detail(&step, "%s", hostname);
+    return become(hostname, err);
+}
+
+// The generator of random numbers was copied with everything else: what two copies draw would be the same. The entropy
+// given is counted, and the generator's key made anew at once rather than at its next turn (random(4)).
+static int seed(const uint8_t *bytes, size_t length, bh_error *err) {
+    cleanup_free struct rand_pool_info *pool = malloc(sizeof *pool + length);
+    cleanup_fd int random = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+    if (!pool || random < 0)
+        return bh_fail(err, errno, "cannot open /dev/urandom");
+    pool->entropy_count = (int)length * 8;
+    pool->buf_size = (int)length;
+    memcpy(pool->buf, bytes, length);
+    if (ioctl(random, RNDADDENTROPY, pool) < 0 || ioctl(random, RNDRESEEDCRNG) < 0)
+        return bh_fail(err, errno, "cannot seed the kernel's random numbers");
+    return 0;
+}
+
+int renew_identity(const char *hostname, const uint8_t *entropy, size_t length, int64_t unix_ms, bh_error *err) {
+    struct timespec now = {unix_ms / 1000, unix_ms % 1000 * 1000000};
+    if (clock_settime(CLOCK_REALTIME, &now) < 0)
+        return bh_fail(err, errno, "cannot set the clock");
+    // Randomness first: the machine id is drawn from it.
+    return seed(entropy, length, err) < 0 ? -1 : become(hostname, err);
 }
 
 int bring_up_loopback(bh_error *err) {

@@ -1,9 +1,15 @@
-// What a guest is called, and its only network device. Each function is one step of the boot (guest.c).
+// What a guest is called, and its only network device. Steps of the boot (guest.c), and what a copy of a booted guest needs.
 #pragma once
 
 #include "base/error.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 // The host name given on the kernel's command line (bulkhead.hostname=), and a machine id of its own.
 int set_identity(bh_error *err);
+// What a copy of a template does first: another host name, the time of day (Unix milliseconds), and `entropy`, from which
+// its random numbers and its machine id come, so that no two copies share any. Called by the broker (broker_config.renew).
+int renew_identity(const char *hostname, const uint8_t *entropy, size_t length, int64_t unix_ms, bh_error *err);
 // lo: a guest has no other.
 int bring_up_loopback(bh_error *err);
