@@ -11,10 +11,19 @@ const TO_RUN = [
   'qemu-system-x86 seabios', // VMs
   'mmdebstrap debian-archive-keyring', // images, from the machine's own mirror
   'cpio xz-utils zstd kmod erofs-utils', // the VM image: initramfs, modules, disk
+  'secilc', // its SELinux policy
 ];
 
 /** To test, further. */
-const TO_TEST = ['libcmocka-dev', 'busybox-static', 'catatonit', 'procps', 'strace', 'podman'];
+const TO_TEST = [
+  'clang libclang-rt-dev',
+  'libcmocka-dev',
+  'busybox-static',
+  'catatonit',
+  'procps',
+  'strace',
+  'podman',
+];
 
 /** Whom `npm run bench -- launch` compares with; it does without those that cannot be had. */
 const TO_COMPARE = ['crun', 'runc', 'bubblewrap'];

@@ -93,6 +93,15 @@ const SUITES: readonly Suite[] = [
   },
   { name: 'format of native/', command: ['make', '-s', '-C', 'native', 'format-check'] },
   { name: 'unit, native/', command: ['make', '-s', '-j2', '-C', 'native', 'test'], count: cmockaCount },
+  {
+    name: 'fuzz, short',
+    command: [NODE, join(ROOT, 'scripts/fuzz.ts')],
+    count: (output) => ({
+      passed: output.match(/^clean /gm)?.length ?? 0,
+      failed: output.match(/^FOUND /gm)?.length ?? 0,
+      skipped: 0,
+    }),
+  },
   vitest('unit'),
   vitest('integration', true),
   vitest('escape', true),

@@ -12,10 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-// The number after `key` in a file of "key: number" lines such as meminfo; -1 when it is not there.
+// The number after `key` in a file of "key: number" lines such as meminfo; -1 when it is not there, or larger than
+// kilobytes can be counted in bytes.
 static int64_t number_after(const char *text, const char *key) {
     const char *at = strstr(text, key);
-    return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+    int64_t number = at ? strtoll(at + strlen(key), NULL, 10) : -1;
+    return number >= 0 && number < INT64_MAX / 2048 ? number : -1;
 }
 
 // Proportional set size: a page that N processes share counts as 1/N in each (proc_pid_smaps(5)). 0 for a process that
