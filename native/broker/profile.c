@@ -64,9 +64,11 @@ static json_t *process(bool nested) {
     return json_pack("{s:b, s:{s:i, s:i}, s:[s, s], s:o, s:s, s:b, s:i, s:[{s:s, s:i, s:i}, {s:s, s:i, s:i}], s:o}",
                      "terminal", 0, "user", "uid", 0, "gid", 0, "args", "/usr/bin/catatonit", "-P", "env",
                      strings(profile_environment), "cwd", "/", "noNewPrivileges", !nested,
-                     // When the host itself runs out of memory, machines go before the broker and the server.
+                     // When the host itself runs out of memory, machines go before the broker and the server. A core
+                     // dump of 1 byte is none, and the only size that keeps the kernel from handing it to a program of
+                     // the host's that runs there as root, where core_pattern begins with a bar (core(5)).
                      "oomScoreAdj", 500, "rlimits", "type", "RLIMIT_NOFILE", "soft", 1024, "hard", 4096, "type",
-                     "RLIMIT_CORE", "soft", 0, "hard", 0, "capabilities",
+                     "RLIMIT_CORE", "soft", 1, "hard", 1, "capabilities",
                      capabilities(nested ? capability_names : no_capability));
 }
 

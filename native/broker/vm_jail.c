@@ -90,7 +90,9 @@ static int change_root(const vm_spec *spec, bh_error *err) {
 }
 
 static int drop_privilege(const vm_spec *spec, bh_error *err) {
-    static const struct rlimit no_core = {0, 0}, files = {OPEN_FILES_MAX, OPEN_FILES_MAX};
+    // 1 and not 0: what a guest can make crash is not to start a program of the host's as root, which core_pattern may
+    // name behind a bar (core(5)).
+    static const struct rlimit no_core = {1, 1}, files = {OPEN_FILES_MAX, OPEN_FILES_MAX};
     if (setrlimit(RLIMIT_CORE, &no_core) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0)
         return bh_fail(err, errno, "cannot limit QEMU");
     // Groups first: without root they can no longer be changed. With the user id all capabilities go (capabilities(7)).
