@@ -103,7 +103,7 @@ static int parse(int argc, char **argv, settings *s, log_target *log, bh_error *
         case 'd': // every error is told in full anyway
             break;
         case 'v':
-            printf("bulkhead version " BULKHEAD_VERSION "\nspec: 1.2.0\n");
+            printf("bulkhead version " BULKHEAD_VERSION "\nspec: " OCI_VERSION "\n");
             return 0;
         case 'h':
             usage(stdout);

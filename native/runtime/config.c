@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,8 +16,18 @@ enum { CONFIG_MAX_BYTES = 4 << 20 };
 static int check_version(const char *version, bh_error *err) {
     if (!version)
         return bh_fail(err, 0, "ociVersion is missing");
-    if (strncmp(version, "1.", 2) != 0)
-        return bh_fail(err, 0, "ociVersion is %s; this runtime knows 1.0 to 1.2", version);
+    // Semantic versioning: "1.0.0-rc5-dev" too. A later 1.x is no reason to refuse: what is new in it is, where it is
+    // used and known here (config_fields), and otherwise the specification wants it ignored.
+    unsigned major, minor, patch;
+    int end = 0;
+    bool semantic = sscanf(version, "%u.%u.%u%n", &major, &minor, &patch, &end) == 3 &&
+                    strspn(version, "0123456789.") == (size_t)end &&
+                    (version[end] == '\0' || version[end] == '-' || version[end] == '+');
+    if (!semantic)
+        return bh_fail(err, 0, "ociVersion \"%s\" is not a version such as " OCI_VERSION, version);
+    if (major != 1)
+        return bh_fail(err, 0, "ociVersion is %s; this runtime knows 1.x, from " OCI_VERSION_MIN " to " OCI_VERSION,
+                       version);
     return 0;
 }
 

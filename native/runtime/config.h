@@ -12,6 +12,10 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+// Of runtime-spec: what is read here, and the state and features that are written.
+#define OCI_VERSION_MIN "1.0.0"
+#define OCI_VERSION "1.2.1"
+
 // The five capability sets, a bit for each number of linux/capability.h.
 typedef struct capability_sets {
     uint64_t bounding, effective, permitted, inheritable, ambient;

@@ -1,6 +1,7 @@
 // A pty of the container's own: see console.h.
 #include "runtime/console.h"
 #include "base/cleanup.h"
+#include "base/fd_passing.h"
 #include "base/fs.h"
 #include "runtime/devices.h"
 #include "runtime/trace.h"
@@ -10,21 +11,13 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 int console_connect(const char *path, bh_error *err) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return bh_fail(err, ENAMETOOLONG, "--console-socket %s", path);
-    strcpy(address.sun_path, path);
-    cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
-        return bh_fail(err, errno, "cannot connect to --console-socket %s", path);
-    return take_fd(&fd);
+    int fd = fd_connect(path, err);
+    return fd < 0 ? bh_wrap(err, "--console-socket") : fd;
 }
 
 // The multiplexer of a devpts, and nothing that an image or a learner put in its place (CVE-2025-52565).
@@ -38,24 +31,6 @@ static int open_master(int root, bh_error *err) {
     if (fstat(master, &info) < 0 || !S_ISCHR(info.st_mode) || info.st_rdev != makedev(5, 2))
         return bh_fail(err, 0, "/dev/pts/ptmx is not the pty multiplexer (character device 5:2)");
     return take_fd(&master);
-}
-
-static int send_master(int socket, int master, const char *name, bh_error *err) {
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct iovec text = {(void *)name, strlen(name)};
-    struct msghdr message = {
-        .msg_iov = &text, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &master, sizeof master);
-    if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0)
-        return bh_fail(err, errno, "cannot send the terminal over --console-socket");
-    return 0;
 }
 
 int console_open(const process_config *p, int root, int socket, bh_error *err) {
@@ -79,8 +54,8 @@ int console_open(const process_config *p, int root, int socket, bh_error *err) {
     if (p->uid != 0 && fchown(slave, p->uid, (gid_t)-1) < 0)
         return bh_fail(err, errno, "cannot give the terminal to user %u", p->uid);
     snprintf(name, sizeof name, "/dev/pts/%u", number);
-    if (send_master(socket, master, name, err) < 0)
-        return -1;
+    if (fd_send(socket, name, strlen(name), master, err) < 0)
+        return bh_wrap(err, "--console-socket");
     trace_step("console", start, "%s, its master sent to the caller", name);
     return take_fd(&slave);
 }

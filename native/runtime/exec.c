@@ -19,6 +19,7 @@
 #include "runtime/launch.h"
 #include "runtime/namespaces.h"
 #include "runtime/process.h"
+#include "runtime/seccomp_notify.h"
 #include "runtime/state.h"
 #include "runtime/trace.h"
 
@@ -97,7 +98,8 @@ static int become_process(exec_context *x, bh_error *err) {
         if (slave < 0 || console_take(slave, err) < 0)
             return -1;
     }
-    if (process_enter_cwd(p, err) < 0 || process_drop_privileges(p, setgroups_allowed, &x->filter, err) < 0 ||
+    if (process_enter_cwd(p, err) < 0 ||
+        process_drop_privileges(p, setgroups_allowed, &x->filter, x->handshake, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 ||
         handshake_send(x->handshake, HANDSHAKE_READY, 0, err) < 0 ||
         handshake_wait(x->handshake, HANDSHAKE_GO, NULL, err) < 0)
@@ -170,11 +172,26 @@ static int clone_joiner(exec_context *x, bh_error *err) {
     return result;
 }
 
+// To the agent that answers for the container's own processes as well.
+static int forward_listener(const exec_context *x, bh_error *err) {
+    state found = {0};
+    if (!x->filter.notifies)
+        return 0;
+    cleanup_fd int dir = state_open_dir(x->options->root, x->options->id, err);
+    if (dir < 0 || state_load(dir, x->options->id, &found, err) < 0)
+        return -1;
+    hook_subject subject = {found.id, found.bundle, found.pid, found.annotations};
+    int result = seccomp_forward(x->config->seccomp, &x->filter, x->handshake, x->pid,
+                                 state_status_name(state_status_of(dir, &found)), &subject, err);
+    state_free(&found);
+    return result;
+}
+
 static int run_steps(exec_context *x, bh_error *err) {
     char pid[16];
     if (open_host_files(x, err) < 0 || clone_joiner(x, err) < 0 ||
         process_set_limits(x->process, x->proc, x->pid, err) < 0 ||
-        handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
+        handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || forward_listener(x, err) < 0 ||
         handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0)
         return -1;
     snprintf(pid, sizeof pid, "%d", x->pid);

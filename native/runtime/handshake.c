@@ -1,5 +1,7 @@
 // The messages between the runtime and the process that becomes the container: see handshake.h.
 #include "runtime/handshake.h"
+#include "base/cleanup.h"
+#include "base/fd_passing.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -31,6 +33,24 @@ void handshake_send_error(int fd, const bh_error *failure) {
     send(fd, &m, sizeof m, MSG_NOSIGNAL);
 }
 
+int handshake_send_file(int fd, handshake_stage stage, int file, bh_error *err) {
+    message m = {.stage = stage};
+    return fd_send(fd, &m, sizeof m, file, err);
+}
+
+// What came in: an answer, a failure, or the end of file that a successful exec is.
+static int check(message *m, ssize_t got, handshake_stage wanted, bh_error *err) {
+    if (got <= 0)
+        m->stage = HANDSHAKE_EXECED;
+    if (m->stage == HANDSHAKE_FAILED) {
+        *err = m->error;
+        return -1;
+    }
+    if (m->stage != wanted)
+        return bh_fail(err, 0, "the container's process ended before it was ready (killed? see its cgroup's limits)");
+    return 0;
+}
+
 int handshake_wait(int fd, handshake_stage wanted, int *value, bh_error *err) {
     message m = {0};
     ssize_t got;
@@ -39,15 +59,23 @@ int handshake_wait(int fd, handshake_stage wanted, int *value, bh_error *err) {
     while (got < 0 && errno == EINTR);
     if (got < 0 && errno != ECONNRESET)
         return bh_fail(err, errno, "cannot hear the other side of the launch");
-    if (got <= 0)
-        m.stage = HANDSHAKE_EXECED;
-    if (m.stage == HANDSHAKE_FAILED) {
-        *err = m.error;
+    if (check(&m, got, wanted, err) < 0)
         return -1;
-    }
-    if (m.stage != wanted)
-        return bh_fail(err, 0, "the container's process ended before it was ready (killed? see its cgroup's limits)");
     if (value)
         *value = m.value;
     return 0;
+}
+
+int handshake_wait_file(int fd, handshake_stage wanted, bh_error *err) {
+    message m = {0};
+    cleanup_fd int file = -1;
+    bh_error failure = {0};
+    ssize_t got = fd_receive(fd, &m, sizeof m, &file, &failure);
+    if (got < 0 && failure.code != ECONNRESET) {
+        *err = failure;
+        return -1;
+    }
+    if (check(&m, got, wanted, err) < 0)
+        return -1;
+    return file >= 0 ? take_fd(&file) : bh_fail(err, 0, "the other side of the launch sent no file");
 }

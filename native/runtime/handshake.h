@@ -6,6 +6,7 @@
 //        | --- HANDSHAKE_MAPPED --->   | has ids now: mounts, pivot_root
 //        |   <-- HANDSHAKE_ROOTED --   | mounts are done; only where there are hooks to run before pivot_root
 //        | --- HANDSHAKE_HOOKED --->   | they have been run
+//        |   <-- HANDSHAKE_LISTENER -- | only with a seccomp filter that notifies: its listener, to be passed on
 //        |   <-- HANDSHAKE_READY ---   | all but the exec is done
 //        | --- HANDSHAKE_GO --->       | (create: `start` says so instead)
 //        |   <-- end of file ---       | exec has happened
@@ -21,6 +22,7 @@ typedef enum handshake_stage {
     HANDSHAKE_MAPPED = 1,
     HANDSHAKE_ROOTED,
     HANDSHAKE_HOOKED,
+    HANDSHAKE_LISTENER,
     HANDSHAKE_READY,
     HANDSHAKE_GO,
     HANDSHAKE_FAILED,
@@ -31,5 +33,8 @@ typedef enum handshake_stage {
 int handshake_make(int ends[2], bh_error *err);
 int handshake_send(int fd, handshake_stage stage, int value, bh_error *err);
 void handshake_send_error(int fd, const bh_error *failure);
+// The same with an open file; and waiting for that, which the caller then has to close.
+int handshake_send_file(int fd, handshake_stage stage, int file, bh_error *err);
+int handshake_wait_file(int fd, handshake_stage wanted, bh_error *err);
 // Waits for one message, which must be `wanted`. The other side's failure becomes *err. `value` may be NULL.
 int handshake_wait(int fd, handshake_stage wanted, int *value, bh_error *err);

@@ -2,6 +2,7 @@
 #include "runtime/hooks.h"
 #include "base/cleanup.h"
 #include "runtime/clone.h"
+#include "runtime/config.h"
 #include "runtime/handshake.h"
 #include "runtime/trace.h"
 
@@ -68,17 +69,26 @@ int hooks_check(const json_place *hooks, bh_error *err) {
     return 0;
 }
 
+const char *hooks_name(hook_kind kind) {
+    return kinds[kind].name;
+}
+
 bool hooks_any(const json_t *hooks, hook_kind kind) {
     return json_array_size(json_object_get(hooks, kinds[kind].name)) > 0;
 }
 
-// The state as runtime-spec has it, in a file of its own that is read from its beginning. A pipe would need somebody to
-// fill it while the hook, which may not read at all, runs.
-static int write_state(hook_kind kind, const hook_subject *s, bh_error *err) {
-    cleanup_json json_t *state = json_pack("{s:s, s:s, s:s, s:s, s:O?}", "ociVersion", "1.2.0", "id", s->id, "status",
-                                           kinds[kind].status, "bundle", s->bundle, "annotations", s->annotations);
+json_t *hooks_state(const hook_subject *s, const char *status) {
+    json_t *state = json_pack("{s:s, s:s, s:s, s:s, s:O?}", "ociVersion", OCI_VERSION, "id", s->id, "status", status,
+                              "bundle", s->bundle, "annotations", s->annotations);
     if (s->pid > 0)
         json_object_set_new(state, "pid", json_integer(s->pid));
+    return state;
+}
+
+// The state in a file of its own that is read from its beginning. A pipe would need somebody to fill it while the hook,
+// which may not read at all, runs.
+static int write_state(hook_kind kind, const hook_subject *s, bh_error *err) {
+    cleanup_json json_t *state = hooks_state(s, kinds[kind].status);
     cleanup_fd int fd = memfd_create("state", MFD_CLOEXEC);
     if (!state || fd < 0 || json_dumpfd(state, fd, JSON_COMPACT) < 0 || lseek(fd, 0, SEEK_SET) < 0)
         return bh_fail(err, errno, "cannot write the container's state for a hook");

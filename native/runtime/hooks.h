@@ -33,8 +33,11 @@ typedef struct hook_subject {
     json_t *annotations;
 } hook_subject;
 
+// The container's state as runtime-spec has it. A new reference.
+json_t *hooks_state(const hook_subject *subject, const char *status);
 // Checks the whole of `hooks` in the document, so that a typing error is found before anything is made.
 int hooks_check(const json_place *hooks, bh_error *err);
+const char *hooks_name(hook_kind kind);
 bool hooks_any(const json_t *hooks, hook_kind kind);
 // Runs all hooks of a kind in their order. The first failure ends it. `filter` (may be NULL) is loaded into each hook:
 // a program of the image runs no freer than the container's own.

@@ -118,7 +118,8 @@ static int become_container(launch *l, bh_error *err) {
     char program[PATH_MAX];
     if (join_cgroup(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 ||
         process_become_root(c, l->options->keep_keyring, err) < 0 || set_names(c, err) < 0 || make_root(l, err) < 0 ||
-        process_enter_cwd(p, err) < 0 || process_drop_privileges(p, setgroups_allowed, &l->filter, err) < 0 ||
+        process_enter_cwd(p, err) < 0 ||
+        process_drop_privileges(p, setgroups_allowed, &l->filter, l->handshake, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 || wait_for_go(l, err) < 0)
         return -1;
     // By now as the user and with the capabilities of the container's program. Its filter is loaded already unless

@@ -10,6 +10,7 @@
 #include "runtime/owner.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
+#include "runtime/seccomp_notify.h"
 #include "runtime/state.h"
 #include "runtime/trace.h"
 
@@ -253,12 +254,18 @@ static int run_create_hooks(launch *l, bh_error *err) {
     return handshake_send(l->handshake, HANDSHAKE_HOOKED, 0, err);
 }
 
+static int forward_listener(const launch *l, bh_error *err) {
+    hook_subject subject = hook_subject_of(l, l->pid);
+    return seccomp_forward(l->config->seccomp, &l->filter, l->handshake, l->pid, "creating", &subject, err);
+}
+
 static int run_steps(launch *l, bh_error *err) {
     const config *c = l->config;
     if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || clone_init(l, err) < 0 || map_ids(l, err) < 0 ||
         set_process_limits(l, err) < 0 || handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
         save(l, err) < 0 || // while the child works
-        run_create_hooks(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
+        run_create_hooks(l, err) < 0 || forward_listener(l, err) < 0 ||
+        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
         return -1;
     if (l->options->wait_for_start)
         return 0;

@@ -92,12 +92,12 @@ int process_find_program(const process_config *p, char *path, size_t size, bh_er
     return bh_fail(err, code, "cannot run process.args[0] \"%s\" (looked in %s)", name, search_path(p));
 }
 
-int process_drop_privileges(const process_config *p, bool setgroups_allowed, const seccomp_program *filter,
+int process_drop_privileges(const process_config *p, bool setgroups_allowed, seccomp_program *filter, int handshake,
                             bh_error *err) {
     uint64_t start = trace_now();
     umask(p->umask);
     // Without no_new_privs a filter may be loaded only by who has CAP_SYS_ADMIN, so before that is dropped.
-    if (!p->no_new_privileges && seccomp_apply(filter, err) < 0)
+    if (!p->no_new_privileges && (seccomp_listen(filter, handshake, err) < 0 || seccomp_apply(filter, err) < 0))
         return -1;
     if (capabilities_bound(&p->capabilities, err) < 0)
         return -1;
@@ -114,6 +114,8 @@ int process_drop_privileges(const process_config *p, bool setgroups_allowed, con
         return -1;
     if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot set no_new_privs");
+    if (p->no_new_privileges && seccomp_listen(filter, handshake, err) < 0)
+        return -1;
     trace_step("privileges", start, "uid %u, gid %u, bounding set %#llx, permitted %#llx, no_new_privs %d", p->uid,
                p->gid, (unsigned long long)p->capabilities.bounding, (unsigned long long)p->capabilities.permitted,
                p->no_new_privileges);

@@ -14,8 +14,9 @@ int process_become_root(const config *c, bool keep_keyring, bh_error *err);
 int process_enter_cwd(const process_config *p, bh_error *err);
 // The program that process.args[0] means, by PATH of process.env; in `path`.
 int process_find_program(const process_config *p, char *path, size_t size, bh_error *err);
-// User, groups, capabilities, no_new_privs. All privilege is gone when it returns.
-int process_drop_privileges(const process_config *p, bool setgroups_allowed, const seccomp_program *filter,
+// User, groups, capabilities, no_new_privs. All privilege is gone when it returns. A filter that notifies is loaded,
+// and its listener sent over the handshake.
+int process_drop_privileges(const process_config *p, bool setgroups_allowed, seccomp_program *filter, int handshake,
                             bh_error *err);
 // Loads the seccomp filter if that has not been done, and execs. Returns only on failure.
 int process_exec(const process_config *p, const char *path, const seccomp_program *filter, int keep_fds, bh_error *err);

@@ -1,7 +1,9 @@
 // linux.seccomp to BPF: see seccomp.h. https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp
 #include "runtime/seccomp.h"
 #include "base/cleanup.h"
+#include "runtime/handshake.h"
 #include "runtime/json_field.h"
+#include "runtime/seccomp_words.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -13,44 +15,6 @@
 #include <unistd.h>
 
 enum { ARGUMENTS_MAX = 6, ERRNO_MAX = 4095 };
-
-static const struct {
-    const char *name;
-    enum scmp_compare compare;
-} operators[] = {
-    {"SCMP_CMP_NE", SCMP_CMP_NE},
-    {"SCMP_CMP_LT", SCMP_CMP_LT},
-    {"SCMP_CMP_LE", SCMP_CMP_LE},
-    {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-    {"SCMP_CMP_GE", SCMP_CMP_GE},
-    {"SCMP_CMP_GT", SCMP_CMP_GT},
-    {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
-};
-
-// `number` is what SCMP_ACT_ERRNO and SCMP_ACT_TRACE return; EPERM where the profile does not say.
-static int read_action(const char *name, const char *path, int64_t number, uint32_t *action, bh_error *err) {
-    uint32_t data = number < 0 ? EPERM : (uint32_t)number;
-    const struct {
-        const char *name;
-        uint32_t action;
-    } actions[] = {
-        {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
-        {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(data)},
-        {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
-        {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
-        {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
-        {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
-        {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(data)},
-        {"SCMP_ACT_LOG", SCMP_ACT_LOG},
-    };
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(name, actions[i].name) == 0) {
-            *action = actions[i].action;
-            return 0;
-        }
-    }
-    return bh_fail(err, 0, "%s \"%s\" is not supported", path, name);
-}
 
 static int read_arguments(const json_place *rule, struct scmp_arg_cmp *arguments, unsigned *count, bh_error *err) {
     json_t *array = NULL;
@@ -68,12 +32,11 @@ static int read_arguments(const json_place *rule, struct scmp_arg_cmp *arguments
             json_get_integer(&item, "valueTwo", INT64_MIN, INT64_MAX, &value_two, err) < 0 ||
             json_get_string(&item, "op", &name, err) < 0)
             return -1;
-        enum scmp_compare compare = _SCMP_CMP_MIN;
-        for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-            if (strcmp(name, operators[i].name) == 0)
-                compare = operators[i].compare;
-        if (index < 0 || compare == _SCMP_CMP_MIN)
-            return bh_fail(err, 0, "%s needs an index and an op of SCMP_CMP_*", item.path);
+        enum scmp_compare compare;
+        if (seccomp_read_operator(name, item.path, &compare, err) < 0)
+            return -1;
+        if (index < 0 || !json_object_get(item.object, "value"))
+            return bh_fail(err, 0, "%s needs index, value and op", item.path);
         arguments[*count] = (struct scmp_arg_cmp){(unsigned)index, compare, (uint64_t)value, (uint64_t)value_two};
     }
     return 0;
@@ -83,53 +46,86 @@ static int read_arguments(const json_place *rule, struct scmp_arg_cmp *arguments
 typedef struct compilation {
     scmp_filter_ctx filters[SECCOMP_FILTERS];
     uint32_t default_action;
+    bool notifies;
 } compilation;
 
-static int add_rule(const compilation *to, const json_place *rule, bh_error *err) {
-    const char **names = NULL, *action_name = "";
-    int64_t number = -1;
-    uint32_t action = 0;
+// A rule, as it has been read.
+typedef struct syscall_rule {
+    const json_place *at;
+    const char **names;
+    uint32_t action;
     struct scmp_arg_cmp arguments[ARGUMENTS_MAX];
-    unsigned count = 0;
-    if (json_get_string(rule, "action", &action_name, err) < 0 ||
-        json_get_integer(rule, "errnoRet", 0, ERRNO_MAX, &number, err) < 0 ||
-        read_action(action_name, rule->path, number, &action, err) < 0 ||
-        read_arguments(rule, arguments, &count, err) < 0 || json_get_strings(rule, "names", &names, err) < 0)
-        return -1;
-    int result = 0;
-    bool refusal = count > 0 && action != SCMP_ACT_ALLOW && to->default_action != SCMP_ACT_ALLOW;
-    scmp_filter_ctx filter = to->filters[refusal ? SECCOMP_REFUSALS : SECCOMP_MAIN];
-    // libseccomp does not take a rule that says what happens anyway.
-    bool needless = !refusal && action == to->default_action;
-    for (const char **name = names; name && *name && result == 0 && !needless; name++) {
-        int syscall_number = seccomp_syscall_resolve_name(*name);
-        if (syscall_number == __NR_SCMP_ERROR)
+    unsigned count;
+} syscall_rule;
+
+static int add_names(scmp_filter_ctx filter, const syscall_rule *r, uint32_t action, bh_error *err) {
+    for (const char **name = r->names; *name; name++) {
+        int number = seccomp_syscall_resolve_name(*name);
+        if (number == __NR_SCMP_ERROR)
             continue; // newer than libseccomp, or of another architecture: the default action holds for it
-        int code = seccomp_rule_add_array(filter, action, syscall_number, count, arguments);
-        if (code < 0)
-            result = bh_fail(err, -code, "%s: cannot add a rule for %s", rule->path, *name);
+        int code = seccomp_rule_add_array(filter, action, number, r->count, r->arguments);
+        // The same rule twice says nothing new.
+        if (code < 0 && code != -EEXIST)
+            return bh_fail(err, -code, "%s: cannot add a rule for %s", r->at->path, *name);
     }
-    free(names);
+    return 0;
+}
+
+// Notifications are in the first filter, allowed by the second: the kernel wants them from one filter only, and gives
+// refusals priority over them.
+static int add_notification(const compilation *to, const syscall_rule *r, bh_error *err) {
+    // What the process needs to hand over the listener, and to load the second filter, before anybody can answer.
+    static const char *const needed[] = {"sendmsg", "seccomp"};
+    for (const char **name = r->names; *name; name++)
+        for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+            if (strcmp(*name, needed[i]) == 0)
+                return bh_fail(err, 0, "%s: SCMP_ACT_NOTIFY for %s would keep the container waiting for ever",
+                               r->at->path, *name);
+    if (add_names(to->filters[SECCOMP_REFUSALS], r, SCMP_ACT_NOTIFY, err) < 0)
+        return -1;
+    return to->default_action == SCMP_ACT_ALLOW ? 0 : add_names(to->filters[SECCOMP_MAIN], r, SCMP_ACT_ALLOW, err);
+}
+
+static int add_read_rule(compilation *to, const syscall_rule *r, bh_error *err) {
+    if (!r->names || !*r->names)
+        return bh_fail(err, 0, "%s.names is empty", r->at->path);
+    if (r->action == SCMP_ACT_NOTIFY) {
+        to->notifies = true;
+        return add_notification(to, r, err);
+    }
+    if (r->count > 0 && r->action != SCMP_ACT_ALLOW && to->default_action != SCMP_ACT_ALLOW)
+        return add_names(to->filters[SECCOMP_REFUSALS], r, r->action, err);
+    // libseccomp does not take a rule that says what happens anyway.
+    return r->action == to->default_action ? 0 : add_names(to->filters[SECCOMP_MAIN], r, r->action, err);
+}
+
+static int add_rule(compilation *to, const json_place *at, bh_error *err) {
+    syscall_rule r = {.at = at};
+    const char *action = "";
+    int64_t number = -1;
+    if (json_get_string(at, "action", &action, err) < 0 ||
+        json_get_integer(at, "errnoRet", 0, ERRNO_MAX, &number, err) < 0 ||
+        seccomp_read_action(action, at->path, number, &r.action, err) < 0 ||
+        read_arguments(at, r.arguments, &r.count, err) < 0 || json_get_strings(at, "names", &r.names, err) < 0)
+        return -1;
+    int result = add_read_rule(to, &r, err);
+    free(r.names);
     return result;
 }
 
 static int add_architectures(scmp_filter_ctx filter, const json_place *profile, bh_error *err) {
     const char **names = NULL;
+    char where[192];
     int result = 0;
+    snprintf(where, sizeof where, "%s.architectures", profile->path);
     if (json_get_strings(profile, "architectures", &names, err) < 0)
         return -1;
     for (const char **name = names; name && *name && result == 0; name++) {
-        char lower[32];
-        size_t length = 0;
-        const char *prefix = "SCMP_ARCH_";
-        bool known = strncmp(*name, prefix, strlen(prefix)) == 0;
-        for (const char *c = *name + (known ? strlen(prefix) : 0); *c && length + 1 < sizeof lower; c++)
-            lower[length++] = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-        lower[length] = '\0';
-        uint32_t token = known ? seccomp_arch_resolve_name(lower) : 0;
-        int code = token ? seccomp_arch_add(filter, token) : -EINVAL;
+        uint32_t token;
+        result = seccomp_read_architecture(*name, where, &token, err);
+        int code = result < 0 ? 0 : seccomp_arch_add(filter, token);
         if (code < 0 && code != -EEXIST)
-            result = bh_fail(err, -code, "%s.architectures: cannot add %s", profile->path, *name);
+            result = bh_fail(err, -code, "%s: cannot add %s", where, *name);
     }
     free(names);
     return result;
@@ -137,17 +133,13 @@ static int add_architectures(scmp_filter_ctx filter, const json_place *profile, 
 
 static int read_flags(const json_place *profile, unsigned *flags, bh_error *err) {
     const char **names = NULL;
+    char where[192];
     int result = 0;
+    snprintf(where, sizeof where, "%s.flags", profile->path);
     if (json_get_strings(profile, "flags", &names, err) < 0)
         return -1;
-    for (const char **name = names; name && *name && result == 0; name++) {
-        if (strcmp(*name, "SECCOMP_FILTER_FLAG_LOG") == 0)
-            *flags |= SECCOMP_FILTER_FLAG_LOG;
-        else if (strcmp(*name, "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
-            *flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-        else if (strcmp(*name, "SECCOMP_FILTER_FLAG_TSYNC") != 0) // one thread: nothing to synchronise
-            result = bh_fail(err, 0, "%s.flags: %s is not supported", profile->path, *name);
-    }
+    for (const char **name = names; name && *name && result == 0; name++)
+        result = seccomp_read_flag(*name, where, flags, err);
     free(names);
     return result;
 }
@@ -189,7 +181,7 @@ static int set_up(const compilation *to, const json_place *profile, bh_error *er
     return 0;
 }
 
-static int compile(const compilation *to, const json_place *profile, seccomp_program *program, bh_error *err) {
+static int compile(compilation *to, const json_place *profile, seccomp_program *program, bh_error *err) {
     json_t *rules = NULL;
     if (!to->filters[SECCOMP_REFUSALS] || !to->filters[SECCOMP_MAIN])
         return bh_fail(err, ENOMEM, "cannot compile linux.seccomp");
@@ -203,36 +195,75 @@ static int compile(const compilation *to, const json_place *profile, seccomp_pro
     return export_programs(to, program, err);
 }
 
+// What goes with a listener, and what does not without.
+static int check_listener(const json_place *profile, const seccomp_program *program, bh_error *err) {
+    const char *path = NULL, *metadata = NULL;
+    if (json_get_string(profile, "listenerPath", &path, err) < 0 ||
+        json_get_string(profile, "listenerMetadata", &metadata, err) < 0)
+        return -1;
+    if (metadata && !path)
+        return bh_fail(err, 0, "%s.listenerMetadata needs listenerPath", profile->path);
+    if (program->notifies && !path)
+        return bh_fail(err, 0, "%s: SCMP_ACT_NOTIFY needs listenerPath, where somebody answers", profile->path);
+    if ((program->flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) && !program->notifies)
+        return bh_fail(err, 0, "%s.flags: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY", profile->path);
+    return 0;
+}
+
 int seccomp_compile(const json_t *document, seccomp_program *program, bh_error *err) {
-    static const char *const unsupported[] = {"listenerPath", "listenerMetadata", NULL};
     json_place profile = {.object = (json_t *)document, .path = "linux.seccomp"};
     const char *name = "";
     int64_t number = -1;
     compilation to = {0};
     *program = (seccomp_program){0};
-    if (json_refuse(&profile, unsupported, err) < 0 || json_get_string(&profile, "defaultAction", &name, err) < 0 ||
+    if (json_get_string(&profile, "defaultAction", &name, err) < 0 ||
         json_get_integer(&profile, "defaultErrnoRet", 0, ERRNO_MAX, &number, err) < 0 ||
-        read_action(name, "linux.seccomp.defaultAction", number, &to.default_action, err) < 0 ||
+        seccomp_read_action(name, "linux.seccomp.defaultAction", number, &to.default_action, err) < 0 ||
         read_flags(&profile, &program->flags, err) < 0)
         return -1;
+    if (to.default_action == SCMP_ACT_NOTIFY)
+        return bh_fail(err, 0,
+                       "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would keep the container waiting for ever");
     to.filters[SECCOMP_REFUSALS] = seccomp_init(SCMP_ACT_ALLOW);
     to.filters[SECCOMP_MAIN] = seccomp_init(to.default_action);
     int result = compile(&to, &profile, program, err);
     for (int i = 0; i < SECCOMP_FILTERS; i++)
         if (to.filters[i])
             seccomp_release(to.filters[i]);
-    return result;
+    program->notifies = to.notifies;
+    if (result < 0 || check_listener(&profile, program, err) < 0) {
+        seccomp_free(program);
+        return -1;
+    }
+    return 0;
+}
+
+// Returns what the kernel does: 0, or with SECCOMP_FILTER_FLAG_NEW_LISTENER an fd.
+static int load(const seccomp_program *program, int which, unsigned flags, bh_error *err) {
+    struct sock_filter *code = program->code + (which == SECCOMP_MAIN ? program->lengths[SECCOMP_REFUSALS] : 0);
+    struct sock_fprog filter = {.len = program->lengths[which], .filter = code};
+    int result = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
+    return result < 0 ? bh_fail(err, errno, "cannot load the seccomp filter") : result;
+}
+
+int seccomp_listen(seccomp_program *program, int handshake, bh_error *err) {
+    if (!program->notifies)
+        return 0;
+    cleanup_fd int listener = load(program, SECCOMP_REFUSALS, program->flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, err);
+    if (listener < 0)
+        return -1;
+    program->listening = true;
+    return handshake_send_file(handshake, HANDSHAKE_LISTENER, listener, err);
 }
 
 int seccomp_apply(const seccomp_program *program, bh_error *err) {
-    struct sock_filter *code = program->code;
+    unsigned flags = program->flags & ~(unsigned)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV; // only for a listener's filter
+    if (!program->code)
+        return 0;
     // The refusals first, for the main filter need not allow seccomp(2).
-    for (int i = 0; code && i < SECCOMP_FILTERS; code += program->lengths[i++]) {
-        struct sock_fprog filter = {.len = program->lengths[i], .filter = code};
-        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program->flags, &filter) < 0)
-            return bh_fail(err, errno, "cannot load the seccomp filter");
-    }
-    return 0;
+    if (!program->listening && load(program, SECCOMP_REFUSALS, flags, err) < 0)
+        return -1;
+    return load(program, SECCOMP_MAIN, flags, err);
 }
 
 void seccomp_free(seccomp_program *program) {

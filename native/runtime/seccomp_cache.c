@@ -15,7 +15,7 @@
 // file's name only has to spread, not to resist anybody.
 typedef struct cache_header {
     char version[16]; // of the program that wrote it: another libseccomp may be in the next one
-    uint32_t text_length, flags;
+    uint32_t text_length, flags, notifies;
     uint16_t lengths[SECCOMP_FILTERS];
 } cache_header;
 
@@ -51,13 +51,17 @@ static int read_cached(const char *path, const char *text, seccomp_program *prog
     memcpy(program->code, body + header.text_length, bytes);
     memcpy(program->lengths, header.lengths, sizeof header.lengths);
     program->flags = header.flags;
+    program->notifies = header.notifies;
     return 0;
 }
 
 // A cache that cannot be written makes the next start slower and nothing worse, so nothing here is an error.
 static void write_cached(const char *path, const char *text, const seccomp_program *program) {
     char temporary[600];
-    cache_header header = {.version = BULKHEAD_VERSION, .text_length = (uint32_t)strlen(text), .flags = program->flags};
+    cache_header header = {.version = BULKHEAD_VERSION,
+                           .text_length = (uint32_t)strlen(text),
+                           .flags = program->flags,
+                           .notifies = program->notifies};
     struct iovec parts[] = {
         {&header, sizeof header}, {(void *)text, header.text_length}, {program->code, code_bytes(program->lengths)}};
     memcpy(header.lengths, program->lengths, sizeof header.lengths);

@@ -148,7 +148,7 @@ const char *state_status_name(state_status status) {
 json_t *state_to_json(int dir, const state *s) {
     state_status status = state_status_of(dir, s);
     bool paused = status == STATE_RUNNING && s->cgroup_path[0] && cgroup_is_frozen(s->cgroup_path);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ociVersion", "1.2.0", "id", s->id, "status",
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ociVersion", OCI_VERSION, "id", s->id, "status",
                                paused ? "paused" : state_status_name(status), "bundle", s->bundle, "rootfs", s->rootfs,
                                "created", s->created);
     // The spec wants pid while there is a process, and podman reads 0 as none.

@@ -17,7 +17,7 @@ import { join, resolve } from 'node:path';
 import { copyForAnyone } from './anyone.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
-export const runtime = join(repository, 'native/build/bulkhead');
+export const runtime = join(process.env['BULKHEAD_PROGRAMS'] ?? join(repository, 'native/build'), 'bulkhead');
 
 /** config.json, as far as tests change it. */
 export type Config = {

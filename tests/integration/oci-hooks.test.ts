@@ -70,7 +70,7 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
       expect(by.get(kind)?.uts === 'box', kind).toBe(inside);
       expect(by.get(kind)?.env).toBe(kind);
       expect(by.get(kind)?.state).toMatchObject({
-        ociVersion: '1.2.0',
+        ociVersion: '1.2.1',
         id: 'order',
         bundle,
         annotations: { 'org.example.told': 'yes' },

@@ -146,7 +146,7 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
   test('list --format json has the fields that containerd reads', () => {
     const all: Record<string, unknown>[] = JSON.parse(shop.run(['list', '--format=json']).stdout);
     const box = all.find((one) => one['id'] === 'box');
-    expect(box).toMatchObject({ ociVersion: '1.2.0', status: 'running', rootfs: shop.image });
+    expect(box).toMatchObject({ ociVersion: '1.2.1', status: 'running', rootfs: shop.image });
     expect(box?.['pid']).toBeTypeOf('number');
     expect(box?.['bundle']).toMatch(/bundle-/);
     expect(Date.parse(String(box?.['created']))).toBeGreaterThan(Date.now() - 600_000);

@@ -295,8 +295,8 @@ describe.skipIf(!root || !built)('bulkhead, the runtime (needs root and native/b
       expect(refused((config) => Object.assign(config.linux, { intelRdt: { closID: 'a' } }))).toContain(
         'linux.intelRdt is not supported',
       );
-      expect(refused((config) => config.mounts[0]?.options.push('remount'))).toContain(
-        'mounts[0].options: remount is not supported',
+      expect(refused((config) => config.mounts[0]?.options.push('mand'))).toContain(
+        'mounts[0].options: mand is not supported',
       );
       expect(refused((config) => Object.assign(config.process, { terminal: true }))).toContain(
         'process.terminal needs --console-socket',
