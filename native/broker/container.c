@@ -53,6 +53,7 @@ static int write_bundle(const machine *m, bh_error *err) {
         .cgroup = cgroup.text,
         .cgroup_version = cgroup_version(),
         .limits = m->limits,
+        .label = m->label,
         .first_id = slot_container_id(b->config.id_base, m->slot),
     };
     cleanup_json json_t *config = profile_config(&spec, err);

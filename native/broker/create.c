@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/selinux.h"
 #include "broker/end.h"
 #include "broker/identity.h"
 #include "broker/ids.h"
@@ -37,6 +38,19 @@ static int64_t count_machines(const broker *b) {
     return count;
 }
 
+// On a host with SELinux every machine has categories of its own from its beginning. False when it was refused.
+static bool give_label(request *r, const char *what, char label[MCS_LABEL_MAX]) {
+    char level[MCS_LEVEL_MAX];
+    bh_error err;
+    *label = '\0';
+    if (selinux_current_mode() == SELINUX_OFF)
+        return true;
+    if (mcs_allocate(r->broker->machines, level, &err) == 0 && mcs_process_label(what, level, label, &err) == 0)
+        return true;
+    request_refuse(r, "unsupported", NULL, "%s", err.message);
+    return false;
+}
+
 machine *machine_begin(request *r, machine_kind kind) {
     broker *b = r->broker;
     if (broker_find(b, r->machine)) {
@@ -47,6 +61,10 @@ machine *machine_begin(request *r, machine_kind kind) {
         request_refuse(r, "limit", NULL, "this host is full: it has %lld machines", (long long)b->maxima.machines);
         return NULL;
     }
+    char label[MCS_LABEL_MAX];
+    const char *profile = params_string(r->params, "profile");
+    if (!give_label(r, kind == MACHINE_CONTAINER ? profile : *b->accel.accel ? b->accel.accel : "tcg", label))
+        return NULL;
     int32_t slot = slot_allocate(b->machines, b->config.id_base, &b->next_slot);
     machine *m = slot >= 0 ? machine_new(r->machine) : NULL;
     if (!m) {
@@ -60,6 +78,7 @@ machine *machine_begin(request *r, machine_kind kind) {
     m->kind = kind;
     m->state = MACHINE_CREATING;
     m->slot = slot;
+    memcpy(m->label, label, sizeof m->label);
     m->created_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     m->limits.memory_bytes = params_integer(limits, "memory_bytes", 0);
     m->limits.cpu_millis = params_integer(limits, "cpu_millis", 0);

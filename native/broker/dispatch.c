@@ -59,8 +59,13 @@ static const param vm_limits[] = {
     PARAM_END,
 };
 static const param vm_create_params[] = {
-    PARAM_MACHINE,           PARAM_IMAGE, PARAM_HOSTNAME, {.name = "limits", .kind = PARAM_OBJECT, .fields = vm_limits},
-    PARAM_LABELS_OF_MACHINE, PARAM_END,
+    PARAM_MACHINE,
+    PARAM_IMAGE,
+    PARAM_HOSTNAME,
+    {.name = "limits", .kind = PARAM_OBJECT, .fields = vm_limits},
+    PARAM_LABELS_OF_MACHINE,
+    {.name = "features", .kind = PARAM_STRINGS, .optional = true, .max = 8},
+    PARAM_END,
 };
 
 static const param terminal_open_params[] = {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 // What QEMU needs beside the guest's RAM: its code, device models, and under emulation the translated code.
 #define QEMU_OVERHEAD_BYTES ((int64_t)256 * 1024 * 1024)
@@ -51,6 +52,8 @@ static int make_vm(machine *m, json_t **result, bh_error *err) {
         .server_gid = config->server_gid,
         .cgroup = cgroup.text,
         .accel = found.accel,
+        .selinux = m->selinux,
+        .label = m->label,
     };
     pid_t pid;
     if (vm_start(&spec, &pid, err) < 0)
@@ -59,17 +62,35 @@ static int make_vm(machine *m, json_t **result, bh_error *err) {
     return 0;
 }
 
+// What a VM can be given beyond the ordinary. False when it was refused.
+static bool read_features(request *r, bool *selinux) {
+    size_t i;
+    json_t *feature;
+    json_array_foreach(json_object_get(r->params, "features"), i, feature) {
+        if (strcmp(json_string_value(feature), "selinux") != 0) {
+            request_refuse(r, "bad_request", "features", "there is no feature \"%.32s\"; there is selinux",
+                           json_string_value(feature));
+            return false;
+        }
+        *selinux = true;
+    }
+    return true;
+}
+
 void vm_create(request *r) {
     const maxima *most = &r->broker->maxima;
     json_t *limits = json_object_get(r->params, "limits");
+    bool selinux = false;
     if (r->broker->config.guest) {
         request_refuse(r, "unsupported", NULL, "this broker runs in a VM; it makes containers only");
         return;
     }
-    if (!within(r, limits, "memory_bytes", most->memory_bytes) || !within(r, limits, "cpu_millis", most->cpu_millis) ||
-        !image_exists(r, "vm"))
+    if (!read_features(r, &selinux) || !within(r, limits, "memory_bytes", most->memory_bytes) ||
+        !within(r, limits, "cpu_millis", most->cpu_millis) || !image_exists(r, "vm"))
         return;
     machine *m = machine_begin(r, MACHINE_VM);
-    if (m)
-        machine_make(r, m, make_vm);
+    if (!m)
+        return;
+    m->selinux = selinux;
+    machine_make(r, m, make_vm);
 }

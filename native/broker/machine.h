@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "broker/mcs.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -40,7 +41,9 @@ typedef struct machine {
     char image[33];
     char profile[16]; // containers only
     char hostname[64];
-    char accel[8]; // VMs only
+    char accel[8];             // VMs only
+    bool selinux;              // VMs only: one whose own kernel has SELinux
+    char label[MCS_LABEL_MAX]; // of its processes, on a host with SELinux; else empty
     machine_limits limits;
     json_t *labels;
     int64_t created_ms;  // Unix time

@@ -3,17 +3,16 @@
 
 #include "base/cgroup.h"
 #include "base/cleanup.h"
-#include "base/fs.h"
+#include "base/selinux.h"
 #include "broker/images.h"
 #include "broker/job.h"
 #include "broker/log.h"
 #include "broker/methods.h"
+#include "probe/capacity.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -71,16 +70,9 @@ static json_t *describe_cgroup(void) {
 }
 
 static json_t *describe_capacity(void) {
-    char text[8192] = "";
-    bh_error err;
-    int64_t total = 0, available = 0;
-    if (fs_read(AT_FDCWD, "/proc/meminfo", text, sizeof text, &err) > 0) {
-        const char *at = strstr(text, "MemTotal:"), *free_at = strstr(text, "MemAvailable:");
-        total = at ? strtoll(at + strlen("MemTotal:"), NULL, 10) * 1024 : 0;
-        available = free_at ? strtoll(free_at + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
-    }
+    host_memory memory = capacity_memory();
     return json_pack("{s:I, s:I, s:I}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_bytes",
-                     (json_int_t)total, "memory_available_bytes", (json_int_t)available);
+                     (json_int_t)memory.total, "memory_available_bytes", (json_int_t)memory.available);
 }
 
 static json_t *describe_maxima(const maxima *most) {
@@ -96,11 +88,11 @@ void probe(request *r) {
     uname(&kernel);
     clock_gettime(CLOCK_BOOTTIME, &up);
     json_t *answer = json_pack(
-        "{s:s, s:s, s:s, s:{s:s, s:s}, s:I, s:o, s:o, s:o, s:o, s:s, s:o}", "version", BULKHEAD_VERSION, "depth",
+        "{s:s, s:s, s:s, s:{s:s, s:s}, s:I, s:o, s:s, s:o, s:o, s:o, s:s, s:o}", "version", BULKHEAD_VERSION, "depth",
         b->config.guest ? "guest" : "host", "hostname", kernel.nodename, "kernel", "release", kernel.release, "machine",
         kernel.machine, "uptime_ms", (json_int_t)up.tv_sec * 1000 + up.tv_nsec / 1000000, "cgroup", describe_cgroup(),
-        "vm", accel_to_json(&b->accel), "images", images_list(b), "capacity", describe_capacity(), "nesting",
-        b->config.nesting, "maxima", describe_maxima(&b->maxima));
+        "selinux", selinux_mode_name(selinux_current_mode()), "vm", accel_to_json(&b->accel), "images", images_list(b),
+        "capacity", describe_capacity(), "nesting", b->config.nesting, "maxima", describe_maxima(&b->maxima));
     if (b->config.boot)
         json_object_set_new(answer, "boot", json_deep_copy(b->config.boot));
     request_answer(r, answer);

@@ -154,9 +154,17 @@ static json_t *linux_part(const profile_spec *spec, bool nested, bh_error *err) 
 
 json_t *profile_config(const profile_spec *spec, bh_error *err) {
     bool nested = strcmp(spec->profile, "nested") == 0;
-    json_t *linux_object = linux_part(spec, nested, err);
-    if (!linux_object)
+    json_t *linux_object = linux_part(spec, nested, err), *process_object = process(nested);
+    if (!linux_object) {
+        json_decref(process_object);
         return NULL;
+    }
+    if (*spec->label) {
+        char file_label[MCS_LABEL_MAX];
+        mcs_file_label(spec->label, file_label);
+        json_object_set_new(process_object, "selinuxLabel", json_string(spec->label));
+        json_object_set_new(linux_object, "mountLabel", json_string(file_label));
+    }
     char size[32], inodes[32];
     snprintf(size, sizeof size, "%lld", (long long)spec->limits.disk_bytes);
     // An inode of a tmpfs takes about a kilobyte of kernel memory: files without content are bounded as well.
@@ -164,7 +172,7 @@ json_t *profile_config(const profile_spec *spec, bh_error *err) {
     snprintf(inodes, sizeof inodes, "%lld", (long long)(inode_count > 4096 ? inode_count : 4096));
     json_t *config = json_pack("{s:s, s:s, s:{s:s}, s:{s:s, s:s}, s:o, s:o, s:o}", "ociVersion", "1.2.0", "hostname",
                                spec->hostname, "root", "path", spec->rootfs, "annotations", "dev.bulkhead.overlay.size",
-                               size, "dev.bulkhead.overlay.inodes", inodes, "process", process(nested), "mounts",
+                               size, "dev.bulkhead.overlay.inodes", inodes, "process", process_object, "mounts",
                                mounts(nested, spec->cgroup_version), "linux", linux_object);
     if (!config)
         bh_fail(err, ENOMEM, "cannot write the container's configuration");

@@ -14,7 +14,8 @@ typedef struct profile_spec {
     const char *cgroup;
     int cgroup_version;
     machine_limits limits;
-    uid_t first_id; // the container's user and group ids 0..65535 are this and the following ones on the host
+    const char *label; // of its processes, where the host has SELinux; else empty
+    uid_t first_id;    // the container's user and group ids 0..65535 are this and the following ones on the host
 } profile_spec;
 
 // The config.json of the container's bundle; NULL with *err set on failure.

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static json_t *config_of(const char *profile, int cgroup_version) {
+static json_t *labelled_config_of(const char *profile, int cgroup_version, const char *label) {
     profile_spec spec = {
         .profile = profile,
         .hostname = "box",
@@ -16,12 +16,17 @@ static json_t *config_of(const char *profile, int cgroup_version) {
         .cgroup = "bulkhead/ab12",
         .cgroup_version = cgroup_version,
         .limits = {.memory_bytes = 1 << 28, .cpu_millis = 500, .pids = 128, .disk_bytes = 1 << 26},
+        .label = label,
         .first_id = 0x50010000,
     };
     bh_error err;
     json_t *config = profile_config(&spec, &err);
     assert_non_null(config);
     return config;
+}
+
+static json_t *config_of(const char *profile, int cgroup_version) {
+    return labelled_config_of(profile, cgroup_version, "");
 }
 
 // The value at a path of keys separated by dots.
@@ -138,8 +143,24 @@ static void no_device_can_be_made(void **state) {
     json_decref(config);
 }
 
+static void labels_are_given_where_the_host_has_them(void **state) {
+    (void)state;
+    json_t *plain = config_of("hardened", 2);
+    assert_null(at(plain, "process.selinuxLabel"));
+    assert_null(at(plain, "linux.mountLabel"));
+    json_decref(plain);
+    json_t *config = labelled_config_of("nested", 2, "system_u:system_r:container_engine_t:s0:c12,c900");
+    assert_string_equal(json_string_value(at(config, "process.selinuxLabel")),
+                        "system_u:system_r:container_engine_t:s0:c12,c900");
+    // Files have the categories of the process, and a type of their own.
+    assert_string_equal(json_string_value(at(config, "linux.mountLabel")),
+                        "system_u:object_r:container_file_t:s0:c12,c900");
+    json_decref(config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_are_given_where_the_host_has_them),
         cmocka_unit_test(hardened_has_no_power_at_all),
         cmocka_unit_test(both_profiles_have_every_namespace_and_ids_of_their_own),
         cmocka_unit_test(nested_is_root_of_its_own_namespace),

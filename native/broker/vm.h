@@ -19,6 +19,8 @@ typedef struct vm_spec {
     gid_t server_gid;   // may connect to link.sock
     const char *cgroup; // made by the caller; QEMU is started inside it
     const char *accel;  // "kvm" or "tcg"
+    bool selinux;       // the guest's kernel runs with SELinux, and its init with a policy
+    const char *label;  // QEMU's own, on a host with SELinux; else empty
 } vm_spec;
 
 // Starts QEMU; returns once it runs (not once the guest has booted). *pid is QEMU's. link.sock accepts connections and

@@ -64,8 +64,8 @@ static void add_boot(vm_command *c, const vm_spec *spec) {
     add(c, VM_IMAGE_IN_JAIL "/initrd.img");
     add(c, "-append");
     // A panic restarts the guest at once (panic=-1) by a triple fault (reboot=t), and a restart ends QEMU (-no-reboot).
-    add(c, "console=ttyS0 quiet panic=-1 reboot=t mitigations=off rdinit=/bin/bulkheadd bulkhead.hostname=%s",
-        spec->hostname);
+    add(c, "console=ttyS0 quiet panic=-1 reboot=t mitigations=off%s rdinit=/bin/bulkheadd bulkhead.hostname=%s",
+        spec->selinux ? " security=selinux" : "", spec->hostname);
     add(c, "-no-reboot");
 }
 

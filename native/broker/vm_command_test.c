@@ -70,6 +70,17 @@ static void emulation_uses_the_machine_that_never_hung_and_kvm_the_small_one(voi
     assert_string_equal(value_of(&command, "-device", 0), "virtio-blk-device,drive=disk");
 }
 
+static void only_a_vm_that_is_asked_to_have_selinux_has_it(void **state) {
+    (void)state;
+    vm_command command;
+    assert_int_equal(vm_command_build(&spec, &command, &err), 0);
+    assert_null(strstr(value_of(&command, "-append", 0), "security="));
+    vm_spec labelled = spec;
+    labelled.selinux = true;
+    assert_int_equal(vm_command_build(&labelled, &command, &err), 0);
+    assert_non_null(strstr(value_of(&command, "-append", 0), " security=selinux "));
+}
+
 static void a_name_that_would_become_an_option_is_refused(void **state) {
     (void)state;
     static const char *const names[] = {"", "vm,debug-threads=on", "vm init=/bin/sh", "vm\n", "v\xc3\xa4m", "../vm"};
@@ -99,6 +110,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_has_one_disk_one_port_and_no_network),
         cmocka_unit_test(emulation_uses_the_machine_that_never_hung_and_kvm_the_small_one),
+        cmocka_unit_test(only_a_vm_that_is_asked_to_have_selinux_has_it),
         cmocka_unit_test(a_name_that_would_become_an_option_is_refused),
         cmocka_unit_test(a_machine_without_memory_or_cpu_is_refused),
     };

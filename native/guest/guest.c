@@ -9,6 +9,7 @@
 #include "guest/identity.h"
 #include "guest/link_port.h"
 #include "guest/mounts.h"
+#include "guest/selinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,9 +37,9 @@ static _Noreturn void power_off(void) {
 
 // Every step of the boot, in order. Each works on what those before it made.
 static int boot(bh_error *err) {
-    if (mount_kernel_views(err) < 0 || load_modules(err) < 0)
+    if (mount_kernel_views(err) < 0 || start_selinux(err) < 0 || load_modules(err) < 0)
         return -1;
-    if (mount_root(err) < 0 || keep_programs(STATE_DIR, err) < 0 || switch_root(err) < 0)
+    if (mount_root(err) < 0 || keep_programs(STATE_DIR, err) < 0 || keep_policy(err) < 0 || switch_root(err) < 0)
         return -1;
     if (mount_the_rest(err) < 0 || mount_cgroups(err) < 0)
         return -1;

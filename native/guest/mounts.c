@@ -80,7 +80,7 @@ int mount_root(bh_error *err) {
                     "lowerdir=" DISK ",upperdir=" LAYER "/upper,workdir=" LAYER "/work", err);
 }
 
-static int bind(const char *from, const char *to, bh_error *err) {
+int mount_bind(const char *from, const char *to, bh_error *err) {
     if (fs_make_dirs(to, 0755, err) < 0)
         return -1;
     if (mount(from, to, NULL, MS_BIND, NULL) < 0)
@@ -98,7 +98,10 @@ int keep_programs(const char *state_dir, bh_error *err) {
     if (mount_on("run", NEW_ROOT "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=20%", err) < 0)
         return -1;
     // The initramfs stays in memory as long as something of it is mounted; a copy would be in memory twice.
-    return bind("/bin", bin, err) < 0 || bind("/images", images, err) < 0 || bind(DISK, rootfs, err) < 0 ? -1 : 0;
+    return mount_bind("/bin", bin, err) < 0 || mount_bind("/images", images, err) < 0 ||
+                   mount_bind(DISK, rootfs, err) < 0
+               ? -1
+               : 0;
 }
 
 int switch_root(bh_error *err) {

@@ -18,3 +18,5 @@ int switch_root(bh_error *err);
 int mount_the_rest(bh_error *err);
 // The cgroup v2 tree with every controller that the kernel has.
 int mount_cgroups(bh_error *err);
+// Shows the directory `from` at `to` as well, which is made where it is missing.
+int mount_bind(const char *from, const char *to, bh_error *err);

@@ -1,6 +1,8 @@
 # The vm image: Debian's kernel for virtual machines, an initramfs with bulkheadd as init, and the base image's user land
-# as a disk. The slow part (kernel, disk, modules) depends on the base image and on this folder only; a new bulkheadd
-# costs a new initramfs and no more.
+# as a disk. The slow part (kernel, disk, modules) depends on the base image and on this folder only; a new bulkheadd, or
+# another SELinux policy (native/selinux; only a VM that is asked to loads it), costs a new initramfs and no more.
+
+policy=$here/../../native/selinux
 
 ensure_vm() {
     local out=$1 programs=$2 system digest program
@@ -9,7 +11,7 @@ ensure_vm() {
         [[ -x $programs/$program ]] || fail "vm: no $program in $programs: run make -C native, or set --programs"
     done
     system=$({ digest_of "$here/vm" "$here/debian.sh" && image_value "$out/base" digest; } | sha256sum | cut -d ' ' -f 1)
-    digest=$({ echo "$system" && sha256sum "$programs"/{bulkhead,bulkheadd,bulkhead-monitor} | cut -d ' ' -f 1; } | sha256sum | cut -d ' ' -f 1)
+    digest=$({ echo "$system" && digest_of "$policy" && sha256sum "$programs"/{bulkhead,bulkheadd,bulkhead-monitor} | cut -d ' ' -f 1; } | sha256sum | cut -d ' ' -f 1)
     if [[ $(image_value "$out/vm" digest) == "$digest" ]]; then
         say "vm: up to date"
         return
@@ -96,11 +98,14 @@ collect_modules() {
 # reading does.
 build_initrd() {
     local target=$1 programs=$2 base=$3 root=$building/initrd
-    mkdir -p "$root"/{bin,proc,sys,dev,root,images/base/rootfs}
+    mkdir -p "$root"/{bin,proc,sys,dev,root,images/base/rootfs,selinux/policy}
     strip -o "$root/bin/bulkheadd" "$programs/bulkheadd"
     strip -o "$root/bin/bulkhead" "$programs/bulkhead"
     strip -o "$root/bin/bulkhead-monitor" "$programs/bulkhead-monitor"
     cp "$base" "$root/images/base/image.json" # in the guest too the disk is known as the image `base`
+    # For a kernel that runs with SELinux; as the source too, for those who want to know what is forbidden them.
+    "$policy/build.sh" "$root/selinux/policy/policy.33"
+    cp "$policy"/*.cil "$root/selinux"
     { cat "$target/modules.cpio" && pack_cpio "$root"; } >"$target/initrd.img"
 }
 

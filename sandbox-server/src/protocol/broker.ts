@@ -16,6 +16,9 @@ export const terminalIdSchema = z
   .describe("A terminal's id, chosen by the broker; unique in its machine.");
 export const profileSchema = z.enum(['hardened', 'nested']).describe('What a container is allowed.');
 export const kindSchema = z.enum(['container', 'vm']).describe('The kind of partition.');
+const featureSchema = z
+  .enum(['selinux'])
+  .describe('selinux: its kernel enforces the policy of native/selinux.');
 const imageSchema = z.string().describe('Name of the image that the machine starts from.');
 const hostnameSchema = z.string().describe("The machine's own host name.");
 const columnsSchema = z.int().min(1).max(65_535).describe('Columns of a terminal.');
@@ -71,6 +74,8 @@ export const machineRecordSchema = z
       )
       .describe('Its terminals.'),
     accel: z.string().nullable().optional().describe('VMs: kvm or tcg (emulation).'),
+    features: z.array(featureSchema).optional().describe('VMs: what was asked for; absent if nothing was.'),
+    label: z.string().optional().describe('The SELinux label of its processes, where the host has SELinux.'),
   })
   .describe('A machine as its broker knows it.');
 
@@ -91,6 +96,9 @@ const probeResult = z.strictObject({
       controllers: z.array(z.string()).describe('Controllers that can be used here.'),
     })
     .describe('Control groups of this host.'),
+  selinux: z
+    .enum(['off', 'permissive', 'enforcing'])
+    .describe("What this host's SELinux does; off where its kernel has none or no policy."),
   vm: z
     .strictObject({
       accel: z.enum(['kvm', 'tcg']).nullable().describe('How VMs run here; null: not at all.'),
@@ -155,6 +163,7 @@ export const brokerMethods = {
       hostname: hostnameSchema,
       limits: limitsSchema.pick({ memory_bytes: true, cpu_millis: true }),
       labels: labelsSchema,
+      features: z.array(featureSchema).optional().describe('What it has beyond the ordinary.'),
     }),
     result: z.strictObject({ machine: machineRecordSchema }),
   },

@@ -27,6 +27,7 @@ export const probe: Probe = {
   kernel: { release: '6.18.0-test', machine: 'x86_64' },
   uptime_ms: 1_000,
   cgroup: { version: 2, controllers: ['cpu', 'memory', 'pids'] },
+  selinux: 'off',
   vm: { accel: 'tcg', machine: 'q35', reason: 'KVM was not tried.' },
   images: [
     { name: 'base', kind: 'container', digest: 'a' },
