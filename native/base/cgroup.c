@@ -2,18 +2,30 @@
 #include "base/cgroup.h"
 #include "base/cgroup_backend.h"
 #include "base/cleanup.h"
+#include "base/loop.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { GONE_TIMEOUT_MS = 1000 };
+
+// In a mount namespace of somebody's a mount can be listed and yet be hidden by a later one above it, and then its path
+// leads to plain files.
+bool cgroup_mount_is_visible(const char *mount, uint32_t magic) {
+    struct statfs info;
+    return statfs(mount, &info) == 0 && (uint32_t)info.f_type == magic;
+}
 
 int cgroup_version(void) {
     static int version; // mounts of this kind do not change while a program runs
     if (version == 0) {
         cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
         char mount[128];
-        version = mounts && cgroup2_parse_mounts(mounts, true, mount, sizeof mount) ? 2 : 1;
+        version = mounts && cgroup2_parse_mounts(mounts, cgroup_mount_is_visible, true, mount, sizeof mount) ? 2 : 1;
     }
     return version;
 }
@@ -45,6 +57,10 @@ static const char *checked(const char *path, bh_error *err) {
 
 int cgroup_controllers(char *names, size_t size, bh_error *err) {
     return backend()->controllers(names, size, err);
+}
+
+int cgroup_limit_failed(const cgroup_limits *limits, const char *field, bh_error *err) {
+    return *limits->origin ? bh_wrap(err, "%s.%s", limits->origin, field) : bh_wrap(err, "%s", field);
 }
 
 int cgroup_create(const char *path, const cgroup_limits *limits, bh_error *err) {
@@ -95,7 +111,14 @@ int cgroup_read_pids(const char *path, pid_t **pids, bh_error *err) {
 }
 
 int cgroup_freeze(const char *path, bool frozen, bh_error *err) {
-    return (path = checked(path, err)) ? backend()->freeze(path, frozen, err) : -1;
+    if (!(path = checked(path, err)))
+        return -1;
+    int result = backend()->freeze(path, frozen, err);
+    bh_error ignored;
+    // Not half of it: with some of its processes stopped it would count as running, and nobody would wake them.
+    if (result < 0 && frozen && err->code == ETIMEDOUT)
+        backend()->freeze(path, false, &ignored);
+    return result;
 }
 
 bool cgroup_is_frozen(const char *path) {
@@ -103,41 +126,53 @@ bool cgroup_is_frozen(const char *path) {
     return (path = checked(path, &ignored)) && backend()->is_frozen(path);
 }
 
-// Dying takes the kernel a moment and tells nobody on v1; so these two look again, soon at first, then less often.
-static int pause_ms(int waited_ms) {
-    int ms = waited_ms < 10 ? 1 : waited_ms < 100 ? 5 : 20;
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
-    return ms;
+int cgroup_signal(const char *path, int number, bh_error *err) {
+    return (path = checked(path, err)) ? backend()->signal(path, number, err) : -1;
+}
+
+// Dying takes the kernel a moment, and v1 tells nobody when it is over: there one has to look again, soon at first,
+// then less often.
+static void await_empty(const char *path, int round) {
+    unsigned ms = round < 10 ? 1 : round < 28 ? 5 : 20;
+    if (backend()->await_empty)
+        backend()->await_empty(path, 50);
+    else
+        nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
 }
 
 int cgroup_kill_all(const char *path, int timeout_ms, bh_error *err) {
     if (!(path = checked(path, err)))
         return -1;
-    for (int waited = 0;; waited += pause_ms(waited)) {
+    uint64_t deadline = loop_now_ms() + (unsigned)timeout_ms;
+    for (int round = 0;; round++) {
         cleanup_free pid_t *pids = NULL;
         int count = backend()->read_pids(path, &pids, err);
         if (count <= 0)
             return count;
-        if (waited >= timeout_ms)
+        if (loop_now_ms() >= deadline)
             return bh_fail(err, ETIMEDOUT, "cgroup %s still has %d processes %d ms after SIGKILL (first: pid %d)", path,
-                           count, waited, pids[0]);
+                           count, timeout_ms, pids[0]);
         // Again each time: what was forked while the list was read is in the next one.
-        if (backend()->kill(path, err) < 0)
+        if (backend()->signal(path, SIGKILL, err) < 0)
             return -1;
+        await_empty(path, round);
     }
 }
 
 int cgroup_delete(const char *path, bh_error *err) {
     if (!(path = checked(path, err)))
         return -1;
-    for (int waited = 0;; waited += pause_ms(waited)) {
+    uint64_t deadline = loop_now_ms() + GONE_TIMEOUT_MS;
+    for (int round = 0;; round++) {
         bh_error busy = {0};
         if (backend()->remove(path, &busy) == 0)
             return 0;
-        // EBUSY: the last process has been reaped but has not left the group yet.
-        if (busy.code != EBUSY || waited >= 1000) {
+        // EBUSY: the last process has been reaped but has not left the group yet, or it made one more group below after
+        // the walk had passed there.
+        if (busy.code != EBUSY || loop_now_ms() >= deadline) {
             *err = busy;
             return -1;
         }
+        await_empty(path, round);
     }
 }

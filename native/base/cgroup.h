@@ -17,11 +17,13 @@ typedef struct cgroup_limits {
     int64_t memory_bytes;  // memory.max / memory.limit_in_bytes; swap is not added to it
     int64_t pids;          // pids.max
     int64_t cpu_quota_us;  // with cpu_period_us: cpu.max / cpu.cfs_quota_us
-    int64_t cpu_period_us; // 100000 when negative
-    int64_t cpu_weight;    // v2 weight 1..10000 (v1: converted to cpu.shares)
+    int64_t cpu_period_us; // 100000 in a new group
+    int64_t cpu_weight;    // v2's, 1..10000 about 100 (on v1, without cpu_shares: converted)
+    int64_t cpu_shares;    // v1's, 2..262144 about 1024; nothing on v2
+    char origin[32];       // for errors: where the limits were read, such as "linux.resources"; or empty
 } cgroup_limits;
 
-#define CGROUP_NO_LIMITS ((cgroup_limits){-1, -1, -1, -1, -1})
+#define CGROUP_NO_LIMITS ((cgroup_limits){-1, -1, -1, -1, -1, -1, ""})
 
 // One line of a device list: what processes in the group may do with the devices it names.
 typedef struct cgroup_device {
@@ -66,6 +68,8 @@ int cgroup_delegate(const char *path, uid_t uid, gid_t gid, bh_error *err);
 int cgroup_join_self(const char *path, bh_error *err);
 // v2 only: an O_PATH fd of the group for clone3(CLONE_INTO_CGROUP); -1 with err->code ENOTSUP on v1.
 int cgroup_open(const char *path, bh_error *err);
+// Sends `number` to every process in the group and in those below it; SIGKILL wakes what is frozen, to die.
+int cgroup_signal(const char *path, int number, bh_error *err);
 // Every process in the group and in those below it is killed; returns when the group is empty, or fails after
 // `timeout_ms`.
 int cgroup_kill_all(const char *path, int timeout_ms, bh_error *err);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -22,7 +24,7 @@ static const char *const controller_names[CONTROLLERS] = {"cpu",  "cpuacct", "cp
 
 static cgroup1_hierarchy hierarchies[CGROUP1_MAX_HIERARCHIES];
 
-int cgroup1_parse_mounts(FILE *mountinfo, cgroup1_hierarchy *found) {
+int cgroup1_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, cgroup1_hierarchy *found) {
     int count = 0;
     unsigned seen = 0;
     char line[4096], mount[128], type[32], options[512];
@@ -39,7 +41,7 @@ int cgroup1_parse_mounts(FILE *mountinfo, cgroup1_hierarchy *found) {
                 if (strcmp(option, controller_names[i]) == 0)
                     here |= 1u << i;
         // A hierarchy that is mounted twice is used once.
-        if (here == 0 || (here & seen))
+        if (here == 0 || (here & seen) || (shows && !shows(mount, CGROUP_SUPER_MAGIC)))
             continue;
         seen |= here;
         memcpy(found[count].mount, mount, sizeof mount);
@@ -52,7 +54,7 @@ static int hierarchy_count(void) {
     static int count = -1;
     if (count < 0) {
         cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
-        count = mounts ? cgroup1_parse_mounts(mounts, hierarchies) : 0;
+        count = mounts ? cgroup1_parse_mounts(mounts, cgroup_mount_is_visible, hierarchies) : 0;
     }
     return count;
 }
@@ -89,14 +91,43 @@ static int controllers(char *names, size_t size, bh_error *err) {
     return 0;
 }
 
+// Why a limit cannot be had here, and where it could be. `file`: what was to be written or read, for the message.
+static int fail_missing(unsigned controller, const char *file, bh_error *err) {
+    // Of the same name on v2 but for two; devices and freezer are no controllers there.
+    const char *name = controller_names[controller], *name2 = controller == BLKIO     ? "io"
+                                                              : controller == CPUACCT ? "cpu"
+                                                                                      : name;
+    char list[512], words[512];
+    bh_error ignored;
+    snprintf(list, sizeof list, "%s/cgroup.controllers", cgroup2_root());
+    if (fs_read(AT_FDCWD, list, words, sizeof words, &ignored) >= 0 && cgroup2_has_word(words, name2))
+        return bh_fail(err, 0,
+                       "no %s: this host has the %s cgroup controller on v2 (%s) beside others on v1; boot it with one "
+                       "version (systemd.unified_cgroup_hierarchy=1)",
+                       file, name2, cgroup2_root());
+    return bh_fail(err, 0,
+                   "no %s: this host has no %s cgroup controller mounted (mount -t cgroup -o %s cgroup DIRECTORY)",
+                   file, name, name);
+}
+
+enum { CPUSET_TRIES = 100 };
+
 // A new cpuset is empty, and nothing can join it until it is filled: what the parent has, the child gets.
 static int inherit_cpuset(const char *parent, const char *directory, bh_error *err) {
     static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
     for (size_t i = 0; i < 2; i++) {
         char path[512], value[1024];
         snprintf(path, sizeof path, "%s/%s", parent, files[i]);
-        if (fs_read(AT_FDCWD, path, value, sizeof value, err) < 0)
-            return -1;
+        // An empty parent may have been made a moment ago by another runtime, which is about to fill it.
+        for (int tries = 0; tries < CPUSET_TRIES; tries++) {
+            if (fs_read(AT_FDCWD, path, value, sizeof value, err) < 0)
+                return -1;
+            if (*value)
+                break;
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        if (!*value)
+            return bh_fail(err, 0, "%s is empty, so nothing can run below: fill it, or name another cgroupsPath", path);
         snprintf(path, sizeof path, "%s/%s", directory, files[i]);
         if (fs_write(AT_FDCWD, path, value, err) < 0)
             return -1;
@@ -122,7 +153,10 @@ static int make_group(const cgroup1_hierarchy *h, const char *directory, bh_erro
     if (!(h->controllers & 1u << CPUSET))
         return 0;
     snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(directory, '/') - directory), directory);
-    return inherit_cpuset(parent, directory, err);
+    if (inherit_cpuset(parent, directory, err) == 0)
+        return 0;
+    rmdir(directory); // or it would be found there, empty, the next time
+    return -1;
 }
 
 static int create_in(const cgroup1_hierarchy *h, const char *path, bh_error *err) {
@@ -156,8 +190,7 @@ static int set_number(unsigned controller, const char *path, const char *file, i
     if (value < 0)
         return 0;
     if (!find_directory(controller, path, directory, sizeof directory))
-        return bh_fail(err, 0, "cannot set %s: this host has no %s cgroup controller", file,
-                       controller_names[controller]);
+        return fail_missing(controller, file, err);
     // Of v1's controllers only pids has the word "max".
     return cgroup_write_number(directory, file, value == CGROUP_UNLIMITED && controller != PIDS ? -1 : value, err);
 }
@@ -186,15 +219,24 @@ static int set_memory(const char *path, int64_t bytes, bh_error *err) {
 }
 
 static int set_limits(const char *path, const cgroup_limits *limits, bh_error *err) {
-    int64_t period = limits->cpu_quota_us >= 0 && limits->cpu_period_us < 0 ? 100000 : limits->cpu_period_us;
-    // cpu.shares counts from 2 to 262144 about a default of 1024, the v2 weight from 1 to 10000 about 100.
-    int64_t shares = limits->cpu_weight < 0 ? -1 : 2 + (limits->cpu_weight - 1) * 262142 / 9999;
-    if (set_memory(path, limits->memory_bytes, err) < 0 || set_number(PIDS, path, "pids.max", limits->pids, err) < 0 ||
-        set_number(CPU, path, "cpu.cfs_period_us", period, err) < 0 ||
-        set_number(CPU, path, "cpu.cfs_quota_us", limits->cpu_quota_us, err) < 0 ||
-        set_number(CPU, path, "cpu.shares", shares, err) < 0)
-        return bh_wrap(err, "cgroup %s", path);
-    return 0;
+    // Not back from a weight where there were shares: 512 would become 500.
+    int64_t shares = limits->cpu_shares >= 0 || limits->cpu_weight < 0 ? limits->cpu_shares
+                                                                       : 2 + (limits->cpu_weight - 1) * 262142 / 9999;
+    const char *failed = NULL;
+    if (set_memory(path, limits->memory_bytes, err) < 0)
+        failed = "memory.limit";
+    else if (set_number(PIDS, path, "pids.max", limits->pids, err) < 0)
+        failed = "pids.limit";
+    else if (set_number(CPU, path, "cpu.cfs_period_us", limits->cpu_period_us, err) < 0)
+        failed = "cpu.period";
+    else if (set_number(CPU, path, "cpu.cfs_quota_us", limits->cpu_quota_us, err) < 0)
+        failed = "cpu.quota";
+    else if (set_number(CPU, path, "cpu.shares", shares, err) < 0)
+        failed = "cpu.shares";
+    if (!failed)
+        return 0;
+    cgroup_limit_failed(limits, failed, err);
+    return bh_wrap(err, "cgroup %s", path);
 }
 
 static void device_number(int64_t number, char *text, size_t size) {
@@ -209,7 +251,7 @@ static int allow_devices(const char *path, const cgroup_device *rules, size_t co
     if (count == 0)
         return 0;
     if (!find_directory(DEVICES, path, directory, sizeof directory))
-        return bh_fail(err, 0, "cgroup %s: this host has no devices cgroup controller", path);
+        return fail_missing(DEVICES, "devices.allow", err), bh_wrap(err, "cgroup %s", path);
     for (size_t i = 0; i < count; i++) {
         device_number(rules[i].major, major, sizeof major);
         device_number(rules[i].minor, minor, sizeof minor);
@@ -230,8 +272,11 @@ static int join_self(const char *path, bh_error *err) {
         // "0" is the writer itself, so the kernel moves one thread without stopping every fork on the machine, which
         // a pid in cgroup.procs makes it do (cgroup_threadgroup_rwsem; an idle machine takes 11 ms for that).
         snprintf(file, sizeof file, "%s/%s/tasks", h->mount, path);
-        if (fs_write(AT_FDCWD, file, "0", err) < 0)
-            return bh_wrap(err, "cannot join cgroup %s", path);
+        if (fs_write(AT_FDCWD, file, "0", err) == 0)
+            continue;
+        return err->code == ENOSPC && h->controllers & 1u << CPUSET
+                   ? bh_wrap(err, "cannot join cgroup %s, whose cpuset.cpus or cpuset.mems is empty", path)
+                   : bh_wrap(err, "cannot join cgroup %s", path);
     }
     return 0;
 }
@@ -240,32 +285,48 @@ static int open_group(const char *path, bh_error *err) {
     return bh_fail(err, ENOTSUP, "cannot open cgroup %s for clone3: this host has cgroup v1", path);
 }
 
-// Any one hierarchy tells which processes are in the group; one of ours always holds all of them.
-static bool main_directory(const char *path, char *directory, size_t size) {
-    return find_directory(PIDS, path, directory, size) || find_directory(MEMORY, path, directory, size) ||
-           find_directory(FREEZER, path, directory, size) || find_directory(CPU, path, directory, size);
+// Any one hierarchy tells which processes are in the group, whichever there is; one of ours always holds all of them.
+static bool main_directory(const char *path, char *directory, size_t size, bh_error *err) {
+    if (hierarchy_count() == 0) {
+        bh_fail(err, 0,
+                "cannot find cgroup %s: no cgroup is mounted here, v1 or v2 (mount -t cgroup2 cgroup2 /sys/fs/cgroup)",
+                path);
+        return false;
+    }
+    directory_of(&hierarchies[0], path, directory, size);
+    return true;
 }
 
 static int read_pids(const char *path, pid_t **pids, bh_error *err) {
     char directory[512];
     *pids = NULL;
-    if (!main_directory(path, directory, sizeof directory))
-        return bh_fail(err, 0, "cannot list cgroup %s: no cgroup controller is mounted", path);
-    return cgroup_tree_pids(directory, pids, err);
+    return main_directory(path, directory, sizeof directory, err) ? cgroup_tree_pids(directory, pids, err) : -1;
 }
 
-static int kill_processes(const char *path, bh_error *err) {
-    char directory[512];
-    if (!main_directory(path, directory, sizeof directory))
-        return bh_fail(err, 0, "cannot kill cgroup %s: no cgroup controller is mounted", path);
-    // Nothing can fork its way past the list below, and what is frozen wakes up to die.
-    char limit[512];
+static void set_freezer_state(const char *path, const char *state) {
+    char directory[512], file[600];
     bh_error ignored;
+    if (!find_directory(FREEZER, path, directory, sizeof directory))
+        return;
+    snprintf(file, sizeof file, "%s/freezer.state", directory);
+    fs_write(AT_FDCWD, file, state, &ignored);
+}
+
+static int signal_processes(const char *path, int number, bh_error *err) {
+    char directory[512], limit[512];
+    bh_error ignored;
+    if (!main_directory(path, directory, sizeof directory, err))
+        return -1;
+    if (number != SIGKILL)
+        return cgroup_tree_signal(directory, number, err);
+    // So that nothing can fork its way past the list of those to kill.
     if (find_directory(PIDS, path, limit, sizeof limit))
         cgroup_write_number(limit, "pids.max", 0, &ignored);
-    if (cgroup_tree_kill(directory, err) < 0)
-        return -1;
-    return cgroup1_backend.freeze(path, false, &ignored), 0;
+    else
+        set_freezer_state(path, "FROZEN");
+    int result = cgroup_tree_signal(directory, SIGKILL, err);
+    set_freezer_state(path, "THAWED"); // what is frozen does not die on v1
+    return result;
 }
 
 static int remove_group(const char *path, bh_error *err) {
@@ -286,8 +347,10 @@ static int64_t usage(unsigned controller, const char *path, const char *file, co
 
 static int read_usage(const char *path, cgroup_usage *found, bh_error *err) {
     char directory[512];
-    if (!main_directory(path, directory, sizeof directory) || access(directory, F_OK) < 0)
-        return bh_fail(err, ENOENT, "cannot read the usage of cgroup %s", path);
+    if (!main_directory(path, directory, sizeof directory, err))
+        return -1;
+    if (access(directory, F_OK) < 0)
+        return bh_fail(err, errno, "cannot read the usage of cgroup %s", path);
     int64_t cpu_ns = usage(CPUACCT, path, "cpuacct.usage", NULL);
     *found = (cgroup_usage){
         .memory_bytes = usage(MEMORY, path, "memory.usage_in_bytes", NULL),
@@ -303,7 +366,7 @@ static int read_usage(const char *path, cgroup_usage *found, bh_error *err) {
 static int freeze(const char *path, bool frozen, bh_error *err) {
     char directory[512], file[600], state[32];
     if (!find_directory(FREEZER, path, directory, sizeof directory))
-        return bh_fail(err, ENOTSUP, "cannot freeze cgroup %s: this host has no freezer cgroup controller", path);
+        return fail_missing(FREEZER, "freezer.state", err), bh_wrap(err, "cannot freeze cgroup %s", path);
     snprintf(file, sizeof file, "%s/freezer.state", directory);
     const char *wanted = frozen ? "FROZEN" : "THAWED";
     // A process that is being born can keep the state at FREEZING; writing again moves it on (kernel doc, freezer).
@@ -337,8 +400,10 @@ static int write_setting(const char *path, const cgroup_setting *setting, bh_err
     unsigned controller = 0;
     while (controller < CONTROLLERS && strcmp(controller_names[controller], setting->controller) != 0)
         controller++;
-    if (controller == CONTROLLERS || !find_directory(controller, path, directory, sizeof directory))
-        return bh_fail(err, 0, "this host has no %s cgroup controller", setting->controller);
+    if (controller == CONTROLLERS)
+        return bh_fail(err, 0, "cgroup v1 has no %s controller", setting->controller);
+    if (!find_directory(controller, path, directory, sizeof directory))
+        return fail_missing(controller, setting->file, err);
     snprintf(file, sizeof file, "%s/%s", directory, setting->file);
     return fs_write(AT_FDCWD, file, setting->value, err);
 }
@@ -355,7 +420,7 @@ const cgroup_backend cgroup1_backend = {
     .allow_devices = allow_devices,
     .join_self = join_self,
     .open = open_group,
-    .kill = kill_processes,
+    .signal = signal_processes,
     .remove = remove_group,
     .read_usage = read_usage,
     .read_pids = read_pids,

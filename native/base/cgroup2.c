@@ -2,19 +2,20 @@
 #include "base/cgroup_backend.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-enum { DELEGATED_GROUPS_MAX = 256, DELEGATED_DEPTH_MAX = 16 };
+enum { DELEGATED_GROUPS_MAX = 256, DELEGATED_DEPTH_MAX = 16, FREEZE_TIMEOUT_MS = 1000 };
 
-static const char *const wanted_controllers[] = {"cpu", "cpuset", "memory", "pids", "io"};
-
-bool cgroup2_parse_mounts(FILE *mountinfo, bool alone, char *mount, size_t size) {
+bool cgroup2_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, bool alone, char *mount, size_t size) {
     char line[4096], point[128], type[32], options[512];
     bool found = false, v1 = false;
     while (fgets(line, sizeof line, mountinfo)) {
@@ -23,40 +24,31 @@ bool cgroup2_parse_mounts(FILE *mountinfo, bool alone, char *mount, size_t size)
             sscanf(tail, " - %31s %*s %511s", type, options) != 2)
             continue;
         // A v1 mount without a controller ("name=systemd") takes nothing away from v2.
-        if (strcmp(type, "cgroup") == 0 && !strstr(options, "name="))
+        if (strcmp(type, "cgroup") == 0 && !strstr(options, "name=") && (!shows || shows(point, CGROUP_SUPER_MAGIC)))
             v1 = true;
-        if (strcmp(type, "cgroup2") == 0 && !found)
+        if (strcmp(type, "cgroup2") == 0 && !found && (!shows || shows(point, CGROUP2_SUPER_MAGIC)))
             found = snprintf(mount, size, "%s", point) < (int)size;
     }
     return found && !(alone && v1);
 }
 
-static const char *root_directory(void) {
+const char *cgroup2_root(void) {
     static char mount[128];
     if (mount[0] == '\0') {
         cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
-        if (!mounts || !cgroup2_parse_mounts(mounts, false, mount, sizeof mount))
+        if (!mounts || !cgroup2_parse_mounts(mounts, cgroup_mount_is_visible, false, mount, sizeof mount))
             snprintf(mount, sizeof mount, "/sys/fs/cgroup");
     }
     return mount;
 }
 
 static void directory_of(const char *path, char *directory, size_t size) {
-    snprintf(directory, size, "%s/%s", root_directory(), path);
-}
-
-// Whether `name` is one of the words of `list`.
-static bool has_word(const char *list, const char *name) {
-    size_t length = strlen(name);
-    for (const char *at = list; (at = strstr(at, name)); at += length)
-        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
-            return true;
-    return false;
+    snprintf(directory, size, "%s/%s", cgroup2_root(), path);
 }
 
 static int controllers(char *names, size_t size, bh_error *err) {
     char file[512];
-    snprintf(file, sizeof file, "%s/cgroup.controllers", root_directory());
+    snprintf(file, sizeof file, "%s/cgroup.controllers", cgroup2_root());
     if (fs_read(AT_FDCWD, file, names, size, err) < 0)
         return -1;
     for (char *space = names; (space = strchr(space, ' '));)
@@ -64,32 +56,13 @@ static int controllers(char *names, size_t size, bh_error *err) {
     return 0;
 }
 
-// Lets groups below `directory` have the controllers. What cannot be enabled is missed later, where a limit needs it,
-// with an error that names it; a group that needs no limit must not fail for it here.
-static void enable_below(const char *directory) {
-    char available[512], enabled[512], file[600], word[32];
-    bh_error ignored;
-    snprintf(file, sizeof file, "%s/cgroup.controllers", directory);
-    if (fs_read(AT_FDCWD, file, available, sizeof available, &ignored) < 0)
-        return;
-    snprintf(file, sizeof file, "%s/cgroup.subtree_control", directory);
-    if (fs_read(AT_FDCWD, file, enabled, sizeof enabled, &ignored) < 0)
-        return;
-    for (size_t i = 0; i < sizeof wanted_controllers / sizeof *wanted_controllers; i++) {
-        if (!has_word(available, wanted_controllers[i]) || has_word(enabled, wanted_controllers[i]))
-            continue;
-        snprintf(word, sizeof word, "+%s", wanted_controllers[i]);
-        fs_write(AT_FDCWD, file, word, &ignored);
-    }
-}
-
 static int create(const char *path, bh_error *err) {
     char directory[512];
     directory_of(path, directory, sizeof directory);
     // Cut the path at each slash in turn: the parent passes its controllers on before the child is made.
-    for (char *slash = directory + strlen(root_directory()); slash;) {
+    for (char *slash = directory + strlen(cgroup2_root()); slash;) {
         *slash = '\0';
-        enable_below(directory);
+        cgroup2_enable_below(directory);
         *slash = '/';
         slash = strchr(slash + 1, '/');
         if (slash)
@@ -100,30 +73,64 @@ static int create(const char *path, bh_error *err) {
     return 0;
 }
 
-static int set_number(const char *directory, const char *file, int64_t value, bh_error *err) {
-    return value < 0 ? 0 : cgroup_write_number(directory, file, value, err);
+// Writes one line to a file of the group. A file that is missing is explained by its controller (the name up to the
+// dot): not passed on to this group, or without such a file in this kernel.
+static int write_line(const char *path, const char *file, const char *value, bh_error *err) {
+    char whole[600], controller[32], controllers_here[512];
+    bh_error ignored;
+    snprintf(whole, sizeof whole, "%s/%s/%s", cgroup2_root(), path, file);
+    if (fs_write(AT_FDCWD, whole, value, err) == 0)
+        return 0;
+    if (err->code != ENOENT)
+        return -1;
+    snprintf(controller, sizeof controller, "%.*s", (int)strcspn(file, "."), file);
+    snprintf(whole, sizeof whole, "%s/%s/cgroup.controllers", cgroup2_root(), path);
+    if (fs_read(AT_FDCWD, whole, controllers_here, sizeof controllers_here, &ignored) >= 0 &&
+        cgroup2_has_word(controllers_here, controller))
+        return bh_fail(err, ENOENT, "this kernel's %s controller has no %s for groups of cgroup v2", controller, file);
+    return cgroup2_explain_missing(cgroup2_root(), path, controller, err);
 }
 
-static int set_cpu(const char *directory, const cgroup_limits *limits, bh_error *err) {
-    char file[600], value[64];
-    if (limits->cpu_quota_us < 0)
+static int set_number(const char *path, const char *file, int64_t value, const cgroup_limits *limits, const char *field,
+                      bh_error *err) {
+    char text[32];
+    if (value < 0)
         return 0;
-    snprintf(file, sizeof file, "%s/cpu.max", directory);
-    int64_t period = limits->cpu_period_us < 0 ? 100000 : limits->cpu_period_us;
-    if (limits->cpu_quota_us == CGROUP_UNLIMITED)
-        snprintf(value, sizeof value, "max %" PRId64, period);
+    if (value == CGROUP_UNLIMITED)
+        strcpy(text, "max");
     else
-        snprintf(value, sizeof value, "%" PRId64 " %" PRId64, limits->cpu_quota_us, period);
-    return fs_write(AT_FDCWD, file, value, err);
+        snprintf(text, sizeof text, "%" PRId64, value);
+    return write_line(path, file, text, err) < 0 ? cgroup_limit_failed(limits, field, err) : 0;
+}
+
+// "quota period"; a line with the quota alone leaves the period as it is, so for the period alone the quota is read.
+static int set_cpu(const char *path, const cgroup_limits *limits, bh_error *err) {
+    char file[600], quota[64], value[128];
+    bh_error ignored;
+    if (limits->cpu_quota_us < 0 && limits->cpu_period_us < 0)
+        return 0;
+    snprintf(file, sizeof file, "%s/%s/cpu.max", cgroup2_root(), path);
+    strcpy(quota, "max");
+    if (limits->cpu_quota_us >= 0 && limits->cpu_quota_us != CGROUP_UNLIMITED)
+        snprintf(quota, sizeof quota, "%" PRId64, limits->cpu_quota_us);
+    else if (limits->cpu_quota_us < 0 && fs_read(AT_FDCWD, file, quota, sizeof quota, &ignored) > 0)
+        quota[strcspn(quota, " ")] = '\0';
+    if (limits->cpu_period_us >= 0)
+        snprintf(value, sizeof value, "%s %" PRId64, quota, limits->cpu_period_us);
+    else
+        snprintf(value, sizeof value, "%s", quota);
+    if (write_line(path, "cpu.max", value, err) < 0)
+        return cgroup_limit_failed(limits, limits->cpu_quota_us < 0 ? "cpu.period" : "cpu.quota", err);
+    return 0;
 }
 
 static int set_limits(const char *path, const cgroup_limits *limits, bh_error *err) {
     char directory[512];
     bh_error swap = {0};
     directory_of(path, directory, sizeof directory);
-    if (set_number(directory, "memory.max", limits->memory_bytes, err) < 0 ||
-        set_number(directory, "pids.max", limits->pids, err) < 0 || set_cpu(directory, limits, err) < 0 ||
-        set_number(directory, "cpu.weight", limits->cpu_weight, err) < 0)
+    if (set_number(path, "memory.max", limits->memory_bytes, limits, "memory.limit", err) < 0 ||
+        set_number(path, "pids.max", limits->pids, limits, "pids.limit", err) < 0 || set_cpu(path, limits, err) < 0 ||
+        set_number(path, "cpu.weight", limits->cpu_weight, limits, "cpu.shares", err) < 0)
         return bh_wrap(err, "cgroup %s", path);
     // Swap on top of the limit would make it meaningless; a kernel without swap accounting has no such file.
     int64_t swap_bytes = limits->memory_bytes == CGROUP_UNLIMITED ? CGROUP_UNLIMITED : 0;
@@ -137,7 +144,7 @@ static int set_limits(const char *path, const cgroup_limits *limits, bh_error *e
 
 static int join_self(const char *path, bh_error *err) {
     char file[600];
-    snprintf(file, sizeof file, "%s/%s/cgroup.procs", root_directory(), path);
+    snprintf(file, sizeof file, "%s/%s/cgroup.procs", cgroup2_root(), path);
     if (fs_write(AT_FDCWD, file, "0", err) < 0)
         return bh_wrap(err, "cannot join cgroup %s", path);
     return 0;
@@ -146,18 +153,56 @@ static int join_self(const char *path, bh_error *err) {
 static int open_group(const char *path, bh_error *err) {
     char directory[512];
     directory_of(path, directory, sizeof directory);
-    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? bh_fail(err, errno, "cannot open cgroup %s", directory) : fd;
+    cleanup_fd int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return bh_fail(err, errno, "cannot open cgroup %s", directory);
+    // clone3 would say EOPNOTSUPP, and no more.
+    char type[64];
+    if (fs_read(fd, "cgroup.type", type, sizeof type, err) < 0)
+        return -1;
+    if (strcmp(type, "domain invalid") == 0 || strcmp(type, "threaded") == 0)
+        return bh_fail(err, EOPNOTSUPP,
+                       "no process can be made in cgroup %s, which is \"%s\" (cgroup.type): one above it is threaded; "
+                       "name a group outside of that one",
+                       directory, type);
+    return take_fd(&fd);
 }
 
-static int kill_processes(const char *path, bh_error *err) {
+static int signal_processes(const char *path, int number, bh_error *err) {
     char directory[512], file[600];
     bh_error unsupported = {0};
     directory_of(path, directory, sizeof directory);
     snprintf(file, sizeof file, "%s/cgroup.kill", directory);
-    if (fs_write(AT_FDCWD, file, "1", &unsupported) == 0)
+    // At once in all groups below, also for what is frozen or about to be forked (Linux 5.14).
+    if (number == SIGKILL && fs_write(AT_FDCWD, file, "1", &unsupported) == 0)
         return 0;
-    return cgroup_tree_kill(directory, err); // before Linux 5.14
+    return cgroup_tree_signal(directory, number, err);
+}
+
+bool cgroup2_await(const char *directory, const char *key, int64_t wanted, unsigned timeout_ms) {
+    char file[600], text[512];
+    snprintf(file, sizeof file, "%s/cgroup.events", directory);
+    cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+    uint64_t deadline = loop_now_ms() + timeout_ms;
+    for (;;) {
+        // poll(2) tells of a change since this file was last read through this descriptor.
+        ssize_t length = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
+        if (length < 0)
+            return false;
+        text[length] = '\0';
+        if (cgroup_find_number(text, key) == wanted)
+            return true;
+        uint64_t now = loop_now_ms();
+        if (now >= deadline)
+            return false;
+        poll(&(struct pollfd){.fd = fd, .events = POLLPRI}, 1, (int)(deadline - now));
+    }
+}
+
+static void await_empty(const char *path, unsigned timeout_ms) {
+    char directory[512];
+    directory_of(path, directory, sizeof directory);
+    cgroup2_await(directory, "populated", 0, timeout_ms);
 }
 
 static int remove_group(const char *path, bh_error *err) {
@@ -192,14 +237,13 @@ static int read_usage(const char *path, cgroup_usage *usage, bh_error *err) {
 static int freeze(const char *path, bool frozen, bh_error *err) {
     char directory[512];
     directory_of(path, directory, sizeof directory);
+    const char *act = frozen ? "freeze" : "thaw";
     if (cgroup_write_number(directory, "cgroup.freeze", frozen, err) < 0)
-        return bh_wrap(err, "cannot freeze cgroup %s", path);
-    for (int tries = 0; tries < 500; tries++) {
-        if (cgroup_read_number(directory, "cgroup.events", "frozen") == frozen)
-            return 0;
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    }
-    return bh_fail(err, ETIMEDOUT, "cgroup %s does not %s", path, frozen ? "freeze" : "thaw");
+        return bh_wrap(err, "cannot %s cgroup %s", act, path);
+    if (cgroup2_await(directory, "frozen", frozen, FREEZE_TIMEOUT_MS))
+        return 0;
+    return bh_fail(err, ETIMEDOUT, "cgroup %s does not %s (%s)", path, act,
+                   frozen ? "a process in it may be stuck in the kernel" : "is a group above it frozen?");
 }
 
 static int directories(const char *path, char found[][CGROUP_DIRECTORY_SIZE]) {
@@ -214,11 +258,11 @@ static bool is_frozen(const char *path) {
 }
 
 static int write_setting(const char *path, const cgroup_setting *setting, bh_error *err) {
-    char file[600];
-    snprintf(file, sizeof file, "%s/%s/%s", root_directory(), path, setting->file);
-    if (fs_write(AT_FDCWD, file, setting->value, err) < 0)
-        return err->code == ENOENT ? bh_wrap(err, "is the %s controller enabled?", setting->controller) : -1;
-    return 0;
+    if (write_line(path, setting->file, setting->value, err) == 0)
+        return 0;
+    if (strcmp(setting->file, "io.weight") == 0 && err->code == EOPNOTSUPP)
+        return bh_wrap(err, "nothing weighs this disk (see io.cost.qos in the kernel's cgroup-v2)");
+    return -1;
 }
 
 static int delegate(const char *path, uid_t uid, gid_t gid, bh_error *err) {
@@ -249,7 +293,8 @@ const cgroup_backend cgroup2_backend = {
     .allow_devices = cgroup2_allow_devices,
     .join_self = join_self,
     .open = open_group,
-    .kill = kill_processes,
+    .signal = signal_processes,
+    .await_empty = await_empty,
     .remove = remove_group,
     .read_usage = read_usage,
     .read_pids = read_pids,

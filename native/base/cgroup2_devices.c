@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Instructions of one rule at most, and around the rules.
-enum { PER_RULE = 8, AROUND = 7 };
+// Instructions of one rule at most; before the rules, and after them.
+enum { PER_RULE = 8, AROUND = 6 + 2 };
 // Registers: the kernel's answer, its question (r1), and what is unpacked from it.
 enum { ANSWER, CONTEXT, TYPE, ACCESS, MAJOR, MINOR, SCRATCH };
 

@@ -19,6 +19,11 @@ static FILE *text_file(const char *text) {
     return file;
 }
 
+static bool is_in_sight(const char *mount, uint32_t magic) {
+    (void)magic;
+    return strncmp(mount, "/hidden", 7) != 0;
+}
+
 static const char v1_mounts[] = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n"
                                 "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:7 - cgroup cgroup rw,cpu,cpuacct\n"
                                 "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
@@ -30,7 +35,7 @@ static void v1_hierarchies_are_found_once_each(void **state) {
     (void)state;
     cgroup1_hierarchy found[CGROUP1_MAX_HIERARCHIES];
     FILE *file = text_file(v1_mounts);
-    assert_int_equal(cgroup1_parse_mounts(file, found), 2);
+    assert_int_equal(cgroup1_parse_mounts(file, is_in_sight, found), 2);
     assert_string_equal(found[0].mount, "/sys/fs/cgroup/cpu,cpuacct");
     assert_string_equal(found[1].mount, "/sys/fs/cgroup/memory");
     fclose(file);
@@ -40,9 +45,9 @@ static void an_empty_v2_tree_beside_v1_does_not_make_a_v2_host(void **state) {
     (void)state;
     char mount[128];
     FILE *file = text_file(v1_mounts);
-    assert_false(cgroup2_parse_mounts(file, true, mount, sizeof mount));
+    assert_false(cgroup2_parse_mounts(file, is_in_sight, true, mount, sizeof mount));
     rewind(file);
-    assert_true(cgroup2_parse_mounts(file, false, mount, sizeof mount));
+    assert_true(cgroup2_parse_mounts(file, is_in_sight, false, mount, sizeof mount));
     assert_string_equal(mount, "/sys/fs/cgroup/unified");
     fclose(file);
 }
@@ -51,7 +56,7 @@ static void a_unified_host_is_v2(void **state) {
     (void)state;
     char mount[128];
     FILE *file = text_file("28 22 0:24 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
-    assert_true(cgroup2_parse_mounts(file, true, mount, sizeof mount));
+    assert_true(cgroup2_parse_mounts(file, is_in_sight, true, mount, sizeof mount));
     assert_string_equal(mount, "/sys/fs/cgroup");
     fclose(file);
 }
@@ -117,7 +122,7 @@ static void a_group_is_made_joined_emptied_and_removed(void **state) {
 static bool has_v2_tree(void) {
     char mount[128];
     FILE *file = fopen("/proc/self/mountinfo", "re");
-    bool found = file && cgroup2_parse_mounts(file, false, mount, sizeof mount);
+    bool found = file && cgroup2_parse_mounts(file, cgroup_mount_is_visible, false, mount, sizeof mount);
     if (file)
         fclose(file);
     return found;

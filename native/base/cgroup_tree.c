@@ -24,7 +24,11 @@ static int append_pids(int directory, pid_list *list, bh_error *err) {
     cleanup_file FILE *file = fdopen(fd, "r");
     if (!file)
         return bh_fail(err, errno, "cannot read cgroup.procs");
+    // A threaded group cannot be read (EOPNOTSUPP), and need not: its processes are listed where their domain is, which
+    // is above it. 0 is a process outside of our pid namespace; kill(2) would take it for our own group.
     for (int pid; fscanf(file, "%d", &pid) == 1;) {
+        if (pid <= 0)
+            continue;
         if (list->count == list->room) {
             list->room = list->room ? 2 * list->room : 64;
             pid_t *grown = realloc(list->pids, (size_t)list->room * sizeof *grown);
@@ -78,14 +82,14 @@ static bool contains(const pid_t *pids, int count, pid_t wanted) {
     return false;
 }
 
-int cgroup_tree_kill(const char *directory, bh_error *err) {
+int cgroup_tree_signal(const char *directory, int number, bh_error *err) {
     cleanup_free pid_t *before = NULL;
     int count = cgroup_tree_pids(directory, &before, err);
     if (count <= 0)
         return count;
     cleanup_free int *handles = malloc((size_t)count * sizeof *handles);
     if (!handles)
-        return bh_fail(err, ENOMEM, "cannot kill the processes of %s", directory);
+        return bh_fail(err, ENOMEM, "cannot send a signal to the processes of %s", directory);
     for (int i = 0; i < count; i++)
         handles[i] = pidfd_open(before[i], 0);
     // A pid may have been reused between reading the list and opening it. One that is in the group now, after it
@@ -96,7 +100,7 @@ int cgroup_tree_kill(const char *directory, bh_error *err) {
         if (handles[i] < 0)
             continue;
         if (contains(after, still, before[i]))
-            pidfd_send_signal(handles[i], SIGKILL, NULL, 0);
+            pidfd_send_signal(handles[i], number, NULL, 0);
         close(handles[i]);
     }
     return still < 0 ? -1 : 0;
@@ -111,16 +115,11 @@ static int visit_remove(int parent, const char *name, void *context, bh_error *e
 int cgroup_tree_remove(const char *directory, bh_error *err) {
     if (rmdir(directory) == 0 || errno == ENOENT)
         return 0;
-    // Groups below it say ENOTEMPTY or EBUSY; the walk finds out.
+    // EBUSY says that there are processes in it, or groups below; the walk finds out.
     return walk(AT_FDCWD, directory, visit_remove, (void *)directory, err);
 }
 
-int64_t cgroup_read_number(const char *directory, const char *file, const char *key) {
-    char path[512], text[8192];
-    bh_error ignored;
-    snprintf(path, sizeof path, "%s/%s", directory, file);
-    if (fs_read(AT_FDCWD, path, text, sizeof text, &ignored) < 0)
-        return -1;
+int64_t cgroup_find_number(const char *text, const char *key) {
     const char *number = text;
     if (key) {
         size_t length = strlen(key);
@@ -135,6 +134,13 @@ int64_t cgroup_read_number(const char *directory, const char *file, const char *
     return end == number ? -1 : value;
 }
 
+int64_t cgroup_read_number(const char *directory, const char *file, const char *key) {
+    char path[512], text[8192];
+    bh_error ignored;
+    snprintf(path, sizeof path, "%s/%s", directory, file);
+    return fs_read(AT_FDCWD, path, text, sizeof text, &ignored) < 0 ? -1 : cgroup_find_number(text, key);
+}
+
 int cgroup_write_number(const char *directory, const char *file, int64_t value, bh_error *err) {
     char path[512], text[32];
     snprintf(path, sizeof path, "%s/%s", directory, file);
@@ -142,9 +148,5 @@ int cgroup_write_number(const char *directory, const char *file, int64_t value, 
         strcpy(text, "max");
     else
         snprintf(text, sizeof text, "%" PRId64, value);
-    if (fs_write(AT_FDCWD, path, text, err) < 0)
-        return err->code == ENOENT
-                   ? bh_wrap(err, "the %.*s controller is not enabled for this group", (int)strcspn(file, "."), file)
-                   : -1;
-    return 0;
+    return fs_write(AT_FDCWD, path, text, err);
 }

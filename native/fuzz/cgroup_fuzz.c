@@ -26,12 +26,12 @@ static void check_mounts(const char *text, size_t size) {
     cleanup_file FILE *first = size ? fmemopen((void *)(uintptr_t)text, size, "r") : NULL;
     if (!first)
         return;
-    int count = cgroup1_parse_mounts(first, found);
+    int count = cgroup1_parse_mounts(first, NULL, found);
     fuzz_promise(count >= 0 && count <= CGROUP1_MAX_HIERARCHIES);
     for (int i = 0; i < count; i++)
         fuzz_promise(found[i].controllers != 0 && strlen(found[i].mount) < sizeof found[i].mount);
     rewind(first);
-    if (cgroup2_parse_mounts(first, false, mount, sizeof mount))
+    if (cgroup2_parse_mounts(first, NULL, false, mount, sizeof mount))
         fuzz_promise(strlen(mount) < sizeof mount);
 }
 

@@ -38,8 +38,10 @@ static int parse_cpu(config *c, const json_place *at, bh_error *err) {
         c->limits.cpu_period_us = period;
     if (c->limits.cpu_quota_us == 0)
         c->limits.cpu_quota_us = -2;
-    if (shares > 0) // the conversion that systemd, runc and crun use: 2..262144 to 1..10000
-        c->limits.cpu_weight = 1 + ((shares < 2 ? 2 : shares) - 2) * 9999 / 262142;
+    if (shares > 0) { // the conversion that systemd, runc and crun use: 2..262144 to 1..10000
+        c->limits.cpu_shares = shares < 2 ? 2 : shares;
+        c->limits.cpu_weight = 1 + (c->limits.cpu_shares - 2) * 9999 / 262142;
+    }
     return 0;
 }
 
@@ -98,7 +100,8 @@ int config_parse_resources(config *c, const json_place *at, bh_error *err) {
     json_place pids;
     cgroup_limits *l = &c->limits;
     // "Leave it" is told from an explicit -1 by being another negative number.
-    *l = (cgroup_limits){-2, -2, -2, -2, -2};
+    *l = (cgroup_limits){-2, -2, -2, -2, -2, -2, ""};
+    snprintf(l->origin, sizeof l->origin, "%s", at->path);
     if (json_refuse(at, unsupported, err) < 0 || parse_memory(c, at, err) < 0 || parse_cpu(c, at, err) < 0 ||
         json_get_object(at, "pids", &pids, err) < 0 ||
         json_get_integer(&pids, "limit", -1, INT64_MAX, &l->pids, err) < 0)
