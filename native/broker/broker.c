@@ -11,6 +11,7 @@
 #include "broker/probe.h"
 #include "broker/reap.h"
 #include "broker/recover.h"
+#include "broker/template.h"
 #include "broker/terminal.h"
 
 #include <errno.h>
@@ -88,8 +89,14 @@ broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
     b->loop = l;
     b->terminal_events.fd = b->child_events.fd = -1;
     measure_maxima(b);
-    if (fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", b->boot_id, sizeof b->boot_id, err) < 0 ||
-        make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
+    // A guest keeps no records from one boot to the next; and the kernel draws this id when it is first read, which in
+    // a copy of a template has to be after the copy was made.
+    if (!config->guest &&
+        fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", b->boot_id, sizeof b->boot_id, err) < 0) {
+        broker_free(b);
+        return NULL;
+    }
+    if (make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
         reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
         (config->guest ? add_guest_itself(b, err) : machines_find(b, err)) < 0) {
         broker_free(b);
@@ -105,6 +112,7 @@ void broker_free(broker *b) {
         return;
     while (b->machines)
         broker_forget(b, b->machines);
+    templates_free(b);
     terminals_unwatch(b);
     reap_stop(b);
     free(b);
@@ -173,6 +181,7 @@ void broker_forget(broker *b, machine *m) {
             break;
         }
     }
+    template_release(m);
     machine_unwatch(m);
     terminals_forget(m);
     machine_free(m);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef struct broker_config {
@@ -21,7 +22,9 @@ typedef struct broker_config {
     const char *accel;   // "auto", "kvm" or "tcg"
     const char *nesting; // "host" or "vm": where `nested` containers may be made
     const json_t *boot;  // a guest's boot [{step, start_us, end_us, detail, source}], as `probe` shows it; else NULL
-    int max_machines;    // 0: 64
+    // A guest's: see guest/identity.h; NULL on the host.
+    int (*renew)(const char *hostname, const uint8_t *entropy, size_t length, int64_t unix_ms, bh_error *err);
+    int max_machines; // 0: 64
 } broker_config;
 
 typedef struct broker broker;

@@ -9,6 +9,7 @@
 #include "broker/ids.h"
 #include "broker/job.h"
 #include "broker/log.h"
+#include "broker/template.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -140,6 +141,7 @@ static void make_done(void *argument, json_t *result, const bh_error *failure) {
     request *r = making_->request;
     machine *m = making_->machine;
     free(making_);
+    template_release(m);
     bh_error err;
     if (!result) {
         request_fail(r, failure);

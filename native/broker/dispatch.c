@@ -65,6 +65,13 @@ static const param vm_create_params[] = {
     {.name = "limits", .kind = PARAM_OBJECT, .fields = vm_limits},
     PARAM_LABELS_OF_MACHINE,
     {.name = "features", .kind = PARAM_STRINGS, .optional = true, .max = 8},
+    {.name = "start",
+     .kind = PARAM_STRING,
+     .optional = true,
+     .min = 1,
+     .max = 8,
+     .matches = is_start,
+     .pattern = "boot or template"},
     PARAM_END,
 };
 
@@ -86,6 +93,18 @@ static const param exec_params[] = {
     PARAM_END,
 };
 
+static const param identity_params[] = {
+    PARAM_HOSTNAME,
+    {.name = "entropy",
+     .kind = PARAM_STRING,
+     .min = 32,
+     .max = 2 * RENEW_ENTROPY_MAX,
+     .matches = is_entropy,
+     .pattern = "16 to 64 bytes as hexadecimal digits"},
+    {.name = "unix_ms", .kind = PARAM_INTEGER, .min = 0, .max = INT64_MAX / 1000},
+    PARAM_END,
+};
+
 static const method methods[] = {
     {"probe", probe, no_params},
     {"container.create", container_create, container_create_params},
@@ -98,6 +117,7 @@ static const method methods[] = {
     {"channel.open", channel_open, terminal_params},
     {"exec", exec, exec_params},
     {"subscribe", subscribe, no_params},
+    {"identity.renew", identity_renew, identity_params},
 };
 
 static void send_json(client *c, json_t *value) {

@@ -1,14 +1,19 @@
 // vm.create: QEMU in a cgroup and with a user id of its own. How it is started: vm.c.
+#include "broker/guest_vm.h"
+
 #include "base/cgroup.h"
+#include "base/cleanup.h"
 #include "broker/create.h"
 #include "broker/ids.h"
 #include "broker/images.h"
 #include "broker/methods.h"
+#include "broker/template.h"
+#include "broker/vm_template.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 // What QEMU needs beside the guest's RAM: its code, device models, and under emulation the translated code.
 #define QEMU_OVERHEAD_BYTES ((int64_t)256 * 1024 * 1024)
@@ -17,18 +22,17 @@
 // a shell that would have answered in milliseconds is.
 #define VM_CPU_WEIGHT 25
 
-static int make_vm(machine *m, json_t **result, bh_error *err) {
+int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err) {
     const broker *b = m->broker;
     const broker_config *config = &b->config;
-    state_name dir = machine_dir(b, m->id), cgroup = machine_cgroup(b, m->id);
-    char image_dir[PATH_MAX];
-    snprintf(image_dir, sizeof image_dir, "%s/%s", config->images_dir, m->image);
-    vm_accel found;
+    plan->dir = machine_dir(b, m->id);
+    plan->cgroup = machine_cgroup(b, m->id);
+    snprintf(plan->image_dir, sizeof plan->image_dir, "%s/%s", config->images_dir, m->image);
     // At once when it was found out before; else this is the first VM, and waits for it.
-    if (vm_find_accel(config->state_dir, image_dir, config->accel, &found, err) < 0)
+    if (vm_find_accel(config->state_dir, plan->image_dir, config->accel, &plan->accel, err) < 0)
         return -1;
-    if (!*found.accel)
-        return bh_fail(err, ENOTSUP, "no VM can be run here (%s)", found.reason);
+    if (!*plan->accel.accel)
+        return bh_fail(err, ENOTSUP, "no VM can be run here (%s)", plan->accel.reason);
 
     cgroup_limits limits = CGROUP_NO_LIMITS;
     limits.memory_bytes = m->limits.memory_bytes + QEMU_OVERHEAD_BYTES;
@@ -36,13 +40,12 @@ static int make_vm(machine *m, json_t **result, bh_error *err) {
     limits.cpu_quota_us = cpu_quota_us(m->limits.cpu_millis);
     limits.cpu_period_us = CPU_PERIOD_US;
     limits.cpu_weight = VM_CPU_WEIGHT;
-    if (machine_make_dir(m, err) < 0 || cgroup_create(cgroup.text, &limits, err) < 0)
+    if (machine_make_dir(m, err) < 0 || cgroup_create(plan->cgroup.text, &limits, err) < 0)
         return -1;
-
     uid_t id = slot_service_id(config->id_base, m->slot);
-    vm_spec spec = {
-        .dir = dir.text,
-        .image_dir = image_dir,
+    plan->spec = (vm_spec){
+        .dir = plan->dir.text,
+        .image_dir = plan->image_dir,
         .hostname = m->hostname,
         .machine_id = m->id,
         .memory_bytes = m->limits.memory_bytes,
@@ -50,15 +53,58 @@ static int make_vm(machine *m, json_t **result, bh_error *err) {
         .uid = id,
         .gid = id,
         .server_gid = config->server_gid,
-        .cgroup = cgroup.text,
-        .accel = found.accel,
+        .cgroup = plan->cgroup.text,
+        .accel = plan->accel.accel,
         .selinux = m->selinux,
         .label = m->label,
     };
-    pid_t pid;
-    if (vm_start(&spec, &pid, err) < 0)
+    return 0;
+}
+
+// The steps of a copy's beginning as they happen, in the form of a launch trace.
+static int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void note_step(json_t *trace, const char *step, int64_t began_us, int64_t *at_us, const char *detail, int line) {
+    char source[64];
+    int64_t now = now_us();
+    snprintf(source, sizeof source, "native/" __FILE__ ":%d", line);
+    json_array_append_new(trace, json_pack("{s:s, s:I, s:I, s:s, s:s}", "step", step, "start_us",
+                                           (json_int_t)(*at_us - began_us), "end_us", (json_int_t)(now - began_us),
+                                           "detail", detail, "source", source));
+    *at_us = now;
+}
+
+static int make_copy(machine *m, vm_plan *plan, pid_t *pid, json_t *trace, bh_error *err) {
+    __attribute__((cleanup(vm_memory_close))) vm_memory memory = {-1, -1, true};
+    int64_t began = now_us(), at = began;
+    if (template_open(m->template, &memory, err) < 0)
         return -1;
-    *result = json_pack("{s:i, s:s}", "pid", (int)pid, "accel", found.accel);
+    plan->spec.memory = &memory;
+    if (vm_start(&plan->spec, pid, err) < 0)
+        return -1;
+    note_step(trace, "start QEMU", began, &at, "memory of the template, copied where it is written to", __LINE__);
+    if (vm_template_restore(&plan->spec, err) < 0)
+        return -1;
+    note_step(trace, "restore", began, &at, "processor and devices as the template was saved", __LINE__);
+    if (vm_template_renew(&plan->spec, err) < 0)
+        return -1;
+    note_step(trace, "identity", began, &at, "host name, machine id, clock, random numbers", __LINE__);
+    return 0;
+}
+
+int guest_vm_make(machine *m, json_t **result, bh_error *err) {
+    vm_plan plan;
+    pid_t pid;
+    cleanup_json json_t *trace = json_array();
+    if (guest_vm_plan(m, &plan, err) < 0)
+        return -1;
+    if ((m->template ? make_copy(m, &plan, &pid, trace, err) : vm_start(&plan.spec, &pid, err)) < 0)
+        return -1;
+    *result = json_pack("{s:i, s:s, s:O}", "pid", (int)pid, "accel", plan.accel.accel, "trace", trace);
     return 0;
 }
 
@@ -92,5 +138,9 @@ void vm_create(request *r) {
     if (!m)
         return;
     m->selinux = selinux;
-    machine_make(r, m, make_vm);
+    const char *start = params_string(r->params, "start");
+    if (start && strcmp(start, "template") == 0)
+        template_use(r, m);
+    else
+        machine_make(r, m, guest_vm_make);
 }

@@ -14,3 +14,7 @@ void terminal_close(request *r);
 void channel_open(request *r);
 void exec(request *r); // exec.c
 void subscribe(request *r);
+void identity_renew(request *r); // renew.c
+
+enum { RENEW_ENTROPY_MAX = 64 };
+bool is_entropy(const char *text); // an even number of hexadecimal digits

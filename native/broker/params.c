@@ -183,3 +183,7 @@ bool is_hostname(const char *text) {
 bool is_profile(const char *text) {
     return strcmp(text, "hardened") == 0 || strcmp(text, "nested") == 0;
 }
+
+bool is_start(const char *text) {
+    return strcmp(text, "boot") == 0 || strcmp(text, "template") == 0;
+}

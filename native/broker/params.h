@@ -49,6 +49,7 @@ bool is_terminal_id(const char *text); // ^[a-z0-9]{1,16}$
 bool is_image_name(const char *text);  // ^[a-z0-9][a-z0-9._-]{0,31}$
 bool is_hostname(const char *text);    // ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$
 bool is_profile(const char *text);     // hardened or nested
+bool is_start(const char *text);       // boot or template
 
 #define PARAM_MACHINE                                                                                                  \
     {.name = "machine",                                                                                                \

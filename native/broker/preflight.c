@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "broker/state.h"
+#include "probe/cgroups.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,35 +13,16 @@
 #include <string.h>
 #include <sys/file.h>
 
-static bool is_in_list(const char *list, const char *word) {
-    size_t length = strlen(word);
-    for (const char *at = list; at; at = strchr(at, ','), at = at ? at + 1 : NULL) {
-        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
-            return true;
-    }
-    return false;
-}
-
 // Without one of these a machine could take all of the host: nothing is started then.
 static int check_controllers(bh_error *err) {
-    static const char *const needed[] = {"cpu", "memory", "pids"};
-    char names[256] = "", missing[64] = "";
-    if (cgroup_controllers(names, sizeof names, err) < 0)
-        return bh_wrap(err, "cannot see control groups (is /sys/fs/cgroup mounted?)");
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        if (!is_in_list(names, needed[i])) {
-            strcat(missing, *missing ? ", " : "");
-            strcat(missing, needed[i]);
-        }
-    }
+    char missing[64];
+    if (cgroups_missing(missing, sizeof missing, err) < 0)
+        return -1;
     if (!*missing)
         return 0;
-    if (cgroup_version() == 2)
-        return bh_fail(err, 0,
-                       "the cgroup controllers %s are not available here: enable them for this group "
-                       "(systemd: Delegate=yes) or boot with cgroup_enable=memory",
-                       missing);
-    return bh_fail(err, 0, "the cgroup controllers %s are not mounted: mount them under /sys/fs/cgroup", missing);
+    int version = cgroup_version();
+    return bh_fail(err, 0, "the cgroup controllers %s are not %s: %s", missing,
+                   version == 2 ? "available here" : "mounted", cgroups_remedy(version));
 }
 
 static int check_state(const char *dir, bh_error *err) {

@@ -25,6 +25,7 @@ struct broker {
     machine *machines;
     maxima maxima;
     int32_t next_slot;
+    struct template *templates;
     char boot_id[40];
     vm_accel accel;              // accel.accel empty while unknown or impossible; reason says which
     loop_source terminal_events; // inotify

@@ -129,21 +129,33 @@ static int check_label(const vm_spec *spec, pid_t qemu, bh_error *err) {
                : bh_fail(err, 0, "QEMU has the SELinux label %s, not %s", label, spec->label);
 }
 
+// Moves copies to the numbers that QEMU's command line has for them. They are made above all of those first, so that
+// none is overwritten before it is moved.
+static int hand_over(const vm_spec *spec, const opened *o) {
+    const int from[] = {o->link, o->qmp, spec->memory ? spec->memory->ram : -1,
+                        spec->memory ? spec->memory->state : -1};
+    static const int to[] = {VM_LINK_FD, VM_QMP_FD, VM_RAM_FD, VM_STATE_FD};
+    int count = spec->memory ? 4 : 2, high[4];
+    for (int i = 0; i < count; i++)
+        if ((high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10)) < 0)
+            return -1;
+    for (int i = 0; i < count; i++)
+        if (dup2(high[i], to[i]) < 0)
+            return -1;
+    return close_range((unsigned int)to[count - 1] + 1, ~0U, 0);
+}
+
 static _Noreturn void become_qemu(const vm_spec *spec, const vm_command *command, const opened *o) {
     bh_error err;
     setsid();
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    // From here on what is said on standard error goes to the console's log. The copies that are moved to 3 and 4 are
-    // made above them first, so that none is overwritten before it is moved.
-    int link = fcntl(o->link, F_DUPFD_CLOEXEC, 10), qmp = fcntl(o->qmp, F_DUPFD_CLOEXEC, 10);
-    int console = fcntl(o->console_write, F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(console, 1) < 0 || dup2(console, 2) < 0)
+    // From here on what is said on standard error goes to the console's log.
+    if (null < 0 || dup2(null, 0) < 0 || dup2(o->console_write, 1) < 0 || dup2(o->console_write, 2) < 0)
         _exit(127);
-    if (dup2(link, VM_LINK_FD) < 0 || dup2(qmp, VM_QMP_FD) < 0) {
+    if (hand_over(spec, o) < 0) {
         dprintf(2, "cannot hand the sockets to QEMU: %s\n", strerror(errno));
         _exit(127);
     }
-    close_range(VM_QMP_FD + 1, ~0U, 0);
     // Asked for now, for in its jail there is no /proc; it comes with the next exec, which is QEMU's.
     if (set_label(spec, &err) < 0 || vm_jail_enter(spec, &err) < 0) {
         dprintf(2, "%s\n", err.message);

@@ -7,6 +7,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// Memory that a template and its copies share (vm_template.h): both are memfds.
+typedef struct vm_memory {
+    int ram;   // the guest's memory; a copy maps it privately
+    int state; // its processor and devices, as the template was when it was saved
+    bool copy; // the VM goes on from there, where the template boots
+} vm_memory;
+
 typedef struct vm_spec {
     const char *dir;       // <state>/run/machines/<id>, made by the caller; sockets, log and pid go here
     const char *image_dir; // <images>/vm: vmlinux, initrd.img, disk.img
@@ -16,11 +23,12 @@ typedef struct vm_spec {
     int cpus;
     uid_t uid; // QEMU's own
     gid_t gid;
-    gid_t server_gid;   // may connect to link.sock
-    const char *cgroup; // made by the caller; QEMU is started inside it
-    const char *accel;  // "kvm" or "tcg"
-    bool selinux;       // the guest's kernel runs with SELinux, and its init with a policy
-    const char *label;  // QEMU's own, on a host with SELinux; else empty
+    gid_t server_gid;        // may connect to link.sock
+    const char *cgroup;      // made by the caller; QEMU is started inside it
+    const char *accel;       // "kvm" or "tcg"
+    const vm_memory *memory; // NULL: it boots in memory of its own
+    bool selinux;            // the guest's kernel runs with SELinux, and its init with a policy
+    const char *label;       // QEMU's own, on a host with SELinux; else empty
 } vm_spec;
 
 // Starts QEMU; returns once it runs (not once the guest has booted). *pid is QEMU's. link.sock accepts connections and
@@ -32,6 +40,10 @@ typedef struct vm_accel {
     char machine[16]; // "q35" or "microvm"
     char reason[256]; // one sentence for a person: what was tried and seen
 } vm_accel;
+
+// What a VM's beginning depends on, in one line: the host's kernel, QEMU and the image; its first word is the image's
+// digest.
+int vm_fingerprint(const char *image_dir, char *text, size_t size, bh_error *err);
 
 // Boots the VM image with KVM under a time limit and reports what works; the finding is kept in <state>/accel.json,
 // keyed by kernel, QEMU and image, and read back when nothing changed. `wish` is "auto", "kvm" or "tcg". Takes up to 15

@@ -7,6 +7,7 @@
 #include "broker/vm_command.h"
 #include "broker/vm_console.h"
 #include "broker/vm_hello.h"
+#include "probe/kvm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,7 @@
 #define TRIAL_MEMORY ((int64_t)256 * 1024 * 1024)
 #define NOBODY 65534
 
-// What the finding depends on: kernel, QEMU, image, whether there is a /dev/kvm, and what was wished for.
-static int make_key(const char *image_dir, const char *wish, char *key, size_t size, bh_error *err) {
+int vm_fingerprint(const char *image_dir, char *text, size_t size, bh_error *err) {
     char path[512];
     snprintf(path, sizeof path, "%s/image.json", image_dir);
     json_error_t why;
@@ -36,12 +36,21 @@ static int make_key(const char *image_dir, const char *wish, char *key, size_t s
     if (!digest)
         return bh_fail(err, 0, "cannot read %s (labs/images/build makes it)", path);
     struct utsname host;
-    struct stat qemu = {0}, kvm;
+    struct stat qemu = {0};
     uname(&host);
     stat(VM_QEMU, &qemu);
-    bool has_kvm = stat("/dev/kvm", &kvm) == 0;
-    snprintf(key, size, "%s %s %" PRId64 " %" PRId64 " %s %s %s", host.release, host.version, (int64_t)qemu.st_mtime,
-             (int64_t)qemu.st_size, digest, has_kvm ? "kvm" : "no-kvm", wish);
+    snprintf(text, size, "%s QEMU %" PRId64 " %" PRId64 " on %s %s", digest, (int64_t)qemu.st_mtime,
+             (int64_t)qemu.st_size, host.release, host.version);
+    return 0;
+}
+
+// What the finding depends on: all that, whether there is a /dev/kvm, and what was wished for.
+static int make_key(const char *image_dir, const char *wish, char *key, size_t size, bh_error *err) {
+    char fingerprint[400];
+    if (vm_fingerprint(image_dir, fingerprint, sizeof fingerprint, err) < 0)
+        return -1;
+    bool has_kvm = access("/dev/kvm", F_OK) == 0;
+    snprintf(key, size, "%s %s %s", fingerprint, has_kvm ? "kvm" : "no-kvm", wish);
     return 0;
 }
 
@@ -141,7 +150,8 @@ static void find(const char *state_dir, const char *image_dir, const char *wish,
         return;
     }
     bh_error err = {0};
-    int64_t took = try_kvm(state_dir, image_dir, &err);
+    // A guest of a few instructions first: where that hangs, the image would, for TRIAL_TIMEOUT_MS.
+    int64_t took = kvm_try(&err) < 0 ? -1 : try_kvm(state_dir, image_dir, &err);
     if (took >= 0)
         conclude(found, "kvm", "a guest booted with KVM in %" PRId64 " ms", took);
     else

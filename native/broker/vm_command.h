@@ -4,11 +4,13 @@
 #include "broker/vm.h"
 
 // Descriptors that QEMU inherits, and where its files are inside its own root (vm_jail.h).
-enum { VM_LINK_FD = 3, VM_QMP_FD = 4 };
+// The last two only where there is vm_spec.memory.
+enum { VM_LINK_FD = 3, VM_QMP_FD = 4, VM_RAM_FD = 5, VM_STATE_FD = 6 };
+#define VM_FDS_IN_JAIL "/fds" // QEMU's own /proc/self/fd
 #define VM_IMAGE_IN_JAIL "/image"
 #define VM_QEMU "/usr/bin/qemu-system-x86_64"
 
-enum { VM_ARGUMENTS_MAX = 48 };
+enum { VM_ARGUMENTS_MAX = 56 };
 
 typedef struct vm_command {
     char *argv[VM_ARGUMENTS_MAX + 1];

@@ -1,5 +1,5 @@
-// The host's broker as a guest's caller (docs/protocol.md, Link): enough to see that a guest has booted, and to ask it one
-// thing before anybody else does.
+// The host's broker as a guest's caller (docs/protocol.md, Link): enough to see that a guest has booted, and to ask it
+// one thing before anybody else does.
 #pragma once
 
 #include "base/error.h"

@@ -86,6 +86,7 @@ static int serve(bh_error *err) {
         .accel = "auto",
         .nesting = "host", // the VM is what keeps a nested container from the neighbours
         .boot = boot_trace(),
+        .renew = renew_identity,
     };
     broker *b = broker_new(&config, l, err);
     if (!b || link_port_open(b, l, err) < 0)
