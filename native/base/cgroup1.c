@@ -144,6 +144,7 @@ static void count_sockets(const char *directory) {
     fs_write(AT_FDCWD, file, "-1", &ignored);
 }
 
+// Returns whether it was made, and not there already.
 static int make_group(const cgroup1_hierarchy *h, const char *directory, bh_error *err) {
     char parent[512];
     if (mkdir(directory, 0755) < 0)
@@ -151,35 +152,49 @@ static int make_group(const cgroup1_hierarchy *h, const char *directory, bh_erro
     if (h->controllers & 1u << MEMORY)
         count_sockets(directory);
     if (!(h->controllers & 1u << CPUSET))
-        return 0;
+        return 1;
     snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(directory, '/') - directory), directory);
     if (inherit_cpuset(parent, directory, err) == 0)
-        return 0;
+        return 1;
     rmdir(directory); // or it would be found there, empty, the next time
     return -1;
 }
 
+// Returns whether the group itself was made.
 static int create_in(const cgroup1_hierarchy *h, const char *path, bh_error *err) {
     char directory[512];
+    int made = 0;
     directory_of(h, path, directory, sizeof directory);
     // Each part of the path in turn, from just below the hierarchy's root.
     for (char *part = directory + strlen(h->mount) + 1; part;) {
         char *slash = strchr(part, '/');
         if (slash)
             *slash = '\0';
-        if (make_group(h, directory, err) < 0)
+        if ((made = make_group(h, directory, err)) < 0)
             return -1;
         if (slash)
             *slash++ = '/';
         part = slash;
     }
-    return 0;
+    return made;
 }
 
 static int create(const char *path, bh_error *err) {
+    unsigned made = 0;
     for_each_hierarchy(h) {
-        if (create_in(h, path, err) < 0)
-            return -1;
+        int result = create_in(h, path, err);
+        if (result > 0)
+            made |= 1u << (h - hierarchies);
+        if (result >= 0)
+            continue;
+        // Nobody will ask for half a group to be removed.
+        char directory[512];
+        for (cgroup1_hierarchy *before = hierarchies; before < h; before++) {
+            directory_of(before, path, directory, sizeof directory);
+            if (made & 1u << (before - hierarchies))
+                rmdir(directory);
+        }
+        return -1;
     }
     return 0;
 }

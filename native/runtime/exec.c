@@ -135,14 +135,26 @@ static _Noreturn void run_joiner(exec_context *x) {
 }
 
 // On v2 a group whose subgroups have controllers may hold no process itself, and a container that owns its group can
-// bring that about. Then the new process goes where the container's first one is.
+// bring that about. Then the new process goes where the container's first one is, or, where that is a group of threads,
+// to the one above, which is the whole process's.
 static int open_cgroup_of_init(const exec_context *x, bh_error *err) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "%d/cgroup", x->init_pid);
     if (fs_read(x->proc, path, text, sizeof text, err) < 0)
         return -1;
-    const char *line = strstr(text, "0::/");
-    return line ? cgroup_open(line + 3, err) : bh_fail(err, 0, "cannot find the cgroup of pid %d", x->init_pid);
+    char *line = strstr(text, "0::/");
+    if (!line)
+        return bh_fail(err, 0, "cannot find the cgroup of pid %d", x->init_pid);
+    for (char *group = line + 3, *end; (end = strrchr(group, '/')); *end = '\0') {
+        bh_error threaded = {0};
+        int fd = cgroup_open(group, &threaded);
+        if (fd >= 0)
+            return fd;
+        *err = threaded;
+        if (threaded.code != EOPNOTSUPP)
+            return -1;
+    }
+    return -1;
 }
 
 static int clone_joiner(exec_context *x, bh_error *err) {
@@ -154,7 +166,7 @@ static int clone_joiner(exec_context *x, bh_error *err) {
     x->joiner = clone_process(0, x->cgroup, &busy);
     if (x->joiner < 0 && busy.code == EBUSY && x->cgroup >= 0) {
         close(x->cgroup);
-        if ((x->cgroup = open_cgroup_of_init(x, err)) >= 0)
+        if ((x->cgroup = open_cgroup_of_init(x, &busy)) >= 0)
             x->joiner = clone_process(0, x->cgroup, &busy);
     }
     if (x->joiner == 0) {

@@ -96,18 +96,21 @@ static int make_cgroup(launch *l, bh_error *err) {
     uint64_t start = trace_now();
     if (!c->cgroup_path)
         return 0;
-    if (cgroup_create(c->cgroup_path, &c->limits, err) < 0)
+    if (cgroup_create(c->cgroup_path, &CGROUP_NO_LIMITS, err) < 0)
         return -1;
-    if (cgroup_apply(c->cgroup_path, c->settings, c->setting_count, err) < 0)
-        return bh_wrap(err, "cgroup %s", c->cgroup_path);
-    // `delete` kills and removes what is in there, so it has to be ours alone.
+    // Before it is limited, and long before `delete` kills and removes what is in there: it has to be ours alone.
     int others = cgroup_read_pids(c->cgroup_path, &pids, err);
     if (others != 0)
         return others < 0 ? -1
                           : bh_fail(err, 0, "linux.cgroupsPath %s already has processes (first: pid %d)",
                                     c->cgroup_path, pids[0]);
-    if (cgroup_allow_devices(c->cgroup_path, c->device_rules, c->device_rule_count, err) < 0)
+    l->owns_cgroup = true;
+    if (cgroup_set_limits(c->cgroup_path, &c->limits, err) < 0)
         return -1;
+    if (cgroup_apply(c->cgroup_path, c->settings, c->setting_count, err) < 0)
+        return bh_wrap(err, "cgroup %s", c->cgroup_path);
+    if (cgroup_allow_devices(c->cgroup_path, c->device_rules, c->device_rule_count, err) < 0)
+        return bh_wrap(err, "linux.resources.devices");
     if (wants_delegation(c, l->mounts) &&
         cgroup_delegate(c->cgroup_path, host_id_of_root(c->uid_maps, c->uid_map_count),
                         host_id_of_root(c->gid_maps, c->gid_map_count), err) < 0)
@@ -222,6 +225,12 @@ static int save(launch *l, bh_error *err) {
                .start_ticks = state_process_start(l->pid),
                .annotations = l->config->annotations,
                .hooks = l->config->hooks};
+    siginfo_t ended = {0};
+    // A state without it would say "stopped" of a container that runs. One that has ended has none, and is about to say
+    // why over the handshake.
+    if (s.start_ticks == 0 && waitid(P_PID, (id_t)l->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        ended.si_pid == 0)
+        return bh_fail(err, 0, "cannot tell from /proc/%d/stat when the container's process began", l->pid);
     const char *root = l->config->root_path;
     time_t now = time(NULL);
     struct tm utc;
@@ -234,6 +243,7 @@ static int save(launch *l, bh_error *err) {
         return -1;
     char pid[16];
     snprintf(pid, sizeof pid, "%d", l->pid);
+    l->saved = true;
     return o->pid_file ? fs_replace(AT_FDCWD, o->pid_file, pid, 0644, err) : 0;
 }
 
@@ -285,9 +295,11 @@ static void undo(launch *l) {
         kill(l->pid, SIGKILL);
         waitpid(l->pid, NULL, 0);
     }
-    if (l->config->cgroup_path)
+    if (l->owns_cgroup)
         cgroup_delete(l->config->cgroup_path, &ignored);
     state_remove_dir(l->options->root, l->options->id, &ignored);
+    if (l->options->pid_file && l->saved)
+        unlink(l->options->pid_file);
     hook_subject subject = hook_subject_of(l, 0);
     // What earlier hooks made for a container that then came to nothing is theirs to take away again.
     if (l->pid > 0)

@@ -55,17 +55,21 @@ static int follow(const state *container, int interval_ms, bh_error *err) {
     int64_t oom_kills = 0;
     cleanup_fd int process = state_open_process(container, err);
     struct pollfd ended = {.fd = process, .events = POLLIN};
+    bool over = false;
     for (bool first = true; process >= 0; first = false) {
         cgroup_usage usage;
         bh_error gone = {0};
         if (cgroup_read_usage(container->cgroup_path, &usage, &gone) < 0)
             return 0; // deleted meanwhile
-        print_event("stats", container->id, stats_of(&usage));
+        if (!over)
+            print_event("stats", container->id, stats_of(&usage));
         if (!first && usage.oom_kills > oom_kills)
             print_event("oom", container->id, NULL);
-        oom_kills = usage.oom_kills;
-        if (poll(&ended, 1, interval_ms) > 0)
+        if (over)
             return 0;
+        oom_kills = usage.oom_kills;
+        // Once more after its end, which may be what the kernel killed it for.
+        over = poll(&ended, 1, interval_ms) > 0;
     }
     return -1;
 }

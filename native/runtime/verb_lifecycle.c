@@ -111,13 +111,8 @@ static void wake_to_die(const state *found, int number) {
 // Each process in the group, those that `exec` added and, where the pid namespace is the host's, those that outlived
 // the first one.
 static int kill_all(const state *found, int number, bh_error *err) {
-    cleanup_free pid_t *pids = NULL;
-    int count = found->cgroup_path[0] ? cgroup_read_pids(found->cgroup_path, &pids, err)
-                                      : bh_fail(err, 0, "kill --all needs linux.cgroupsPath");
-    for (int i = 0; i < count; i++)
-        kill(pids[i], number);
-    wake_to_die(found, number);
-    return count < 0 ? -1 : 0;
+    return found->cgroup_path[0] ? cgroup_signal(found->cgroup_path, number, err)
+                                 : bh_fail(err, 0, "kill --all needs linux.cgroupsPath");
 }
 
 int verb_kill(const settings *s, int argc, char **argv, bh_error *err) {
