@@ -243,7 +243,7 @@ static int save(launch *l, bh_error *err) {
         return -1;
     char pid[16];
     snprintf(pid, sizeof pid, "%d", l->pid);
-    l->saved = true;
+    l->wrote_pid_file = o->pid_file != NULL;
     return o->pid_file ? fs_replace(AT_FDCWD, o->pid_file, pid, 0644, err) : 0;
 }
 
@@ -298,7 +298,7 @@ static void undo(launch *l) {
     if (l->owns_cgroup)
         cgroup_delete(l->config->cgroup_path, &ignored);
     state_remove_dir(l->options->root, l->options->id, &ignored);
-    if (l->options->pid_file && l->saved)
+    if (l->wrote_pid_file)
         unlink(l->options->pid_file);
     hook_subject subject = hook_subject_of(l, 0);
     // What earlier hooks made for a container that then came to nothing is theirs to take away again.

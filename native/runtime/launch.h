@@ -31,7 +31,8 @@ typedef struct launch {
     int cgroup;         // v2: an fd of the group to clone into; -1 on v1
     int handshake;      // this half's end
     bool joined_cgroup; // already before clone3
-    bool owns_cgroup;   // nobody else is in it, so it can be removed again
+    bool wrote_pid_file;
+    bool owns_cgroup; // nobody else is in it, so it can be removed again
     mount_plan *mounts;
     seccomp_program filter;
     pid_t pid;
