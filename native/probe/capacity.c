@@ -14,8 +14,8 @@
 
 // A container: 0.4 MiB of the kernel's for its namespaces, a monitor of 1 MiB, and a shell with its own page tables.
 #define CONTAINER_BYTES (3 * MIB)
-#define CONTAINER_PIDS 3 // init, shell, monitor
-#define VM_BYTES (200 * MIB)
+#define CONTAINER_PIDS 3     // init, shell, monitor
+#define VM_BYTES (200 * MIB) // booted; a copy of a booted template is a fifth of that
 
 static int64_t bytes_of(const char *meminfo, const char *field) {
     const char *at = strstr(meminfo, field);

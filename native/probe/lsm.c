@@ -1,4 +1,5 @@
 // Linux security modules: which are active, and what the ones that Bulkhead meets are set to.
+#include "base/selinux.h"
 #include "probe/probe.h"
 #include "probe/sysfile.h"
 
@@ -59,22 +60,22 @@ static void find_active(json_t *report, const char *list) {
 }
 
 static void find_selinux(json_t *report, bool active) {
-    int64_t enforcing;
-    bool mounted = sysfile_number("/sys/fs/selinux/enforce", &enforcing);
-    const char *mode = !active ? "absent" : (!mounted ? "no policy" : (enforcing == 1 ? "enforcing" : "permissive"));
-    bool off = active && enforcing != 1;
-    probe_add(report,
-              &(probe_finding){
-                  .group = "lsm",
-                  .name = "selinux",
-                  .state = active && !off ? PROBE_GOOD : (off ? PROBE_WEAK : PROBE_NOTE),
-                  .value = json_string(mode),
-                  .shown = mode,
-                  .means = active && !off ? "Containers are kept apart by label as well as by user id."
-                                          : "Containers are kept apart by user ids, namespaces and filters, not by "
-                                            "label. Labs on SELinux run in a VM that has it.",
-                  .remedy = off ? "setenforce 1, once the policy is loaded and its log is quiet." : NULL,
-              });
+    selinux_mode mode = selinux_current_mode();
+    bool enforcing = mode == SELINUX_ENFORCING;
+    const char *shown = !active ? "absent" : (mode == SELINUX_OFF ? "no policy" : selinux_mode_name(mode));
+    probe_add(
+        report,
+        &(probe_finding){
+            .group = "lsm",
+            .name = "selinux",
+            .state = enforcing ? PROBE_GOOD : (active ? PROBE_WEAK : PROBE_NOTE),
+            .value = json_string(shown),
+            .shown = shown,
+            .means = enforcing ? "Containers are kept apart by label as well as by user id."
+                               : "Containers are kept apart by user ids, namespaces and filters, not by "
+                                 "label. Labs on SELinux run in a VM that has it.",
+            .remedy = active && !enforcing ? "Load a policy (native/selinux), watch its log, then setenforce 1." : NULL,
+        });
 }
 
 static void find_apparmor(json_t *report, bool active) {

@@ -132,9 +132,8 @@ static void find_notify(json_t *report) {
                           .state = there ? PROBE_GOOD : PROBE_NOTE,
                           .value = json_boolean(there),
                           .shown = there ? shown : "no",
-                          .means = there ? "A process outside could decide calls of one inside. Bulkhead's own "
-                                           "profiles do without."
-                                         : "No supervisor can decide calls. Bulkhead's own profiles do without.",
+                          .means = there ? "An agent outside can answer for calls inside (SCMP_ACT_NOTIFY)."
+                                         : "Profiles with SCMP_ACT_NOTIFY cannot be used.",
                       });
 }
 
