@@ -22,6 +22,8 @@ export interface MachinePlan {
   name: string;
   kind: 'container' | 'vm';
   profile: 'hardened' | 'nested' | null;
+  /** How a VM begins; null for a container. */
+  start: 'boot' | 'template' | null;
   image: string;
   limits: { memory_bytes: number; cpu_millis: number; pids: number; disk_bytes: number };
   where: Machine['where'];
@@ -41,6 +43,11 @@ export function placeMachine(
   if (kind === 'vm' && wanted.profile) {
     throw new Problem('bad_request', 'A VM has no profile: its own kernel is its limit.', {
       field: `${path}.profile`,
+    });
+  }
+  if (kind === 'container' && wanted.start) {
+    throw new Problem('bad_request', 'A container has nothing to boot, and so no template to start from.', {
+      field: `${path}.start`,
     });
   }
   if ((columns === undefined) !== (rows === undefined)) {
@@ -63,6 +70,7 @@ export function placeMachine(
     name,
     kind,
     profile,
+    start: kind === 'vm' ? (wanted.start ?? 'boot') : null,
     image: imageFor(kind, probe),
     limits: {
       memory_bytes: Math.min(wish.memory_bytes, most.memory_bytes),

@@ -32,7 +32,7 @@ export class Stopwatch {
   }
 
   /** Puts a trace, whose times count from its own first step, on the axis so that it ends at `endMs`. */
-  placeTrace(by: 'runtime' | 'guest', trace: readonly TraceStep[], endMs: number): void {
+  placeTrace(by: 'runtime' | 'broker' | 'guest', trace: readonly TraceStep[], endMs: number): void {
     const lengthMs = Math.max(0, ...trace.map((step) => step.end_us)) / 1_000;
     // The clock of an emulated guest runs fast on a busy host; what it did fits in the time that has passed all the same.
     const scale = Math.min(1, endMs / lengthMs);

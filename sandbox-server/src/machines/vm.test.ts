@@ -72,6 +72,23 @@ describe('the boot of a VM', () => {
     await vm.end();
   });
 
+  test('a copy of a template that does not answer is given up for a boot', async () => {
+    const starts: unknown[] = [];
+    const create = broker.methodOf('vm.create');
+    broker.on('vm.create', (params) => {
+      starts.push(params.start);
+      return create(params);
+    });
+    broker.linked = (socket) => {
+      if (starts.length > 1) answerAsGuest(socket);
+    };
+    const { vm } = makeVm();
+    await vm.create({ ...plan, start: 'template' }, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'running');
+    expect(starts).toEqual(['template', 'boot']);
+    await vm.end();
+  });
+
   test('one that hangs twice has failed, says why, and leaves nothing', async () => {
     const { vm } = makeVm();
     await vm.create(plan, new Stopwatch(performance.now()));

@@ -12,7 +12,8 @@ import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 const ATTEMPTS = 2;
-const CREATE_TIMEOUT_MS = 30_000;
+/** The first copy of a template waits until that has been made: a boot, and what the broker grants it. */
+const CREATE_TIMEOUT_MS = 120_000;
 const REGREET_MS = 5_000;
 
 /** Milliseconds that a guest has to say hello, from QEMU's start. */
@@ -73,17 +74,19 @@ export class VirtualMachine extends LearnerMachine {
     await this.#boot;
   }
 
-  async #start(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+  async #start(plan: MachinePlan, start: 'boot' | 'template', watch: Stopwatch): Promise<void> {
     const { broker, id, labels } = this.context;
     const { memory_bytes, cpu_millis } = plan.limits;
     const limits = { memory_bytes, cpu_millis };
-    const { machine } = await watch.step('broker', 'start QEMU', plan.where.accel ?? '', () =>
+    const what = start === 'boot' ? 'start QEMU' : 'copy the template';
+    const { machine, trace } = await watch.step('broker', what, plan.where.accel ?? '', () =>
       broker.request(
         'vm.create',
-        { machine: id, image: plan.image, hostname: plan.name, limits, labels },
+        { machine: id, image: plan.image, hostname: plan.name, limits, labels, start },
         { timeoutMs: CREATE_TIMEOUT_MS },
       ),
     );
+    watch.placeTrace('broker', trace, watch.now());
     this.update({
       state: 'booting',
       hostPid: machine.pid,
@@ -97,10 +100,12 @@ export class VirtualMachine extends LearnerMachine {
     for (let attempt = 1; !this.ending; attempt++) {
       let started = false;
       try {
-        await this.#start(plan, watch);
+        // A copy that does not answer may have had a bad template, so the second try is a boot.
+        const start = attempt === 1 ? (plan.start ?? 'boot') : 'boot';
+        await this.#start(plan, start, watch);
         started = true;
         if (this.ending) return;
-        await this.#greet(this.#limits[plan.where.accel ?? 'tcg'], watch);
+        await this.#greet(start, this.#limits[plan.where.accel ?? 'tcg'], watch);
         await this.becomeReady(plan, watch);
         return;
       } catch (error) {
@@ -118,10 +123,11 @@ export class VirtualMachine extends LearnerMachine {
     }
   }
 
-  /** The guest says hello and tells how it booted. */
-  async #greet(limitMs: number, watch: Stopwatch): Promise<void> {
+  /** The guest says hello and tells how it booted, unless that was another's boot. */
+  async #greet(start: 'boot' | 'template', limitMs: number, watch: Stopwatch): Promise<void> {
     const link = this.#connect();
     await watch.step('server', 'wait for the guest', '', () => link.greeted(limitMs));
+    if (start === 'template') return;
     const greetedMs = watch.now();
     const { boot } = await watch.step('server', 'ask the guest', '', () => link.request('probe', {}));
     watch.placeTrace('guest', boot ?? [], greetedMs);

@@ -1,7 +1,7 @@
 // The HTTP API between a page and sandbox-server: every request, answer and event (docs/protocol.md, "HTTP API").
 // Times are milliseconds; a field that ends in `At` is Unix time.
 import * as z from 'zod';
-import { kindSchema, profileSchema, terminalIdSchema } from './broker.ts';
+import { kindSchema, profileSchema, startSchema, terminalIdSchema } from './broker.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -249,6 +249,7 @@ export const createSandboxSchema = z
             name: machineNameSchema,
             kind: kindSchema,
             profile: profileSchema.optional().describe('Containers: hardened unless stated. Not for a VM.'),
+            start: startSchema.optional().describe('VMs: boot unless stated. Not for a container.'),
             columns: columnsSchema
               .optional()
               .describe('With rows: a first terminal is opened, of this size.'),

@@ -15,6 +15,10 @@ export const terminalIdSchema = z
   .regex(/^[a-z0-9]{1,16}$/)
   .describe("A terminal's id, chosen by the broker; unique in its machine.");
 export const profileSchema = z.enum(['hardened', 'nested']).describe('What a container is allowed.');
+/** How a VM begins. */
+export const startSchema = z
+  .enum(['boot', 'template'])
+  .describe('boot: its kernel starts; template: it goes on as a copy of one that has booted.');
 export const kindSchema = z.enum(['container', 'vm']).describe('The kind of partition.');
 const featureSchema = z
   .enum(['selinux'])
@@ -164,8 +168,12 @@ export const brokerMethods = {
       limits: limitsSchema.pick({ memory_bytes: true, cpu_millis: true }),
       labels: labelsSchema,
       features: z.array(featureSchema).optional().describe('What it has beyond the ordinary.'),
+      start: startSchema.optional().describe('boot unless stated.'),
     }),
-    result: z.strictObject({ machine: machineRecordSchema }),
+    result: z.strictObject({
+      machine: machineRecordSchema,
+      trace: z.array(traceStepSchema).describe('How a copy of a template began; empty for a boot.'),
+    }),
   },
   'machine.list': {
     params: nothing,

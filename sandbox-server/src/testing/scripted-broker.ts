@@ -141,7 +141,7 @@ export class ScriptedBroker {
       await this.#listenAt(join(this.#machineDirectory(machine.machine), 'link.sock'), (socket) =>
         this.linked(socket),
       );
-      return { machine };
+      return { machine, trace: [] };
     });
     this.on('machine.delete', ({ machine }) => this.#delete(String(machine)));
     this.on('terminal.open', async ({ machine }) => {

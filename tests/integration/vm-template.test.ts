@@ -1,0 +1,148 @@
+// VMs that begin as copies of a booted template: each somebody of its own, none able to change what the others begin with.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
+import { MIB, TestBroker } from './broker.ts';
+import { rootOf, run } from './vm.ts';
+
+const PATIENCE_MS = 30_000;
+const limits = { memory_bytes: 256 * MIB, cpu_millis: 1_000 };
+
+let broker: TestBroker;
+const links: LinkHost[] = [];
+beforeAll(async () => {
+  broker = await TestBroker.start();
+});
+afterAll(async () => {
+  for (const link of links) link.close('the test is over');
+  await broker.dispose();
+});
+
+const create = (machine: string, given = limits) => {
+  const wanted = { machine, image: 'vm', hostname: `name-${machine}`, limits: given, labels: {} };
+  return broker.control.request('vm.create', { ...wanted, start: 'template' });
+};
+const greet = async (machine: string): Promise<LinkHost> => {
+  const link = new LinkHost(join(broker.state, 'run/machines', machine, 'link.sock'));
+  links.push(link);
+  await link.greeted(PATIENCE_MS);
+  return link;
+};
+const said = async (link: LinkHost, command: string) => (await run(link, 'host', command)).stdout.trim();
+
+describe('copies of a template', () => {
+  const guests: LinkHost[] = [];
+  const pids: number[] = [];
+
+  // Asked for at the same time: both wait for the one template.
+  beforeAll(async () => {
+    for (const { machine, trace } of await Promise.all([create('one'), create('two')])) {
+      expect(trace.map(({ step }) => step)).toEqual(['start QEMU', 'restore', 'identity']);
+      pids.push(machine.pid ?? 0);
+    }
+    guests.push(await greet('one'), await greet('two'));
+  }, 120_000);
+
+  it('come from one boot, and the VM that booted is gone', async () => {
+    expect(broker.log.match(/a VM template is ready/g)).toHaveLength(1);
+    const { machines } = await broker.control.request('machine.list', {});
+    expect(machines.map(({ machine }) => machine).sort()).toEqual(['one', 'two']);
+    expect(readdirSync(join(broker.state, 'run/machines')).sort()).toEqual(['one', 'two']);
+  });
+
+  it.each([
+    ['host name', 'hostname; cat /etc/hostname'],
+    ['name for itself', 'getent hosts $(hostname); grep -c $(hostname) /etc/hosts'],
+    ['machine id', 'cat /etc/machine-id'],
+    ['boot id', 'cat /proc/sys/kernel/random/boot_id'],
+    ['random numbers', 'head -c 32 /dev/urandom | base64'],
+    ['addresses in memory', 'grep -m1 stack /proc/self/maps'],
+  ])('each have a %s of their own', async (_what, command) => {
+    const [one, two] = await Promise.all(guests.map((guest) => said(guest, command)));
+    expect(one).not.toBe('');
+    expect(one).not.toBe(two);
+  });
+
+  it('know their name, and what time it is', async () => {
+    for (const [index, guest] of guests.entries()) {
+      const [hostname, at] = (await said(guest, 'hostname; date +%s.%N')).split('\n');
+      expect(hostname).toBe(`name-${['one', 'two'][index]}`);
+      expect(Math.abs(Number(at) - Date.now() / 1_000)).toBeLessThan(5);
+    }
+    const { machines } = await (guests[0] as LinkHost).request('machine.list', {});
+    expect(machines[0]?.hostname).toBe('name-one');
+  });
+
+  it('do not see what the other writes, nor does one that begins later', async () => {
+    const [one, two] = guests as [LinkHost, LinkHost];
+    await said(one, 'echo written > /root/mine; dd if=/dev/zero of=/dev/shm/fill bs=1M count=20 2>&1');
+    expect(await said(two, 'cat /root/mine /dev/shm/fill 2>&1 | head -c 200')).toMatch(/No such file/);
+    await create('three');
+    const three = await greet('three');
+    expect(await said(three, 'cat /root/mine 2>&1')).toMatch(/No such file/);
+    expect(await said(three, 'cut -d. -f1 /proc/uptime')).toMatch(/^\d{1,2}$/);
+  });
+
+  it('cannot change the memory that all of them begin with, whoever took over a QEMU', () => {
+    const [pid = 0] = pids;
+    const shared = readdirSync(`/proc/${pid}/fd`)
+      .map((fd) => `/proc/${pid}/fd/${fd}`)
+      .filter((path) => readlinkSync(path).startsWith('/memfd:vm-'));
+    expect(shared.length).toBeGreaterThan(0);
+    for (const path of shared) {
+      const file = `import os, mmap; file = os.open('${path}', os.O_RDWR)`;
+      for (const attempt of ["os.pwrite(file, b'x', 0)", 'os.ftruncate(file, 0)', 'mmap.mmap(file, 4096)']) {
+        const tried = spawnSync('python3', ['-c', `${file}; ${attempt}`], { encoding: 'utf8' });
+        expect(`${attempt}: ${tried.stderr}`).toContain('Operation not permitted');
+      }
+    }
+  });
+
+  it('are confined as a VM that booted, with a view of their own descriptors beside', () => {
+    for (const pid of pids) {
+      expect(rootOf(pid).filter((name) => !name.startsWith('lib'))).toEqual(['dev', 'fds', 'image', 'usr']);
+      for (const fd of rootOf(pid, 'fds')) expect(Number(fd)).toBeLessThan(256);
+    }
+  });
+
+  it('can be ended, and leave nothing', async () => {
+    for (const machine of ['one', 'two', 'three'])
+      await broker.control.request('machine.delete', { machine });
+    const { processes, mounts, cgroups } = broker.census();
+    expect(processes).toHaveLength(1); // the broker
+    expect(mounts).toEqual([]);
+    expect(cgroups.filter((path) => /\/(one|two|three|template-\d+)$/.test(path))).toEqual([]);
+  });
+});
+
+it('a broker that dies while a template boots leaves nothing to the next one', async () => {
+  const other = { memory_bytes: 160 * MIB, cpu_millis: 1_000 }; // so that there is no template yet
+  const lost = create('lost', other).catch((error: Error) => error.message);
+  const console = join(broker.state, 'run/machines/template-2/console.log');
+  await expect
+    .poll(() => existsSync(console) && readFileSync(console, 'utf8').length, { timeout: 20_000 })
+    .toBeTruthy();
+  await broker.kill();
+  expect(await lost).not.toBe('');
+  await broker.start();
+  await expect.poll(() => broker.census().processes.length, { timeout: 20_000 }).toBe(1);
+  expect(readdirSync(join(broker.state, 'run/machines'))).toEqual([]);
+});
+
+it('anything but a boot or a template is refused by name', async () => {
+  const wanted = {
+    machine: 'odd',
+    image: 'vm',
+    hostname: 'odd',
+    limits,
+    labels: {},
+    start: 'magic' as 'boot',
+  };
+  await expect(broker.control.request('vm.create', wanted)).rejects.toMatchObject({
+    code: 'bad_request',
+    field: 'start',
+    message: expect.stringContaining('boot or template'),
+  });
+});
