@@ -120,6 +120,7 @@ void config_free(config *c) {
     free(c->device_rules);
     free(c->devices);
     free(c->sysctls);
+    free(c->mount_context);
     free(c->masked_paths);
     free(c->readonly_paths);
     json_decref(c->document);

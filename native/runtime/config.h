@@ -36,6 +36,7 @@ typedef struct process_config {
     size_t group_count;
     const char **args, **env; // NULL-terminated
     const char *cwd;
+    const char *selinux_label; // NULL: none
     bool no_new_privileges;
     bool has_oom_score;
     int oom_score;
@@ -97,6 +98,8 @@ typedef struct config {
     size_t sysctl_count;
     const char **masked_paths, **readonly_paths; // NULL-terminated, or NULL
     const char *root_propagation;
+    const char *mount_label; // SELinux's; NULL: none
+    char *mount_context;     // owned: "context=" and it, as a mount option; NULL likewise
     json_t *seccomp;     // borrowed, may be NULL
     json_t *hooks;       // borrowed, checked, may be NULL
     json_t *annotations; // borrowed, may be NULL

@@ -161,9 +161,20 @@ static void forget_unlimited(cgroup_limits *l) {
             *all[i] = -1;
 }
 
+static int parse_mount_label(config *c, const json_place *at, bh_error *err) {
+    if (json_get_string(at, "mountLabel", &c->mount_label, err) < 0)
+        return -1;
+    if (c->mount_label && !*c->mount_label)
+        c->mount_label = NULL;
+    if (c->mount_label && asprintf(&c->mount_context, "context=%s", c->mount_label) < 0) {
+        c->mount_context = NULL;
+        return bh_fail(err, ENOMEM, "cannot read linux.mountLabel");
+    }
+    return 0;
+}
+
 int config_parse_linux(config *c, const json_place *document, bh_error *err) {
-    static const char *const unsupported[] = {"intelRdt",     "personality", "mountLabel",
-                                              "memoryPolicy", "netDevices",  NULL};
+    static const char *const unsupported[] = {"intelRdt", "personality", "memoryPolicy", "netDevices", NULL};
     json_place at, resources, seccomp, offsets;
     if (json_get_object(document, "linux", &at, err) < 0 || json_refuse(&at, unsupported, err) < 0 ||
         parse_namespaces(c, &at, err) < 0 ||
@@ -175,7 +186,7 @@ int config_parse_linux(config *c, const json_place *document, bh_error *err) {
         json_get_strings(&at, "maskedPaths", &c->masked_paths, err) < 0 ||
         json_get_strings(&at, "readonlyPaths", &c->readonly_paths, err) < 0 ||
         json_get_string(&at, "rootfsPropagation", &c->root_propagation, err) < 0 ||
-        json_get_object(&at, "timeOffsets", &offsets, err) < 0 || json_get_object(&at, "seccomp", &seccomp, err) < 0)
+        parse_mount_label(c, &at, err) < 0 || json_get_object(&at, "timeOffsets", &offsets, err) < 0 || json_get_object(&at, "seccomp", &seccomp, err) < 0)
         return -1;
     forget_unlimited(&c->limits);
     c->seccomp = seccomp.object;

@@ -119,8 +119,17 @@ static int parse_terminal(process_config *p, const json_place *at, bh_error *err
     return 0;
 }
 
+// Go's callers write an empty text where they mean none.
+static int parse_label(process_config *p, const json_place *at, bh_error *err) {
+    if (json_get_string(at, "selinuxLabel", &p->selinux_label, err) < 0)
+        return -1;
+    if (p->selinux_label && !*p->selinux_label)
+        p->selinux_label = NULL;
+    return 0;
+}
+
 int config_parse_process(process_config *p, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"apparmorProfile", "selinuxLabel",    "scheduler", "ioPriority",
+    static const char *const unsupported[] = {"apparmorProfile", "scheduler",       "ioPriority",
                                               "commandLine",     "execCPUAffinity", NULL};
     int64_t score = INT64_MIN;
     *p = (process_config){0};
@@ -128,7 +137,7 @@ int config_parse_process(process_config *p, const json_place *at, bh_error *err)
         return bh_fail(err, 0, "process is missing");
     if (json_refuse(at, unsupported, err) < 0 || parse_terminal(p, at, err) < 0 || parse_user(p, at, err) < 0 ||
         json_get_strings(at, "args", &p->args, err) < 0 || json_get_strings(at, "env", &p->env, err) < 0 ||
-        json_get_string(at, "cwd", &p->cwd, err) < 0 ||
+        json_get_string(at, "cwd", &p->cwd, err) < 0 || parse_label(p, at, err) < 0 ||
         json_get_bool(at, "noNewPrivileges", &p->no_new_privileges, err) < 0 ||
         json_get_integer(at, "oomScoreAdj", -1000, 1000, &score, err) < 0 || parse_capabilities(p, at, err) < 0 ||
         parse_rlimits(p, at, err) < 0)

@@ -80,8 +80,6 @@ static void what_is_not_supported_is_refused_with_its_path(void **state) {
     (void)state;
     static const char *const cases[][2] = {
         {HEAD "\"vm\":{\"kernel\":{}}," PROCESS LINUX(""), "vm is not supported"},
-        {HEAD "\"process\":{\"args\":[\"sh\"],\"cwd\":\"/\",\"selinuxLabel\":\"a:b:c\"}," LINUX(""),
-         "process.selinuxLabel is not supported"},
         {HEAD PROCESS LINUX(",\"intelRdt\":{\"closID\":\"x\"}"), "linux.intelRdt is not supported"},
         {HEAD PROCESS LINUX(",\"resources\":{\"rdma\":{\"x\":{}}}"), "linux.resources.rdma is not supported"},
         {HEAD PROCESS LINUX(",\"resources\":{\"memory\":{\"kernel\":5}}"),

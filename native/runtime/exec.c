@@ -19,6 +19,7 @@
 #include "runtime/launch.h"
 #include "runtime/namespaces.h"
 #include "runtime/process.h"
+#include "runtime/selinux_label.h"
 #include "runtime/seccomp_notify.h"
 #include "runtime/state.h"
 #include "runtime/trace.h"
@@ -74,7 +75,7 @@ static int open_host_files(exec_context *x, bh_error *err) {
         return bh_fail(err, 0,
                        x->process->terminal ? "a terminal needs --console-socket"
                                             : "--console-socket needs --tty or a process with a terminal");
-    if ((x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
+    if (label_check(x->config, x->process, err) < 0 || (x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
         seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
         return -1;
     if (x->process->terminal && (x->console_socket = console_connect(o->console_socket, err)) < 0)
@@ -90,7 +91,8 @@ static int become_process(exec_context *x, bh_error *err) {
     const process_config *p = x->process;
     bool setgroups_allowed = !(x->config->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(x->config);
     char program[PATH_MAX];
-    if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || process_become_root(x->config, false, err) < 0)
+    if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || label_keyring(p, x->proc, err) < 0 ||
+        process_become_root(x->config, false, err) < 0)
         return -1;
     if (x->console_socket >= 0) {
         cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -98,7 +100,7 @@ static int become_process(exec_context *x, bh_error *err) {
         if (slave < 0 || console_take(slave, err) < 0)
             return -1;
     }
-    if (process_enter_cwd(p, err) < 0 ||
+    if (process_enter_cwd(p, err) < 0 || label_program(p, x->proc, err) < 0 ||
         process_drop_privileges(p, setgroups_allowed, &x->filter, x->handshake, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 ||
         handshake_send(x->handshake, HANDSHAKE_READY, 0, err) < 0 ||
@@ -204,14 +206,17 @@ static int run_steps(exec_context *x, bh_error *err) {
     if (open_host_files(x, err) < 0 || clone_joiner(x, err) < 0 ||
         process_set_limits(x->process, x->proc, x->pid, err) < 0 ||
         handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || forward_listener(x, err) < 0 ||
-        handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0)
+        handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
+        label_verify_waiting(x->process, x->proc, x->pid, err) < 0)
         return -1;
     snprintf(pid, sizeof pid, "%d", x->pid);
     if (x->options->pid_file && fs_replace(AT_FDCWD, x->options->pid_file, pid, 0644, err) < 0)
         return -1;
     if (handshake_send(x->handshake, HANDSHAKE_GO, 0, err) < 0)
         return -1;
-    return handshake_wait(x->handshake, HANDSHAKE_EXECED, NULL, err);
+    return handshake_wait(x->handshake, HANDSHAKE_EXECED, NULL, err) < 0
+               ? -1
+               : label_verify_running(x->process, x->proc, x->pid, err);
 }
 
 pid_t exec_process(const exec_options *options, const config *c, const process_config *process, bh_error *err) {

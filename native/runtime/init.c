@@ -11,6 +11,7 @@
 #include "runtime/namespaces.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
+#include "runtime/selinux_label.h"
 #include "runtime/trace.h"
 
 #include <errno.h>
@@ -117,8 +118,9 @@ static int become_container(launch *l, bh_error *err) {
     bool setgroups_allowed = !(c->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(c);
     char program[PATH_MAX];
     if (join_cgroup(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 ||
-        process_become_root(c, l->options->keep_keyring, err) < 0 || set_names(c, err) < 0 || make_root(l, err) < 0 ||
-        process_enter_cwd(p, err) < 0 ||
+        label_keyring(p, l->proc, err) < 0 || process_become_root(c, l->options->keep_keyring, err) < 0 ||
+        set_names(c, err) < 0 || make_root(l, err) < 0 || process_enter_cwd(p, err) < 0 ||
+        label_program(p, l->proc, err) < 0 ||
         process_drop_privileges(p, setgroups_allowed, &l->filter, l->handshake, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 || wait_for_go(l, err) < 0)
         return -1;

@@ -10,6 +10,7 @@
 #include "runtime/owner.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
+#include "runtime/selinux_label.h"
 #include "runtime/seccomp_notify.h"
 #include "runtime/state.h"
 #include "runtime/trace.h"
@@ -56,7 +57,7 @@ static int open_host_files(launch *l, bh_error *err) {
         return bh_fail(err, 0,
                        c->process.terminal ? "process.terminal needs --console-socket"
                                            : "--console-socket needs process.terminal");
-    if ((l->proc = launch_pin_proc(err)) < 0 || (l->root_source = rootfs_open(c, err)) < 0 ||
+    if (label_check(c, &c->process, err) < 0 || (l->proc = launch_pin_proc(err)) < 0 || (l->root_source = rootfs_open(c, err)) < 0 ||
         mounts_prepare(c, &l->mounts, err) < 0)
         return -1;
     if (c->process.terminal && (l->console_socket = console_connect(o->console_socket, err)) < 0)
@@ -275,13 +276,15 @@ static int run_steps(launch *l, bh_error *err) {
         set_process_limits(l, err) < 0 || handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
         save(l, err) < 0 || // while the child works
         run_create_hooks(l, err) < 0 || forward_listener(l, err) < 0 ||
-        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0)
+        handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
+        label_verify_waiting(&c->process, l->proc, l->pid, err) < 0)
         return -1;
     if (l->options->wait_for_start)
         return 0;
     if (handshake_send(l->handshake, HANDSHAKE_GO, 0, err) < 0)
         return -1;
-    if (handshake_wait(l->handshake, HANDSHAKE_EXECED, NULL, err) < 0)
+    if (handshake_wait(l->handshake, HANDSHAKE_EXECED, NULL, err) < 0 ||
+        label_verify_running(&c->process, l->proc, l->pid, err) < 0)
         return -1;
     hook_subject subject = hook_subject_of(l, l->pid);
     hooks_run_all(c->hooks, HOOK_POSTSTART, &subject);

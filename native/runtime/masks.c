@@ -20,7 +20,7 @@ static int open_existing(int root, const char *path, bh_error *err) {
     return fd;
 }
 
-static int mask(int root, int null, const char *path, bh_error *err) {
+static int mask(const config *c, int root, int null, const char *path, bh_error *err) {
     cleanup_fd int target = open_existing(root, path, err);
     struct stat info;
     if (target < 0)
@@ -29,7 +29,7 @@ static int mask(int root, int null, const char *path, bh_error *err) {
         return bh_fail(err, errno, "cannot mask %s", path);
     if (!S_ISDIR(info.st_mode))
         return devices_bind(null, target, path, err);
-    static const char *const data[] = {"size=0", "nr_inodes=1", "mode=0555", NULL};
+    const char *data[] = {"size=0", "nr_inodes=1", "mode=0555", c->mount_context, NULL};
     cleanup_fd int empty = mount_new("tmpfs", "masked", data, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, err);
     return empty < 0 ? -1 : mount_attach(empty, target, path, err);
 }
@@ -54,7 +54,7 @@ int masks_make(const config *c, int root, bh_error *err) {
     if (null < 0)
         return -1;
     for (const char **path = c->masked_paths; path && *path; path++, masked++) {
-        if (mask(root, null, *path, &failure) < 0) {
+        if (mask(c, root, null, *path, &failure) < 0) {
             *err = failure;
             return bh_wrap(err, "linux.maskedPaths[%zu]", masked);
         }

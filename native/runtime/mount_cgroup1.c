@@ -25,7 +25,7 @@ static int show_hierarchy(const char *group, const char *name, int folder, bh_er
 }
 
 int mount_cgroup1(const config *c, const mount_config *m, const mount_options *options, int target, bh_error *err) {
-    static const char *const data[] = {"mode=0755", "size=4k", NULL};
+    const char *data[] = {"mode=0755", "size=4k", c->mount_context, NULL};
     char groups[CGROUP_DIRECTORIES_MAX][CGROUP_DIRECTORY_SIZE];
     if (!c->cgroup_path)
         return bh_fail(err, 0, "%s.type: cgroup needs linux.cgroupsPath on a host with cgroup v1", m->path);

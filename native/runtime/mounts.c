@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "runtime/copy_up.h"
 #include "runtime/mount_cgroup1.h"
+#include "runtime/selinux_label.h"
 #include "runtime/trace.h"
 
 #include <errno.h>
@@ -64,6 +65,8 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
             return bh_fail(err, 0, "%s.options: %s is an option of a file system, and %s makes none",
                            plan->config->path, plan->options.data[0], plan->options.remount ? "remount" : "a bind");
         if (plan->options.bind && !plan->options.remount && open_bind_source(plan, err) < 0)
+            return -1;
+        if (label_mount_options(c, plan->config, &plan->options, err) < 0)
             return -1;
     }
     return 0;
@@ -128,7 +131,8 @@ static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) 
     cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, target, err);
     if (mount < 0)
         return bh_wrap(err, "%s (%s)", m->path, m->destination);
-    if (!bind && set_attributes(mount, &plan->options, false, m->destination, err) < 0)
+    if (!bind && (set_attributes(mount, &plan->options, false, m->destination, err) < 0 ||
+                  label_mount(c, m, mount, err) < 0))
         return bh_wrap(err, "%s", m->path);
     if (mount_attach(mount, target, m->destination, err) < 0)
         return bh_wrap(err, "%s", m->path);

@@ -149,5 +149,9 @@ int process_exec(const process_config *p, const char *path, const seccomp_progra
     if (p->no_new_privileges && seccomp_apply(filter, err) < 0)
         return -1;
     execve(path, (char *const *)p->args, (char *const *)(p->env ? p->env : no_environment));
-    return bh_fail(err, errno, "cannot run %s", path);
+    int code = errno;
+    if (p->selinux_label && (code == EACCES || code == EPERM))
+        return bh_fail(err, code, "cannot run %s as %s (does the policy let this label begin with that file?)", path,
+                       p->selinux_label);
+    return bh_fail(err, code, "cannot run %s", path);
 }

@@ -45,7 +45,11 @@ static int make_tmpfs(const config *c, bh_error *err) {
     char size[48], inodes[48];
     snprintf(size, sizeof size, "size=%" PRId64, c->overlay_size);
     snprintf(inodes, sizeof inodes, "nr_inodes=%" PRId64, c->overlay_inodes);
-    const char *data[] = {"mode=0755", size, c->overlay_inodes > 0 ? inodes : NULL, NULL};
+    const char *data[5] = {"mode=0755", size};
+    size_t count = 2;
+    if (c->overlay_inodes > 0)
+        data[count++] = inodes;
+    data[count] = c->mount_context;
     return mount_new("tmpfs", "bulkhead", data, MOUNT_ATTR_NODEV, err);
 }
 
@@ -68,7 +72,12 @@ static int make_overlay(const config *c, int source, bh_error *err) {
         return bh_fail(err, errno, "cannot prepare the overlay");
     // In a user namespace overlayfs may keep its marks only in user.* attributes (kernel doc, overlayfs).
     const char *marks = c->namespaces & CLONE_NEWUSER ? "userxattr" : NULL;
-    const char *data[] = {"lowerdir=lower", "upperdir=upper", "workdir=work", marks, NULL};
+    const char *data[6] = {"lowerdir=lower", "upperdir=upper", "workdir=work"};
+    size_t count = 3;
+    if (marks)
+        data[count++] = marks;
+    // All of it then has this label, whatever the image's files have; the layers below are the runtime's to reach.
+    data[count] = c->mount_context;
     cleanup_fd int overlay = mount_new("overlay", "bulkhead", data, 0, err);
     if (overlay < 0)
         return -1;

@@ -154,6 +154,9 @@ static pid_t start(exec_arguments *a, bh_error *err) {
         process_config *process = a->process_file ? &given : &c.process;
         if (a->tty)
             process->terminal = true;
+        // A process that says nothing of it is one of the container's like any other.
+        if (!process->selinux_label)
+            process->selinux_label = c.process.selinux_label;
         if (ready == 0)
             pid = exec_process(&a->exec, &c, process, err);
     }
