@@ -38,7 +38,7 @@ static const struct {
     {"update", verb_update, false, "[--resources FILE|-] [--memory BYTES] [--pids-limit N] [--cpu-quota US] … ID"},
     {"events", verb_events, false, "[--stats] [--interval SECONDS] ID"},
     {"features", verb_features, false, ""},
-    {"probe", verb_probe, false, "[--json]"},
+    {"probe", verb_probe, false, "[--json] [--images DIR]"},
 };
 
 typedef struct log_target {
