@@ -152,7 +152,7 @@ static void find_machines(json_t *report, const host_memory *memory) {
     // Of the ptys of all containers together some are kept for the host's own devpts (kernel.pty.reserve).
     if (sysfile_number("/proc/sys/kernel/pty/max", &most) && sysfile_number("/proc/sys/kernel/pty/reserve", &reserve) &&
         sysfile_number("/proc/sys/kernel/pty/nr", &used))
-        limits.ptys = most - reserve - used;
+        limits.ptys = most > reserve + used ? most - reserve - used : 0;
     int64_t containers = capacity_containers(&limits, &bound), vms = capacity_vms(&limits);
     char shown[160];
     snprintf(shown, sizeof shown, "about %" PRId64 " idle containers (%s runs out first), or %" PRId64 " idle VMs",

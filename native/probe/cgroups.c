@@ -76,11 +76,13 @@ static void find_controllers(json_t *report, int version) {
 
 // Made, joined by nobody, and removed: a read-only /sys/fs/cgroup or a foreign owner shows only so.
 static void try_group(json_t *report) {
-    char path[64];
-    bh_error err = {0};
+    char path[64], directories[CGROUP_DIRECTORIES_MAX][CGROUP_DIRECTORY_SIZE];
+    bh_error err = {0}, ignored;
     snprintf(path, sizeof path, "bulkhead-probe-%d", getpid());
-    bool made = cgroup_create(path, &CGROUP_NO_LIMITS, &err) == 0;
-    bh_error ignored;
+    // Where nothing is mounted there is nothing to fail on.
+    bool made = cgroup_directories(path, directories, &err) > 0
+                    ? cgroup_create(path, &CGROUP_NO_LIMITS, &err) == 0
+                    : bh_fail(&err, 0, "no control group file system is mounted") == 0;
     cgroup_delete(path, made ? &err : &ignored);
     probe_add(report, &(probe_finding){
                           .group = "cgroups",

@@ -38,23 +38,23 @@ static bool is_active(const char *list, const char *name) {
     return at != NULL && (at == list || at[-1] == ',');
 }
 
-static json_t *array_of(const char *list) {
-    json_t *array = json_array();
-    char copy[256], *rest = copy;
-    snprintf(copy, sizeof copy, "%s", list);
-    for (const char *name; (name = strsep(&rest, ","));)
-        if (*name)
-            json_array_append_new(array, json_string(name));
-    return array;
-}
-
 static void find_active(json_t *report, const char *list) {
+    json_t *names = json_array();
+    char copy[256], shown[320] = "", *rest = copy;
+    snprintf(copy, sizeof copy, "%s", list);
+    for (const char *name; (name = strsep(&rest, ","));) {
+        size_t length = strlen(shown);
+        if (!*name)
+            continue;
+        json_array_append_new(names, json_string(name));
+        snprintf(shown + length, sizeof shown - length, "%s%s", length ? ", " : "", name);
+    }
     probe_add(report, &(probe_finding){
                           .group = "lsm",
                           .name = "active",
                           .state = PROBE_NOTE,
-                          .value = array_of(list),
-                          .shown = *list ? list : "not to be read (is securityfs mounted?)",
+                          .value = names,
+                          .shown = *shown ? shown : "not to be read (is securityfs mounted?)",
                           .means = "What can say no after permissions have said yes.",
                       });
 }

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -75,19 +76,23 @@ static int launch_root(void *argument, bh_error *err) {
     return result;
 }
 
-// Where images are, or will be: it is their file system that must be able to show files with other ids.
-static const char *nearest_to_images(void) {
-    static const char *const places[] = {"/var/lib/bulkhead/images/base/rootfs", "/var/lib/bulkhead", "/var/lib", "/"};
+// Where containers' roots are, or will be: it is that file system which must be able to show files with other ids.
+// Without a directory, that of a host or, as a VM has it, of a guest.
+static void nearest_to_images(const char *images, char *path, size_t size) {
     struct stat info;
-    size_t i = 0;
-    while (i + 1 < sizeof places / sizeof *places && stat(places[i], &info) < 0)
-        i++;
-    return places[i];
+    const char *kept = stat("/run/bulkhead/images", &info) == 0 ? "/run/bulkhead/images" : "/var/lib/bulkhead/images";
+    snprintf(path, size, "%s/base/rootfs", images ? images : kept);
+    for (char *slash; stat(path, &info) < 0 && (slash = strrchr(path, '/')) > path;)
+        *slash = '\0';
+    if (stat(path, &info) < 0)
+        snprintf(path, size, "/");
 }
 
-static void find_root(json_t *report) {
+static void find_root(json_t *report, const char *images) {
+    char path[PATH_MAX];
+    nearest_to_images(images, path, sizeof path);
     config c = {
-        .root_path = nearest_to_images(),
+        .root_path = path,
         .overlay_size = 1 << 20,
         .overlay_inodes = -1,
         .namespaces = CLONE_NEWUSER | CLONE_NEWNS,
@@ -120,12 +125,12 @@ static void find_root(json_t *report) {
               });
 }
 
-static json_t *ask_host(void) {
+static json_t *ask_host(const char *images) {
     json_t *report = json_array();
     probe_kernel(report);
     probe_cgroups(report);
     probe_namespaces(report);
-    find_root(report);
+    find_root(report, images);
     probe_seccomp(report);
     probe_lsm(report);
     probe_holes(report);
@@ -136,17 +141,25 @@ static json_t *ask_host(void) {
 }
 
 int verb_probe(const settings *s, int argc, char **argv, bh_error *err) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {"images", required_argument, NULL, 'i'},
+        {NULL, 0, NULL, 0},
+    };
     (void)s;
     bool json = false;
+    const char *images = NULL;
     for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
-        if (option != 'j')
+        if (option == 'j')
+            json = true;
+        else if (option == 'i')
+            images = optarg;
+        else
             return bh_fail(err, 0, "see bulkhead --help");
-        json = true;
     }
     if (optind < argc)
-        return bh_fail(err, 0, "probe takes no arguments but --json");
-    cleanup_json json_t *report = ask_host();
+        return bh_fail(err, 0, "probe takes no arguments but its options, not \"%s\"", argv[optind]);
+    cleanup_json json_t *report = ask_host(images);
     if (json) {
         cleanup_json json_t *document = probe_document(report);
         json_dumpf(document, stdout, JSON_INDENT(2));
