@@ -209,7 +209,8 @@ void terminal_open(request *r) {
     if (!m)
         return;
     bool direct = machine_is_self(m);
-    if (count_terminals(m) >= TERMINALS_PER_MACHINE) {
+    // Those being opened as well: whoever is inside can stop what comes in and so have them wait.
+    if (count_terminals(m) + (size_t)m->opening >= TERMINALS_PER_MACHINE) {
         request_refuse(r, "limit", NULL, "machine %s has %d terminals; close one first", m->id, TERMINALS_PER_MACHINE);
         return;
     }

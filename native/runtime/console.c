@@ -62,7 +62,7 @@ int console_open(const process_config *p, int root, int socket, bh_error *err) {
 
 int console_bind(int slave, int root, bh_error *err) {
     cleanup_fd int target = fs_make_file_in_root(root, "/dev/console", err);
-    return target < 0 ? -1 : devices_bind(slave, target, "/dev/console", err);
+    return target < 0 ? -1 : devices_bind(slave, target, 0, "/dev/console", err);
 }
 
 int console_take(int slave, bh_error *err) {

@@ -51,18 +51,20 @@ int devices_open_null(bh_error *err) {
     return open_host_device(&default_devices[0], err);
 }
 
-int devices_bind(int source, int target, const char *what, bh_error *err) {
+int devices_bind(int source, int target, uint64_t attributes, const char *what, bh_error *err) {
     cleanup_fd int copy = open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_EMPTY_PATH);
-    if (copy < 0)
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | attributes};
+    if (copy < 0 || mount_setattr(copy, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return bh_fail(err, errno, "cannot copy the mount for %s", what);
     return mount_attach(copy, target, what, err);
 }
 
-// A mount of the host's node: a user namespace may not make nodes of its own (mknod(2)).
+// A mount of the host's node: a user namespace may not make nodes of its own (mknod(2)). Read-only keeps the node's
+// times and attributes as they are, for it is the host's; what is written to a device is not written to its file.
 static int bind_device(const device_config *d, int root, bh_error *err) {
     cleanup_fd int source = open_host_device(d, err);
     cleanup_fd int target = source < 0 ? -1 : fs_make_file_in_root(root, d->path, err);
-    return target < 0 ? -1 : devices_bind(source, target, d->path, err);
+    return target < 0 ? -1 : devices_bind(source, target, MOUNT_ATTR_RDONLY, d->path, err);
 }
 
 static int make_node(const device_config *d, int root, bh_error *err) {

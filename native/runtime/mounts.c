@@ -52,7 +52,7 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
         return bh_fail(err, ENOMEM, "cannot prepare the mounts");
     for (size_t i = 0; i < c->mount_count; i++) {
         mount_plan *plan = &(*plans)[i];
-        *plan = (mount_plan){.config = &c->mounts[i], .bind = -1, .is_directory = true};
+        *plan = (mount_plan){.config = &c->mounts[i], .bind = -1, .mounted = -1, .is_directory = true};
         const char *type = plan->config->type;
         if (mount_options_parse(plan->config->options, plan->config->path, &plan->options, err) < 0)
             return -1;
@@ -103,20 +103,46 @@ static int make_new(const mount_plan *plan, int target, bh_error *err) {
     return take_fd(&mount);
 }
 
+// What is left of `path` behind `prefix`, both of them absolute; NULL where it is no path below it.
+static const char *path_below(const char *path, const char *prefix) {
+    size_t length = strlen(prefix);
+    while (length > 0 && prefix[length - 1] == '/')
+        length--;
+    if (strncmp(path, prefix, length) != 0 || (path[length] && path[length] != '/'))
+        return NULL;
+    path += length;
+    return path + strspn(path, "/");
+}
+
+// By the mount that was made, and not by its name again: whoever can rename things in the root (a volume that another
+// container has too) could have put something else there since, and what was to be hidden would stay in sight under
+// another name (CVE-2019-19921).
+int mounts_open(const config *c, const mount_plan *plans, int root, const char *path, bh_error *err) {
+    for (size_t i = c->mount_count; i > 0; i--) {
+        const mount_plan *plan = &plans[i - 1];
+        const char *rest = plan->mounted < 0 ? NULL : path_below(path, plan->config->destination);
+        if (rest && *rest)
+            return fs_open_in_root(plan->mounted, rest, O_PATH, err);
+        if (rest) // a file may be a mount's root as well
+            return fcntl(plan->mounted, F_DUPFD_CLOEXEC, 3);
+    }
+    return fs_open_in_root(root, path, O_PATH, err);
+}
+
 // Other attributes for a mount that an earlier entry made.
-static int remount(const mount_plan *plan, int root, bh_error *err) {
+static int remount(const config *c, const mount_plan *plans, const mount_plan *plan, int root, bh_error *err) {
     const char *path = plan->config->destination;
-    cleanup_fd int mount = fs_open_in_root(root, path, O_PATH, err);
+    cleanup_fd int mount = mounts_open(c, plans, root, path, err);
     if (mount < 0 || set_attributes(mount, &plan->options, true, path, err) < 0)
         return bh_wrap(err, "%s: remount (only a mount that is in the container can be)", plan->config->path);
     return 0;
 }
 
-static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) {
+static int make_one(const config *c, mount_plan *plans, mount_plan *plan, int root, bh_error *err) {
     const mount_config *m = plan->config;
     uint64_t start = trace_now();
     if (plan->options.remount)
-        return remount(plan, root, err);
+        return remount(c, plans, plan, root, err);
     cleanup_fd int target = plan->is_directory ? fs_make_dirs_in_root(root, m->destination, 0755, err)
                                                : fs_make_file_in_root(root, m->destination, err);
     if (target < 0)
@@ -136,13 +162,14 @@ static int make_one(const config *c, mount_plan *plan, int root, bh_error *err) 
         return bh_wrap(err, "%s", m->path);
     if (mount_attach(mount, target, m->destination, err) < 0)
         return bh_wrap(err, "%s", m->path);
+    plan->mounted = take_fd(&mount);
     trace_step("mount", start, "%s on %s", bind ? m->source : m->type, m->destination);
     return 0;
 }
 
 int mounts_make(const config *c, mount_plan *plans, int root, bh_error *err) {
     for (size_t i = 0; i < c->mount_count; i++)
-        if (make_one(c, &plans[i], root, err) < 0)
+        if (make_one(c, plans, &plans[i], root, err) < 0)
             return -1;
     return 0;
 }

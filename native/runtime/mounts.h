@@ -8,7 +8,8 @@
 typedef struct mount_plan {
     const mount_config *config;
     mount_options options;
-    int bind; // a detached copy of the source's mount; -1 for a new file system
+    int bind;    // a detached copy of the source's mount; -1 for a new file system
+    int mounted; // once it is in the container: an fd of its root; -1: not yet
     bool is_directory;
 } mount_plan;
 
@@ -19,3 +20,6 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err);
 int mounts_map_ids(const config *c, const mount_plan *plans, int proc_fd, pid_t pid, bh_error *err);
 // Mounts them, in order, below `root`, whatever links the image put in the way.
 int mounts_make(const config *c, mount_plan *plans, int root, bh_error *err);
+// After that, an O_PATH fd of `path` as the container sees it: below the root of the last mount that was meant to hold
+// it, or below `root`.
+int mounts_open(const config *c, const mount_plan *plans, int root, const char *path, bh_error *err);
