@@ -12,13 +12,26 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-int fs_write(int dir, const char *path, const char *value, bh_error *err) {
-    cleanup_fd int fd = openat(dir, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+static int write_value(int fd, const char *path, const char *value, bh_error *err) {
     if (fd < 0)
         return bh_fail(err, errno, "cannot open %s for writing", path);
     if (write(fd, value, strlen(value)) < 0)
         return bh_fail(err, errno, "cannot write \"%s\" to %s", value, path);
     return 0;
+}
+
+int fs_write(int dir, const char *path, const char *value, bh_error *err) {
+    cleanup_fd int fd = openat(dir, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    return write_value(fd, path, value, err);
+}
+
+int fs_write_below(int dir, const char *path, const char *value, bh_error *err) {
+    struct open_how how = {
+        .flags = O_WRONLY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
+    };
+    cleanup_fd int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+    return write_value(fd, path, value, err);
 }
 
 ssize_t fs_read(int dir, const char *path, char *buffer, size_t size, bh_error *err) {

@@ -8,6 +8,9 @@
 
 // Writes `value` in one write(), as kernel files demand. `path` is relative to `dir` (AT_FDCWD for absolute ones).
 int fs_write(int dir, const char *path, const char *value, bh_error *err);
+// The same for a file below `dir` on the same mount, with no link on the way: what was mounted there or put in its
+// place since is not written to (CVE-2025-52881).
+int fs_write_below(int dir, const char *path, const char *value, bh_error *err);
 // Reads the whole file into `buffer`, NUL-terminated, without trailing white space. Returns the length.
 ssize_t fs_read(int dir, const char *path, char *buffer, size_t size, bh_error *err);
 // Replaces `path` by a file holding `value`, so that a reader sees the old text or the new, never half of one.

@@ -1,4 +1,5 @@
 // `bulkhead`: the command line. What each verb does is in verb_*.c; how a container is made, in launch.c and init.c.
+#include "runtime/arguments.h"
 #include "runtime/seal.h"
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
@@ -121,7 +122,10 @@ static int parse(int argc, char **argv, settings *s, log_target *log, bh_error *
     return optind;
 }
 
-static int run_verb(int argc, char **argv, settings *s, log_target *log, bh_error *err) {
+static int run_verb(int argc, char **given, settings *s, log_target *log, bh_error *err) {
+    char **argv = arguments_copy(argc, given, err);
+    if (!argv)
+        return -1;
     int at = parse(argc, argv, s, log, err);
     if (at <= 0)
         return at;

@@ -1,7 +1,7 @@
 // Adding a process to a running container: see exec.h. Three processes take part:
 //
 //     runtime (host)          joiner                          the new process
-//        | --- clone3 ---------> | joins cgroup, namespaces
+//        | --- clone3 ---------> | joins cgroup, namespaces, becomes root
 //        |                       | --- clone, CLONE_PARENT ---> | in the pid namespace, a child of the runtime
 //        | <-- HANDSHAKE_PID --- | exits
 //        | --- HANDSHAKE_MAPPED (after limits) --------------> | console, cwd, privileges
@@ -10,17 +10,20 @@
 //
 // The joiner is there because a pid namespace can be joined only for one's children, and because the runtime itself
 // has to stay the host's root outside: it sets limits, writes the pid file, and must not be killed with the container.
+// The joiner becomes the container's root as well, for nobody in there can see it do so.
 #include "runtime/exec.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/arguments.h"
 #include "runtime/clone.h"
 #include "runtime/console.h"
 #include "runtime/handshake.h"
 #include "runtime/launch.h"
 #include "runtime/namespaces.h"
+#include "runtime/owner.h"
 #include "runtime/process.h"
-#include "runtime/selinux_label.h"
 #include "runtime/seccomp_notify.h"
+#include "runtime/selinux_label.h"
 #include "runtime/state.h"
 #include "runtime/trace.h"
 
@@ -33,6 +36,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { PATIENCE_S = 10 }; // it takes a few milliseconds
 
 typedef struct exec_context {
     const exec_options *options;
@@ -75,8 +80,8 @@ static int open_host_files(exec_context *x, bh_error *err) {
         return bh_fail(err, 0,
                        x->process->terminal ? "a terminal needs --console-socket"
                                             : "--console-socket needs --tty or a process with a terminal");
-    if (label_check(x->config, x->process, err) < 0 || (x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
-        seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
+    if (label_check(x->config, x->process, err) < 0 || (x->proc = launch_pin_proc(err)) < 0 ||
+        find_container(x, err) < 0 || seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
         return -1;
     if (x->process->terminal && (x->console_socket = console_connect(o->console_socket, err)) < 0)
         return -1;
@@ -92,7 +97,7 @@ static int become_process(exec_context *x, bh_error *err) {
     bool setgroups_allowed = !(x->config->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(x->config);
     char program[PATH_MAX];
     if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || label_keyring(p, x->proc, err) < 0 ||
-        process_become_root(x->config, false, err) < 0)
+        process_start_session(false, err) < 0)
         return -1;
     if (x->console_socket >= 0) {
         cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -102,6 +107,7 @@ static int become_process(exec_context *x, bh_error *err) {
     }
     if (process_enter_cwd(p, err) < 0 || label_program(p, x->proc, err) < 0 ||
         process_drop_privileges(p, setgroups_allowed, &x->filter, x->handshake, err) < 0 ||
+        process_let_go_of_host(x->options->preserve_fds, &x->handshake, 1, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 ||
         handshake_send(x->handshake, HANDSHAKE_READY, 0, err) < 0 ||
         handshake_wait(x->handshake, HANDSHAKE_GO, NULL, err) < 0)
@@ -119,6 +125,10 @@ static int join(exec_context *x, bh_error *err) {
     if (setns(x->init, (int)x->config->namespaces) < 0)
         return bh_fail(err, errno, "cannot join the namespaces of container %s", x->options->id);
     trace_step("setns", start, "%s", namespaces_describe(x->config->namespaces, names, sizeof names));
+    // Still unseen: this process has no pid in the container. The one that will have one cannot be traced at any time.
+    if (process_become_root(x->config, err) < 0)
+        return -1;
+    arguments_hide();
     x->pid = clone_process(CLONE_PARENT, -1, err);
     return x->pid < 0 ? -1 : 0;
 }
@@ -161,7 +171,9 @@ static int open_cgroup_of_init(const exec_context *x, bh_error *err) {
 
 static int clone_joiner(exec_context *x, bh_error *err) {
     int ends[2];
-    if (handshake_make(ends, err) < 0)
+    // Whoever is in the container sees the new process and, as the same user, may stop it before it is ready: the
+    // runtime, which no limit of the container's counts, must not wait for that.
+    if (handshake_make(ends, err) < 0 || handshake_limit(ends[0], PATIENCE_S, err) < 0)
         return -1;
     bh_error busy = {0};
     x->handshake = ends[1];
@@ -201,10 +213,19 @@ static int forward_listener(const exec_context *x, bh_error *err) {
     return result;
 }
 
+// As the owner of the container's user namespace: a runtime without CAP_SYS_RESOURCE may limit what it owns.
+static int set_limits(const exec_context *x, bh_error *err) {
+    const config *c = x->config;
+    bool own_ids = namespaces_to_make(c) & CLONE_NEWUSER;
+    if (own_ids && owner_begin(namespaces_host_root(c->uid_maps, c->uid_map_count), err) < 0)
+        return -1;
+    int result = process_set_limits(x->process, x->proc, x->pid, err);
+    return own_ids && owner_end(err) < 0 ? -1 : result;
+}
+
 static int run_steps(exec_context *x, bh_error *err) {
     char pid[16];
-    if (open_host_files(x, err) < 0 || clone_joiner(x, err) < 0 ||
-        process_set_limits(x->process, x->proc, x->pid, err) < 0 ||
+    if (open_host_files(x, err) < 0 || clone_joiner(x, err) < 0 || set_limits(x, err) < 0 ||
         handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || forward_listener(x, err) < 0 ||
         handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
         label_verify_waiting(x->process, x->proc, x->pid, err) < 0)

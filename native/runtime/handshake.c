@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 typedef struct message {
@@ -24,6 +25,13 @@ int handshake_send(int fd, handshake_stage stage, int value, bh_error *err) {
     message m = {.stage = stage, .value = value};
     if (send(fd, &m, sizeof m, MSG_NOSIGNAL) < 0)
         return bh_fail(err, errno, "the other side of the launch is gone");
+    return 0;
+}
+
+int handshake_limit(int fd, int seconds, bh_error *err) {
+    struct timeval limit = {.tv_sec = seconds};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0)
+        return bh_fail(err, errno, "cannot limit the wait for the container");
     return 0;
 }
 
@@ -57,6 +65,8 @@ int handshake_wait(int fd, handshake_stage wanted, int *value, bh_error *err) {
     do
         got = recv(fd, &m, sizeof m, 0);
     while (got < 0 && errno == EINTR);
+    if (got < 0 && errno == EAGAIN)
+        return bh_fail(err, ETIMEDOUT, "the new process does not get on (stopped or frozen inside the container?)");
     if (got < 0 && errno != ECONNRESET)
         return bh_fail(err, errno, "cannot hear the other side of the launch");
     if (check(&m, got, wanted, err) < 0)

@@ -32,6 +32,8 @@ typedef enum handshake_stage {
 
 int handshake_make(int ends[2], bh_error *err);
 int handshake_send(int fd, handshake_stage stage, int value, bh_error *err);
+// From now on a wait at this end fails after so many seconds.
+int handshake_limit(int fd, int seconds, bh_error *err);
 void handshake_send_error(int fd, const bh_error *failure);
 // The same with an open file; and waiting for that, which the caller then has to close.
 int handshake_send_file(int fd, handshake_stage stage, int file, bh_error *err);

@@ -57,7 +57,7 @@ static int set_sysctls(const launch *l, bh_error *err) {
         snprintf(path, sizeof path, "sys/%s", l->config->sysctls[i].name);
         for (char *dot = strchr(path, '.'); dot; dot = strchr(dot, '.'))
             *dot = '/';
-        if (fs_write(l->proc, path, l->config->sysctls[i].value, err) < 0)
+        if (fs_write_below(l->proc, path, l->config->sysctls[i].value, err) < 0)
             return bh_wrap(err, "linux.sysctl.%s", l->config->sysctls[i].name);
     }
     return 0;
@@ -116,12 +116,14 @@ static int become_container(launch *l, bh_error *err) {
     const config *c = l->config;
     const process_config *p = &c->process;
     bool setgroups_allowed = !(c->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(c);
+    const int kept[] = {l->handshake, l->start_socket};
     char program[PATH_MAX];
     if (join_cgroup(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 ||
-        label_keyring(p, l->proc, err) < 0 || process_become_root(c, l->options->keep_keyring, err) < 0 ||
-        set_names(c, err) < 0 || make_root(l, err) < 0 || process_enter_cwd(p, err) < 0 ||
-        label_program(p, l->proc, err) < 0 ||
+        process_become_root(c, err) < 0 || label_keyring(p, l->proc, err) < 0 ||
+        process_start_session(l->options->keep_keyring, err) < 0 || set_names(c, err) < 0 || make_root(l, err) < 0 ||
+        process_enter_cwd(p, err) < 0 || label_program(p, l->proc, err) < 0 ||
         process_drop_privileges(p, setgroups_allowed, &l->filter, l->handshake, err) < 0 ||
+        process_let_go_of_host(l->options->preserve_fds, kept, sizeof kept / sizeof *kept, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 || wait_for_go(l, err) < 0)
         return -1;
     // By now as the user and with the capabilities of the container's program. Its filter is loaded already unless

@@ -84,13 +84,6 @@ static bool wants_delegation(const config *c, const mount_plan *mounts) {
     return false;
 }
 
-static uint32_t host_id_of_root(const id_map *maps, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (maps[i].container_id == 0)
-            return maps[i].host_id;
-    return 0;
-}
-
 static int make_cgroup(launch *l, bh_error *err) {
     const config *c = l->config;
     cleanup_free pid_t *pids = NULL;
@@ -113,8 +106,8 @@ static int make_cgroup(launch *l, bh_error *err) {
     if (cgroup_allow_devices(c->cgroup_path, c->device_rules, c->device_rule_count, err) < 0)
         return bh_wrap(err, "linux.resources.devices");
     if (wants_delegation(c, l->mounts) &&
-        cgroup_delegate(c->cgroup_path, host_id_of_root(c->uid_maps, c->uid_map_count),
-                        host_id_of_root(c->gid_maps, c->gid_map_count), err) < 0)
+        cgroup_delegate(c->cgroup_path, namespaces_host_root(c->uid_maps, c->uid_map_count),
+                        namespaces_host_root(c->gid_maps, c->gid_map_count), err) < 0)
         return -1;
     if (cgroup_version() == 2 && (l->cgroup = cgroup_open(c->cgroup_path, err)) < 0)
         return -1;
@@ -170,7 +163,7 @@ static int clone_init(launch *l, bh_error *err) {
     // What a child of ours inherits and cannot drop where setgroups is denied.
     if (setgroups(0, NULL) < 0)
         return bh_fail(err, errno, "cannot drop the supplementary groups");
-    if (own_ids && owner_begin(host_id_of_root(l->config->uid_maps, l->config->uid_map_count), err) < 0)
+    if (own_ids && owner_begin(namespaces_host_root(l->config->uid_maps, l->config->uid_map_count), err) < 0)
         return -1;
     l->pid = namespaces_any_existing(l->config) ? clone_by_joiner(l, flags, err) : clone_process(flags, l->cgroup, err);
     if (l->pid == 0) {
@@ -214,7 +207,7 @@ static int map_ids(launch *l, bh_error *err) {
 static int set_process_limits(const launch *l, bh_error *err) {
     const config *c = l->config;
     bool own_ids = namespaces_to_make(c) & CLONE_NEWUSER;
-    if (own_ids && owner_begin(host_id_of_root(c->uid_maps, c->uid_map_count), err) < 0)
+    if (own_ids && owner_begin(namespaces_host_root(c->uid_maps, c->uid_map_count), err) < 0)
         return -1;
     int result = process_set_limits(&c->process, l->proc, l->pid, err);
     return own_ids && owner_end(err) < 0 ? -1 : result;

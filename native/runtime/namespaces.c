@@ -97,6 +97,13 @@ int namespaces_enter_existing(const config *c, bh_error *err) {
     return result;
 }
 
+uint32_t namespaces_host_root(const id_map *maps, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (maps[i].container_id == 0)
+            return maps[i].host_id;
+    return 0;
+}
+
 bool namespaces_need_setgroups(const config *c) {
     return c->process.group_count > 0 ||
            (c->process.capabilities.bounding & 1ull << (unsigned)capability_number("CAP_SETGID"));
@@ -109,7 +116,7 @@ static int write_map(int proc_fd, pid_t pid, const char *file, const id_map *map
         length += (size_t)snprintf(text + length, sizeof text - length, "%u %u %u\n", maps[i].container_id,
                                    maps[i].host_id, maps[i].size);
     snprintf(path, sizeof path, "%d/%s", pid, file);
-    return fs_write(proc_fd, path, text, err);
+    return fs_write_below(proc_fd, path, text, err);
 }
 
 int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *err) {
@@ -117,7 +124,7 @@ int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *
     snprintf(path, sizeof path, "%d/setgroups", pid);
     // Before gid_map, for it cannot be denied afterwards (user_namespaces(7)). Without setgroups nobody in there can
     // shed a group that a file's permissions count against (CVE-2014-8989).
-    if (!namespaces_need_setgroups(c) && fs_write(proc_fd, path, "deny", err) < 0)
+    if (!namespaces_need_setgroups(c) && fs_write_below(proc_fd, path, "deny", err) < 0)
         return -1;
     if (write_map(proc_fd, pid, "uid_map", c->uid_maps, c->uid_map_count, err) < 0)
         return bh_wrap(err, "linux.uidMappings");

@@ -18,6 +18,8 @@ bool namespaces_any_existing(const config *c);
 int namespaces_enter_existing(const config *c, bh_error *err);
 // Writes the id maps of `pid`, a child that waits in its new user namespace.
 int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *err);
+// Which id of the host the container's root is; 0 where no map says.
+uint32_t namespaces_host_root(const id_map *maps, size_t count);
 // Whether the container's processes may need setgroups(2); if not, it is denied in the user namespace for good.
 bool namespaces_need_setgroups(const config *c);
 // Raises the loopback interface of the caller's network namespace.

@@ -1,7 +1,9 @@
 // Confining and starting a process: see process.h.
 #include "runtime/process.h"
 #include "base/fs.h"
+#include "runtime/arguments.h"
 #include "runtime/capabilities.h"
+#include "runtime/descriptors.h"
 #include "runtime/namespaces.h"
 #include "runtime/trace.h"
 
@@ -27,10 +29,16 @@ int process_set_limits(const process_config *p, int proc_fd, pid_t pid, bh_error
         return 0;
     snprintf(path, sizeof path, "%d/oom_score_adj", pid);
     snprintf(value, sizeof value, "%d", p->oom_score);
-    return fs_write(proc_fd, path, value, err) < 0 ? bh_wrap(err, "process.oomScoreAdj") : 0;
+    return fs_write_below(proc_fd, path, value, err) < 0 ? bh_wrap(err, "process.oomScoreAdj") : 0;
 }
 
-int process_become_root(const config *c, bool keep_keyring, bh_error *err) {
+// Changing ids or entering a user namespace sets this anew, to fs.suid_dumpable (prctl(2), PR_SET_DUMPABLE). Where an
+// operator has set that to 1, to debug something, a container's root could trace what comes in, with all that it holds.
+static int forbid_tracing(bh_error *err) {
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? bh_fail(err, errno, "cannot forbid tracing") : 0;
+}
+
+int process_become_root(const config *c, bh_error *err) {
     bool own_ids = c->namespaces & CLONE_NEWUSER;
     // The host's supplementary groups would go on counting for the container's processes. Where setgroups is denied
     // the runtime has dropped them before clone3.
@@ -38,12 +46,27 @@ int process_become_root(const config *c, bool keep_keyring, bh_error *err) {
         return bh_fail(err, errno, "cannot drop the supplementary groups");
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot become root of the user namespace (is container id 0 mapped?)");
+    return forbid_tracing(err);
+}
+
+int process_start_session(bool keep_keyring, bh_error *err) {
     if (setsid() < 0)
         return bh_fail(err, errno, "cannot start a session");
     // Keys of the caller's session keyring are not for the container. A kernel without keyrings has none to leak.
     if (!keep_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
         return bh_fail(err, errno, "cannot make a session keyring");
     return 0;
+}
+
+int process_let_go_of_host(int preserved, const int *kept, size_t count, bh_error *err) {
+    int all[8];
+    for (size_t i = 0; i < count; i++)
+        all[i] = kept[i];
+    all[count] = trace_fd;
+    arguments_hide();
+    // Really closed, for what is only marked so is still there while execve looks for its program: an image whose
+    // program is a link to /proc/self/fd/N/../bin/sh, with N a folder of the host's, ran the host's (CVE-2024-21626).
+    return descriptors_close_others(preserved, all, count + 1, err);
 }
 
 int process_enter_cwd(const process_config *p, bh_error *err) {
@@ -110,7 +133,7 @@ int process_drop_privileges(const process_config *p, bool setgroups_allowed, sec
         return bh_fail(err, errno, "cannot set process.user.gid %u (is it mapped?)", p->gid);
     if (setresuid(p->uid, p->uid, p->uid) < 0)
         return bh_fail(err, errno, "cannot set process.user.uid %u (is it mapped?)", p->uid);
-    if (capabilities_apply(&p->capabilities, err) < 0)
+    if (capabilities_apply(&p->capabilities, err) < 0 || forbid_tracing(err) < 0)
         return -1;
     if (p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot set no_new_privs");
@@ -135,12 +158,9 @@ int process_exec(const process_config *p, const char *path, const seccomp_progra
                  bh_error *err) {
     static const char *no_environment[] = {NULL};
     uint64_t start = trace_now();
-    // Whatever the caller leaked, and all that was opened here. (CVE-2024-21626 was an fd that was not.)
-    if (close_range(3 + (unsigned)keep_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-        return bh_fail(err, errno, "cannot close the runtime's fds");
-    for (int fd = 3; fd < 3 + keep_fds; fd++)
-        if (fcntl(fd, F_SETFD, 0) < 0)
-            return bh_fail(err, errno, "--preserve-fds: fd %d", fd);
+    // What is left of the runtime's: the handshake, whose end tells that the exec has happened, and the trace.
+    if (descriptors_leave_open(keep_fds, err) < 0)
+        return -1;
     reset_signals();
     trace_step("exec", start, "%s, %d seccomp instructions loaded last", path,
                filter->lengths[SECCOMP_REFUSALS] + filter->lengths[SECCOMP_MAIN]);

@@ -7,9 +7,13 @@
 
 // As the host's root, for the child `pid`: what may need the host's privilege.
 int process_set_limits(const process_config *p, int proc_fd, pid_t pid, bh_error *err);
-// The caller becomes root of the user namespace it is in, in a session and, unless the caller's is to be kept, with a
-// session keyring of its own.
-int process_become_root(const config *c, bool keep_keyring, bh_error *err);
+// The caller becomes root of the user namespace it is in; not to be traced.
+int process_become_root(const config *c, bh_error *err);
+// In a session and, unless the caller's is to be kept, with a session keyring of its own.
+int process_start_session(bool keep_keyring, bh_error *err);
+// Once nothing of the host is needed any more: closes all fds but standard ones, the first `preserved` and `kept`, and
+// hides the command line.
+int process_let_go_of_host(int preserved, const int *kept, size_t count, bh_error *err);
 // Goes to process.cwd, which must lie inside the container's root.
 int process_enter_cwd(const process_config *p, bh_error *err);
 // The program that process.args[0] means, by PATH of process.env; in `path`.

@@ -1,5 +1,6 @@
 // `bulkhead exec`: the process to add comes from --process, or is the container's own with what the options change.
 #include "base/cleanup.h"
+#include "runtime/descriptors.h"
 #include "runtime/exec.h"
 #include "runtime/json_document.h"
 #include "runtime/trace.h"
@@ -68,7 +69,8 @@ static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
             a->exec.cgroup = optarg;
             break;
         case 'f':
-            a->exec.preserve_fds = atoi(optarg);
+            if (descriptors_parse_preserved(optarg, &a->exec.preserve_fds, err) < 0)
+                return -1;
             break;
         default:
             return bh_fail(err, 0, "see bulkhead --help");

@@ -1,6 +1,7 @@
 // `bulkhead run` and `bulkhead create`.
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "runtime/descriptors.h"
 #include "runtime/explain.h"
 #include "runtime/launch.h"
 #include "runtime/trace.h"
@@ -78,7 +79,8 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
             o->detach = true;
             break;
         case 'f':
-            o->launch.preserve_fds = atoi(optarg);
+            if (descriptors_parse_preserved(optarg, &o->launch.preserve_fds, err) < 0)
+                return -1;
             break;
         case 'e':
             o->explain = true;
