@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-static const char *const wanted_controllers[] = {"cpu", "cpuset", "memory", "pids", "io"};
+#include <unistd.h>
 
 bool cgroup2_has_word(const char *list, const char *name) {
     size_t length = strlen(name);
@@ -18,46 +17,48 @@ bool cgroup2_has_word(const char *list, const char *name) {
     return false;
 }
 
+// A process of the group itself, whatever is below; 0 if there is none, or if it is the root of the whole tree, which
+// alone may have processes and pass controllers on.
+static pid_t own_process(const char *directory) {
+    char file[600], text[32] = "";
+    snprintf(file, sizeof file, "%s/cgroup.type", directory);
+    if (access(file, F_OK) < 0)
+        return 0;
+    snprintf(file, sizeof file, "%s/cgroup.procs", directory);
+    cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int pid = 0;
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%d", &pid) != 1)
+        return 0;
+    return pid > 0 ? pid : -1; // 0: one of another pid namespace
+}
+
 // What cannot be enabled is missed later, where a limit needs it; a group that needs no limit must not fail for it
 // here.
 void cgroup2_enable_below(const char *directory) {
-    char available[512], enabled[512], file[600], word[32];
+    static const char *const wanted[] = {"memory", "io", "cpu", "cpuset", "pids"};
+    enum { WANTED = sizeof wanted / sizeof *wanted };
+    char available[512], enabled[512], file[600], words[WANTED][16], all[128] = "";
     bh_error ignored;
+    int count = 0;
     snprintf(file, sizeof file, "%s/cgroup.controllers", directory);
     if (fs_read(AT_FDCWD, file, available, sizeof available, &ignored) < 0)
         return;
     snprintf(file, sizeof file, "%s/cgroup.subtree_control", directory);
     if (fs_read(AT_FDCWD, file, enabled, sizeof enabled, &ignored) < 0)
         return;
-    for (size_t i = 0; i < sizeof wanted_controllers / sizeof *wanted_controllers; i++) {
-        if (!cgroup2_has_word(available, wanted_controllers[i]) || cgroup2_has_word(enabled, wanted_controllers[i]))
+    for (size_t i = 0; i < WANTED; i++) {
+        if (!cgroup2_has_word(available, wanted[i]) || cgroup2_has_word(enabled, wanted[i]))
             continue;
-        snprintf(word, sizeof word, "+%s", wanted_controllers[i]);
-        fs_write(AT_FDCWD, file, word, &ignored);
+        snprintf(words[count], sizeof *words, "+%s", wanted[i]);
+        strcat(strcat(all, count ? " " : ""), words[count]);
+        count++;
     }
-}
-
-// What keeps `directory` from passing a controller on, as the kernel's answer to one more try tells.
-static int explain_refusal(const char *directory, const char *controller, const bh_error *refusal, bh_error *err) {
-    cleanup_free pid_t *pids = NULL;
-    bh_error ignored;
-    int count = cgroup_tree_pids(directory, &pids, &ignored);
-    switch (refusal->code) {
-    case EBUSY: // "no internal process" constraint
-        return bh_fail(
-            err, EBUSY,
-            "cgroup %s cannot pass the %s controller on while it has processes itself (such as pid %d): move "
-            "them into a group below it first",
-            directory, controller, count > 0 ? pids[0] : 0);
-    case EOPNOTSUPP:
-        return bh_fail(err, EOPNOTSUPP,
-                       "cgroup %s is threaded and has no %s controller: name a group outside of it in cgroupsPath",
-                       directory, controller);
-    default:
-        return bh_fail(err, refusal->code,
-                       "cgroup %s cannot pass the %s controller on (is it delegated to us? systemd: Delegate=yes)",
-                       directory, controller);
-    }
+    // In a group with processes the kernel would enable cpu, cpuset and pids, and make it a domain of threads by that:
+    // no group below could then hold a process, not even once the processes have moved there.
+    if (count == 0 || own_process(directory) || fs_write(AT_FDCWD, file, all, &ignored) == 0)
+        return;
+    for (int i = 0; i < count; i++)
+        fs_write(AT_FDCWD, file, words[i], &ignored);
 }
 
 int cgroup2_explain_missing(const char *root, const char *path, const char *controller, bh_error *err) {
@@ -68,6 +69,11 @@ int cgroup2_explain_missing(const char *root, const char *path, const char *cont
     for (char *slash = directory + strlen(root); slash; slash = strchr(slash + 1, '/')) {
         bh_error refusal = {0};
         *slash = '\0';
+        snprintf(file, sizeof file, "%s/cgroup.type", directory);
+        if (fs_read(AT_FDCWD, file, words, sizeof words, &refusal) >= 0 && strcmp(words, "threaded") == 0)
+            return bh_fail(err, EOPNOTSUPP,
+                           "cgroup %s is threaded and has no %s controller: name a group outside of it", directory,
+                           controller);
         snprintf(file, sizeof file, "%s/cgroup.controllers", directory);
         if (fs_read(AT_FDCWD, file, words, sizeof words, err) < 0)
             return -1;
@@ -79,8 +85,16 @@ int cgroup2_explain_missing(const char *root, const char *path, const char *cont
         snprintf(file, sizeof file, "%s/cgroup.subtree_control", directory);
         if (fs_read(AT_FDCWD, file, words, sizeof words, err) < 0)
             return -1;
+        pid_t pid = cgroup2_has_word(words, controller) ? 0 : own_process(directory);
+        if (pid) // the "no internal process" constraint
+            return bh_fail(err, EBUSY,
+                           "cgroup %s cannot pass the %s controller on while it has processes itself (such as pid %d): "
+                           "move them into a group below it first",
+                           directory, controller, pid);
         if (!cgroup2_has_word(words, controller) && fs_write(AT_FDCWD, file, enable, &refusal) < 0)
-            return explain_refusal(directory, controller, &refusal, err);
+            return bh_fail(err, refusal.code,
+                           "cgroup %s cannot pass the %s controller on (is it delegated to us? systemd: Delegate=yes)",
+                           directory, controller);
         *slash = '/';
     }
     return bh_fail(err, EAGAIN, "cgroup %s had no %s controller when it was needed", directory, controller);

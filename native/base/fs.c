@@ -171,8 +171,8 @@ int fs_remove_tree(int dir, const char *path, bh_error *err) {
     if (errno != EISDIR)
         return bh_fail(err, errno, "cannot remove %s", path);
     int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return bh_fail(err, errno, "cannot open directory %s", path);
+    if (fd < 0) // ENOENT, here and below: somebody else is removing it too
+        return errno == ENOENT ? 0 : bh_fail(err, errno, "cannot open directory %s", path);
     cleanup_dir DIR *entries = fdopendir(fd);
     if (!entries) {
         close(fd);
@@ -184,7 +184,7 @@ int fs_remove_tree(int dir, const char *path, bh_error *err) {
         if (fs_remove_tree(fd, entry->d_name, err) < 0)
             return bh_wrap(err, "%s", path);
     }
-    if (unlinkat(dir, path, AT_REMOVEDIR) < 0)
+    if (unlinkat(dir, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
         return bh_fail(err, errno, "cannot remove directory %s", path);
     return 0;
 }

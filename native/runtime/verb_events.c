@@ -20,7 +20,7 @@ static void set_known(json_t *object, const char *key, int64_t value) {
 }
 
 static void print_event(const char *type, const char *id, json_t *data) {
-    cleanup_json json_t *event = json_pack("{s:s, s:s, s:o?}", "type", type, "id", id, "data", data);
+    cleanup_json json_t *event = json_pack("{s:s, s:s, s:o*}", "type", type, "id", id, "data", data);
     json_dumpf(event, stdout, JSON_COMPACT);
     putchar('\n');
     fflush(stdout); // to a pipe, too, as it happens

@@ -2,7 +2,7 @@
 // have either version. What both versions have in common is tested on the host too (oci-resources, oci-verbs).
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Config, runtime } from './bundle.ts';
+import { asNested, type Config, runtime } from './bundle.ts';
 import { GuestWorkshop } from './bundle-guest.ts';
 import { BOOTS_LIMIT_MS } from './guest.ts';
 
@@ -56,6 +56,17 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
     });
     return (await shop.shell(runs.join('\n'))).stdout.trim().split('\n');
   };
+  /** The start of a script: the runtime as `bulkhead`, and a way to wait. */
+  const prelude = (): string => `bulkhead() { ${shop.runtime} "$@"; }
+    wait_until() { tries=0; until eval "$1"; do tries=$((tries + 1)); [ $tries = 300 ] && echo never: "$1" && exit; sleep 0.02; done; }
+    `;
+  const ownsItsGroup = (config: Config): void => {
+    asNested(config);
+    config.mounts.push({
+      ...{ destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup' },
+      options: ['nosuid', 'noexec', 'nodev'],
+    });
+  };
 
   test('memory: limit, reservation, and swap, which v2 counts apart', async () => {
     const files = ['memory.max', 'memory.low', 'memory.swap.max'];
@@ -78,10 +89,14 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
       'cpuset.cpus': '0',
       'cpuset.mems': '0',
     });
-    expect(await written({ cpu: { idle: 1 } }, ['cpu.idle'])).toEqual({ 'cpu.idle': '1' });
+    const files2 = ['cpu.idle', 'cpu.max'];
+    expect(await written({ cpu: { idle: 1, period: 50000 } }, files2)).toEqual({
+      'cpu.idle': '1',
+      'cpu.max': 'max 50000',
+    });
   });
 
-  test('processes, a disk’s throughput and weight', async () => {
+  test('processes, a disk’s throughput and weight, and files by their names', async () => {
     const disk = { major: 254, minor: 0 };
     const blockIO = {
       weight: 505,
@@ -92,11 +107,321 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
       throttleWriteIOPSDevice: [{ ...disk, rate: 400 }],
     };
     // Until something weighs this disk (BFQ, or this cost model) the kernel takes no weight for it.
+    expect((await refused({ blockIO: { weightDevice: [{ ...disk, weight: 10 }] } }))[0]).toMatch(
+      /linux\.resources\.blockIO\.weightDevice\[0\]: nothing weighs this disk/,
+    );
     await shop.shell(`echo 254:0 enable=1 > ${TREE}/io.cost.qos`);
-    expect(await written({ pids: { limit: 33 }, blockIO }, ['pids.max', 'io.max', 'io.weight'])).toEqual({
+    const unified = { 'memory.high': '50331648', 'memory.oom.group': '1' };
+    const files = ['pids.max', 'io.max', 'io.weight', 'memory.high', 'memory.oom.group'];
+    expect(await written({ pids: { limit: 33 }, blockIO, unified }, files)).toEqual({
       'pids.max': '33',
       'io.max': '254:0 rbps=1048576 wbps=2097152 riops=300 wiops=400',
       'io.weight': 'default 5000 254:0 1',
+      'memory.high': '50331648',
+      'memory.oom.group': '1',
     });
+  });
+
+  test('what v2 has not, or the kernel does not take, is refused by its path', async () => {
+    const cases: [Record<string, unknown>, string][] = [
+      [{ memory: { swappiness: 10 } }, 'memory.swappiness is not supported on cgroup v2'],
+      [{ memory: { disableOOMKiller: true } }, 'memory.disableOOMKiller is not supported on cgroup v2'],
+      [{ memory: { kernel: 1 } }, 'memory.kernel is not supported'],
+      [{ memory: { kernelTCP: 1 } }, 'memory.kernelTCP is not supported'],
+      [{ memory: { swap: 5 } }, 'memory.swap needs a limit'],
+      [{ cpu: { realtimeRuntime: 1 } }, 'cpu.realtimeRuntime is not supported on cgroup v2'],
+      [{ cpu: { realtimePeriod: 1 } }, 'cpu.realtimePeriod is not supported on cgroup v2'],
+      [{ cpu: { quota: 10000, burst: 20000 } }, 'cpu.burst: cannot write "20000" to'],
+      [{ cpu: { cpus: '4000' } }, 'cpu.cpus: cannot write "4000" to'],
+      [{ blockIO: { leafWeight: 10 } }, 'blockIO.leafWeight is not supported'],
+      [
+        { blockIO: { throttleReadBpsDevice: [{ major: 4000, minor: 1, rate: 5 }] } },
+        'blockIO.throttleReadBpsDevice[0]: cannot write',
+      ],
+      [{ unified: { '../memory.max': '1' } }, 'unified.../memory.max is not the name of a controller’s file'],
+      [{ unified: { 'cgroup.freeze': '1' } }, 'unified.cgroup.freeze is not the name of a controller’s file'],
+      [
+        { unified: { 'memory.nonsense': '1' } },
+        'unified.memory.nonsense: this kernel’s memory controller has no',
+      ],
+      [
+        { unified: { 'magic.max': '1' } },
+        'unified.magic.max: cgroup v2 at /sys/fs/cgroup has no magic controller',
+      ],
+    ];
+    const errors = await refused(...cases.map(([resources]) => resources));
+    for (const [at, [, message]] of cases.entries())
+      expect(errors[at]).toContain(`linux.resources.${message.replaceAll('’', "'")}`);
+    expect(errors).toHaveLength(cases.length);
+    expect((await shop.shell(`find ${TREE}/${shop.cgroup} -mindepth 1 -type d`)).stdout).toBe('');
+  });
+
+  test('devices: the rules decide, as a program on the group, what really opens', async () => {
+    const open = (devices: unknown[]): string => {
+      const command = `for what in null vda ptmx; do head -c0 /dev/$what 2>/dev/null && echo $what; done
+        mknod /tmp/disk b 254 0 2>/dev/null && echo made`;
+      const bundle = shop.bundle(command, (config) => {
+        Object.assign(config.linux.resources, { devices });
+        Object.assign(config.linux, { devices: [{ path: '/dev/vda', type: 'b', major: 254, minor: 0 }] });
+        // As the host's root, or the user namespace would forbid more than the rules do.
+        config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
+        for (const key of ['uidMappings', 'gidMappings']) delete config.linux[key];
+        for (const set of ['bounding', 'effective', 'permitted'])
+          config.process.capabilities[set] = ['CAP_MKNOD'];
+        config.linux.seccomp = undefined;
+        for (const mount of config.mounts)
+          mount.options = mount.options.filter((option) => option !== 'nodev');
+      });
+      return `${shop.runtime} run --bundle ${bundle} d${count++} 2>&1 | xargs\n`;
+    };
+    const none = { allow: false, access: 'rwm' };
+    const disk = { type: 'b', major: 254, minor: 0 };
+    const { stdout } = await shop.shell(
+      open([none]) +
+        open([none, { ...disk, allow: true, access: 'rw' }]) +
+        open([{ ...disk, allow: false, access: 'w' }]) +
+        open([{ type: 'b', allow: false, access: 'r' }]) +
+        open([
+          { type: 'b', major: 254, allow: false, access: 'rwm' },
+          { ...disk, allow: true, access: 'rm' },
+        ]),
+    );
+    expect(stdout.split('\n')).toEqual([
+      'null ptmx made', // making the node of linux.devices is allowed, which is not yet opening it
+      'null vda ptmx made',
+      'null vda ptmx made',
+      'null ptmx made',
+      'null vda ptmx made',
+      '',
+    ]);
+  });
+
+  test('the first process is born in its group, and the group is the root of what it sees', async () => {
+    const bundle = shop.bundle(
+      'cat /proc/self/cgroup; cat /sys/fs/cgroup/memory.max; ls -d /sys/fs/cgroup/workshop',
+      (config) => {
+        config.mounts.push({
+          destination: '/sys/fs/cgroup',
+          type: 'cgroup',
+          source: 'cgroup',
+          options: ['ro'],
+        });
+      },
+    );
+    const { stdout } = await shop.shell(
+      `${shop.runtime} --trace-fd 3 run --bundle ${bundle} born 3>${shop.directory}/trace 2>/dev/null
+      cat ${shop.directory}/trace`,
+    );
+    const [group, limit, ...trace] = stdout.trim().split('\n');
+    expect(group).toBe('0::/');
+    expect(limit).toBe('268435456');
+    const steps: { step: string; detail: string }[] = trace.map((line) => JSON.parse(line));
+    // clone3(CLONE_INTO_CGROUP): no process is ever moved, which would stop every fork on the machine for 11 ms.
+    expect(steps.find(({ step }) => step === 'clone3')?.detail).toMatch(/, into its cgroup$/);
+    expect(steps.map(({ step }) => step)).not.toContain('join cgroup');
+    expect(steps.find(({ step }) => step === 'cgroup')?.detail).toMatch(/^v2 workshop\//);
+  });
+
+  test('update changes limits of a running container one by one, and lifts them', async () => {
+    const bundle = shop.bundle('exec sleep 1000');
+    const wider = { memory: { limit: 268435456, swap: 268435456 }, pids: { limit: -1 }, cpu: { quota: -1 } };
+    const { stdout, stderr } = await shop.shell(`${prelude()} ${shop.starting('upd', bundle)}
+      show() { cd ${TREE}/$(sed s/0::// /proc/$(bulkhead state upd | sed -n 's/.*"pid": //p' | tr -d ,)/cgroup); echo $(cat "$@"); }
+      bulkhead update --memory 134217728 --memory-swap 150994944 --pids-limit 33 --cpu-quota 20000 --cpu-share 2048 upd
+      show memory.max memory.swap.max pids.max cpu.max cpu.weight
+      bulkhead update --cpu-period 40000 upd && show cpu.max
+      bulkhead update --cpu-quota 30000 upd && show cpu.max
+      bulkhead update --cpuset-cpus 0 --memory-reservation 4194304 upd && show cpuset.cpus memory.low
+      bulkhead update --resources - upd <<'END' && show memory.max memory.swap.max pids.max cpu.max
+${JSON.stringify(wider)}
+END
+      bulkhead update --memory -1 upd && show memory.max memory.swap.max
+      echo '{"memory":{"swappiness":1}}' | bulkhead update -r - upd
+      bulkhead delete --force upd`);
+    expect(stdout.trim().split('\n')).toEqual([
+      '134217728 16777216 33 20000 100000 79',
+      '20000 40000',
+      '30000 40000',
+      '0 4194304',
+      '268435456 0 max max 40000',
+      'max max',
+    ]);
+    expect(stderr.trim()).toMatch(
+      /^bulkhead: resources\.memory\.swappiness is not supported on cgroup v2[^\n]*$/,
+    );
+  });
+
+  test('pause stops every process, and a paused container can be killed and deleted', async () => {
+    const beats = shop.bundle('while :; do echo >> /tmp/beat; sleep 0.01; done');
+    const sleeps = shop.bundle('trap "" TERM; sleep 1000 & wait');
+    const { stdout } =
+      await shop.shell(`${prelude()} ${shop.starting('beat', beats)}; ${shop.starting('z', sleeps)}
+      pid=$(bulkhead state beat | sed -n 's/.*"pid": //p' | tr -d ,)
+      beats() { wc -c < /proc/$pid/root/tmp/beat; }
+      wait_until '[ $(beats) -gt 0 ]' 2>/dev/null
+      bulkhead pause beat; before=$(beats); sleep 0.2; [ $(beats) = $before ] && echo stopped
+      bulkhead state beat | grep -o '"paused"'; bulkhead pause beat 2>&1
+      bulkhead resume beat; wait_until '[ $(beats) -gt $before ]'; bulkhead state beat | grep -o '"running"'
+      bulkhead ps --format json beat | grep -c "\\b$pid\\b"
+      bulkhead pause beat; bulkhead kill beat KILL; wait_until 'bulkhead state beat | grep -q stopped'; bulkhead delete beat
+      bulkhead exec --detach --pid-file ${shop.directory}/pid z sleep 500 >/dev/null
+      bulkhead kill --all z TERM; wait_until '! [ -e /proc/$(cat ${shop.directory}/pid) ]'; bulkhead state z | grep -o '"running"'
+      bulkhead pause z; bulkhead kill --all z KILL; wait_until 'bulkhead state z | grep -q stopped'; bulkhead delete z
+      ${shop.starting('z', sleeps)}; bulkhead pause z; bulkhead delete --force z
+      find ${TREE}/${shop.cgroup} -mindepth 1 -type d`);
+    expect(stdout.trim().split('\n')).toEqual([
+      'stopped',
+      '"paused"',
+      'bulkhead: container beat is paused already',
+      '"running"',
+      '1',
+      '"running"',
+    ]);
+  });
+
+  test('events tells what is used, and that the kernel killed for memory', async () => {
+    const hungry = shop.bundle(
+      'until [ -e /tmp/go ]; do sleep 0.02; done; tail /dev/zero',
+      withResources({ memory: { limit: 25165824 } }),
+    );
+    const { stdout } = await shop.shell(`${prelude()} ${shop.starting('hungry', hungry)}
+      bulkhead events --stats hungry
+      bulkhead events --interval 60 hungry > ${shop.directory}/events & watching=$!
+      wait_until '[ -s ${shop.directory}/events ]'
+      bulkhead exec hungry touch /tmp/go; wait $watching
+      cat ${shop.directory}/events; bulkhead delete --force hungry`);
+    const [once, first, ...rest] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    for (const { type, id, data } of [once, first]) {
+      expect([type, id]).toEqual(['stats', 'hungry']);
+      expect(data.cpu.usage.total).toBeGreaterThan(0);
+      expect(data.memory.usage.max).toBeGreaterThanOrEqual(data.memory.usage.usage);
+      expect(data.memory.kernel.usage).toBeGreaterThan(0);
+      expect(data.pids.current).toBeGreaterThanOrEqual(1);
+    }
+    expect(rest).toEqual([{ type: 'oom', id: 'hungry' }]);
+  });
+
+  test('a container that owns its group builds below it, and its own limits stay', async () => {
+    const build = `cd /sys/fs/cgroup
+      mkdir leaf small; for pid in $(cat cgroup.procs); do echo $pid > leaf/cgroup.procs; done
+      echo "+memory +pids +cpu +cpuset" > cgroup.subtree_control; echo 5 > small/pids.max
+      echo 100000000000 > small/memory.max; cat cgroup.subtree_control small/pids.max
+      for file in memory.max memory.swap.max pids.max cpu.max cpu.weight cgroup.max.depth cgroup.freeze; do
+        echo max 2>/dev/null > $file && echo raised $file; done
+      sh -c 'echo $$ > small/cgroup.procs; cat /proc/self/cgroup; (sleep 9 & sleep 9 & sleep 9 & sleep 9 & sleep 9 & sleep 9 &) 2>&1 | grep -o "fork"'
+      echo root > small/cpuset.cpus.partition; grep -c invalid small/cpuset.cpus.partition
+      (depth=0; while mkdir deep; do cd deep; depth=$((depth + 1)); done; echo $depth deep); cat cgroup.max.descendants
+      mkdir /tmp/tree; mount -t cgroup2 none /tmp/tree && ls -d /tmp/tree/small; ls -d /tmp/tree/workshop 2>/dev/null
+      echo done`;
+    const nested = shop.bundle(`(${build}) > /tmp/said 2>/dev/null; exec sleep 1000`, ownsItsGroup);
+    const { stdout, stderr } = await shop.shell(`${prelude()} ${shop.starting('own', nested)}
+      said=/proc/$(bulkhead state own | sed -n 's/.*"pid": //p' | tr -d ,)/root/tmp/said
+      wait_until 'grep -q done $said'; cat $said
+      bulkhead exec own cat /proc/self/cgroup
+      bulkhead exec own sh -c 'cd /sys/fs/cgroup/leaf; mkdir threads; echo threaded > threads/cgroup.type; echo 1 > threads/cgroup.threads; cat /proc/1/cgroup'
+      bulkhead exec own cat /proc/self/cgroup
+      bulkhead exec --detach own sh -c 'cd /sys/fs/cgroup; mkdir -p a/b/c; echo $$ > a/b/c/cgroup.procs; echo 1 > a/b/cgroup.freeze; sleep 1000' >/dev/null
+      wait_until 'grep -q "frozen 1" ${TREE}/workshop/*/a/b/cgroup.events 2>/dev/null'
+      bulkhead delete --force own; find ${TREE}/${shop.cgroup} -mindepth 1 -type d`);
+    expect(stderr).toBe('');
+    expect(stdout.trim().split('\n')).toEqual([
+      'cpuset cpu memory pids',
+      '5',
+      '0::/small',
+      'fork',
+      '1',
+      '16 deep',
+      '256',
+      '/tmp/tree/small',
+      'done',
+      '0::/leaf',
+      '0::/leaf/threads',
+      '0::/leaf',
+    ]);
+  });
+
+  test('a group that has processes of others is neither limited nor removed', async () => {
+    const bundle = shop.bundle('true', (config) => {
+      config.linux.cgroupsPath = 'theirs';
+    });
+    const { stdout } =
+      await shop.shell(`cd ${TREE}; mkdir -p theirs/empty; sleep 1000 & pid=$!; echo $pid > theirs/cgroup.procs
+      ${shop.runtime} run --bundle ${bundle} guest 2>&1
+      cat theirs/memory.max; ls -d theirs/empty; kill $pid; wait $pid; rmdir theirs/empty theirs`);
+    expect(stdout).toMatch(
+      /^bulkhead: linux\.cgroupsPath theirs already has processes \(first: pid \d+\)\nmax\ntheirs\/empty\n$/,
+    );
+  });
+
+  test('two that delete one container at once, and many at once, leave nothing', async () => {
+    const bundles = Array.from({ length: 6 }, () => shop.bundle('sleep 1000 & sleep 1000 & wait'));
+    const { stdout, stderr } =
+      await shop.shell(`${bundles.map((bundle, at) => `(${shop.starting(`m${at}`, bundle)}) &`).join('\n')}
+      wait
+      for at in 0 1 2 3 4 5; do for twice in 1 2; do ${shop.runtime} delete --force m$at & done; done; wait
+      ${shop.runtime} list --quiet; find ${TREE}/${shop.cgroup} -mindepth 1 -type d`);
+    expect([stdout, stderr]).toEqual(['', '']);
+  });
+
+  test('where the runtime itself is in a delegated group, that group must be free of processes', async () => {
+    // As in a container, or under systemd with Delegate=yes: what it sees as the root is a group that is not the root.
+    const limited = shop.bundle('cat /proc/self/cgroup');
+    const { stdout } = await shop.shell(`mkdir ${TREE}/slice; cat > ${shop.directory}/delegate <<'END'
+        echo $$ > ${TREE}/slice/cgroup.procs
+        exec unshare --cgroup --mount --propagation private sh -c '
+          mount -t cgroup2 cgroup2 ${TREE}; cd ${TREE}; cat /proc/self/cgroup
+          ${shop.runtime} run --bundle ${limited} crowded 2>&1; find workshop -mindepth 1 -type d
+          mkdir supervisor; for pid in $(cat cgroup.procs); do echo $pid > supervisor/cgroup.procs; done 2>/dev/null
+          ${shop.runtime} run --bundle ${limited} served 2>&1; cat cgroup.subtree_control /proc/self/cgroup
+          find workshop -mindepth 1 -type d'
+END
+      sh ${shop.directory}/delegate 2>&1; rmdir ${TREE}/slice/*/ ${TREE}/slice`);
+    expect(stdout.trim().split('\n')).toEqual([
+      '0::/',
+      expect.stringMatching(
+        /^bulkhead: cgroup workshop\/\d+: linux\.resources\.memory\.limit: cgroup \/sys\/fs\/cgroup cannot pass the memory controller on while it has processes itself \(such as pid \d+\): move them into a group below it first: Device or resource busy$/,
+      ),
+      '0::/',
+      'cpuset cpu io memory pids',
+      '0::/supervisor',
+    ]);
+  });
+
+  test('a controller that is held back, and a threaded group, are said so; without limits there is nothing to miss', async () => {
+    const place =
+      (path: string, resources: Record<string, unknown>) =>
+      (config: Config): void => {
+        config.linux.cgroupsPath = path;
+        config.linux.resources = resources as Config['linux']['resources'];
+      };
+    const free = shop.bundle('cat /proc/self/cgroup', place('inner', {}));
+    const held = shop.bundle('true', place('inner', { pids: { limit: 5 } }));
+    const threaded = shop.bundle('true', place('threads/inner', {}));
+    const counted = shop.bundle('true', place('threads/inner', { memory: { limit: 67108864 } }));
+    const { stdout } =
+      await shop.shell(`cd ${TREE}; mkdir held held/here threads; echo threaded > threads/cgroup.type
+      ${shop.runtime} run --bundle ${threaded} t1 2>&1; ${shop.runtime} run --bundle ${counted} t2 2>&1
+      cat > ${shop.directory}/held <<'END'
+        echo $$ > held/here/cgroup.procs
+        exec unshare --cgroup --mount --propagation private sh -c '
+          mount -t cgroup2 cgroup2 ${TREE}
+          ${shop.runtime} run --bundle ${held} h1 2>&1; ${shop.runtime} run --bundle ${free} h2 2>&1'
+END
+      sh ${shop.directory}/held; find held threads -mindepth 2 -type d; rmdir held/here held threads`);
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(
+        /no process can be made in cgroup \/sys\/fs\/cgroup\/threads\/inner, which is "domain invalid"/,
+      ),
+      expect.stringMatching(
+        /memory\.limit: cgroup \/sys\/fs\/cgroup\/threads is threaded and has no memory controller/,
+      ),
+      expect.stringMatching(
+        /linux\.resources\.pids\.limit: cgroup v2 at \/sys\/fs\/cgroup has no pids controller \(.*held back by the group above/,
+      ),
+      '0::/',
+    ]);
   });
 });
