@@ -126,8 +126,12 @@ static int inherit_cpuset(const char *parent, const char *directory, bh_error *e
                 break;
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
-        if (!*value)
-            return bh_fail(err, 0, "%s is empty, so nothing can run below: fill it, or name another cgroupsPath", path);
+        // Its maker was killed before filling it. No process can be in an empty cpuset, so nobody's is changed by that.
+        char above[512];
+        snprintf(above, sizeof above, "%.*s", (int)(strrchr(parent, '/') - parent), parent);
+        if (!*value &&
+            (inherit_cpuset(above, parent, err) < 0 || fs_read(AT_FDCWD, path, value, sizeof value, err) < 0))
+            return bh_wrap(err, "%s is empty, so nothing can run below", path);
         snprintf(path, sizeof path, "%s/%s", directory, files[i]);
         if (fs_write(AT_FDCWD, path, value, err) < 0)
             return -1;

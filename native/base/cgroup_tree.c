@@ -26,6 +26,7 @@ static int append_pids(int directory, pid_list *list, bh_error *err) {
         return bh_fail(err, errno, "cannot read cgroup.procs");
     // A threaded group cannot be read (EOPNOTSUPP), and need not: its processes are listed where their domain is, which
     // is above it. 0 is a process outside of our pid namespace; kill(2) would take it for our own group.
+    errno = 0;
     for (int pid; fscanf(file, "%d", &pid) == 1;) {
         if (pid <= 0)
             continue;
@@ -38,6 +39,9 @@ static int append_pids(int directory, pid_list *list, bh_error *err) {
         }
         list->pids[list->count++] = pid;
     }
+    // Half a list would be taken for the whole: an empty group is removed, one with processes is not.
+    if (ferror(file) && errno != EOPNOTSUPP && errno != ENODEV)
+        return bh_fail(err, errno, "cannot read cgroup.procs");
     return 0;
 }
 
@@ -52,9 +56,11 @@ static int walk(int parent, const char *name, int (*visit)(int parent, const cha
         close(fd);
         return bh_fail(err, errno, "cannot read cgroup %s", name);
     }
-    for (struct dirent *entry; (entry = readdir(entries));)
+    for (struct dirent *entry; errno = 0, (entry = readdir(entries));)
         if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && walk(fd, entry->d_name, visit, context, err) < 0)
             return -1;
+    if (errno != 0 && errno != ENOENT) // ENOENT: the group has been removed meanwhile
+        return bh_fail(err, errno, "cannot read cgroup %s", name);
     return visit(parent, name, context, err);
 }
 

@@ -16,7 +16,7 @@ static int write_value(int fd, const char *path, const char *value, bh_error *er
     if (fd < 0)
         return bh_fail(err, errno, "cannot open %s for writing", path);
     if (write(fd, value, strlen(value)) < 0)
-        return bh_fail(err, errno, "cannot write \"%s\" to %s", value, path);
+        return bh_fail(err, errno, "cannot write \"%.*s\" to %s", (int)strcspn(value, "\n"), value, path);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -139,7 +140,8 @@ static int run_verb(int argc, char **given, settings *s, log_target *log, bh_err
     if (verbs[verb].starts_processes && seal_own_binary(argv, err) < 0)
         return -1;
     // Nothing that the caller forgot to close may reach a container; --preserve-fds reopens what it names at the end.
-    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return bh_fail(err, errno, "cannot close the caller's fds on exec");
     if (s->trace_fd >= 0 && trace_to(s->trace_fd, err) < 0)
         return -1;
     optind = 1; // getopt starts anew behind the verb

@@ -215,7 +215,8 @@ static int parse_unified(config *c, const json_place *at, int version, bh_error 
         snprintf(field, sizeof field, "%s.%s", unified.path, file);
         if (!json_is_string(value))
             return bh_fail(err, 0, "%s must be a string", field);
-        if (!strchr(file, '.') || strchr(file, '/') || strlen(file) > 40 || strncmp(file, "cgroup.", 7) == 0)
+        if (*file == '.' || !strchr(file, '.') || strchr(file, '/') || strlen(file) > 40 ||
+            strncmp(file, "cgroup.", 7) == 0)
             return bh_fail(err, 0, "%s is not the name of a controller's file", field);
         snprintf(controller, sizeof controller, "%.*s", (int)strcspn(file, "."), file);
         if (add(c, field, controller, file, err, "%s", json_string_value(value)) < 0)

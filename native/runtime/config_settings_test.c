@@ -78,7 +78,7 @@ static void unified_names_files_of_v2_and_nothing_else(void **state) {
                         "memory.high=1000;io.max=8:0 rbps=9;");
     assert_string_equal(lines("{\"unified\":{\"memory.high\":\"1\"}}", -1, 1),
                         "linux.resources.unified needs a host with cgroup v2");
-    static const char *const bad[] = {"cgroup.procs", "../memory.max", "tasks", "cgroup.type"};
+    static const char *const bad[] = {"cgroup.procs", "../memory.max", "tasks", "cgroup.type", ".", ".."};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[128];
         snprintf(text, sizeof text, "{\"unified\":{\"%s\":\"1\"}}", bad[i]);

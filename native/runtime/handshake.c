@@ -23,9 +23,15 @@ int handshake_make(int ends[2], bh_error *err) {
 
 int handshake_send(int fd, handshake_stage stage, int value, bh_error *err) {
     message m = {.stage = stage, .value = value};
-    if (send(fd, &m, sizeof m, MSG_NOSIGNAL) < 0)
-        return bh_fail(err, errno, "the other side of the launch is gone");
-    return 0;
+    if (send(fd, &m, sizeof m, MSG_NOSIGNAL) >= 0)
+        return 0;
+    int code = errno;
+    // Whoever is gone may have said why.
+    if (recv(fd, &m, sizeof m, MSG_DONTWAIT) == (ssize_t)sizeof m && m.stage == HANDSHAKE_FAILED) {
+        *err = m.error;
+        return -1;
+    }
+    return bh_fail(err, code, "the other side of the launch is gone");
 }
 
 int handshake_limit(int fd, int seconds, bh_error *err) {

@@ -10,8 +10,8 @@
 #include "runtime/owner.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
-#include "runtime/selinux_label.h"
 #include "runtime/seccomp_notify.h"
+#include "runtime/selinux_label.h"
 #include "runtime/state.h"
 #include "runtime/trace.h"
 
@@ -57,8 +57,8 @@ static int open_host_files(launch *l, bh_error *err) {
         return bh_fail(err, 0,
                        c->process.terminal ? "process.terminal needs --console-socket"
                                            : "--console-socket needs process.terminal");
-    if (label_check(c, &c->process, err) < 0 || (l->proc = launch_pin_proc(err)) < 0 || (l->root_source = rootfs_open(c, err)) < 0 ||
-        mounts_prepare(c, &l->mounts, err) < 0)
+    if (label_check(c, &c->process, err) < 0 || (l->proc = launch_pin_proc(err)) < 0 ||
+        (l->root_source = rootfs_open(c, err)) < 0 || mounts_prepare(c, &l->mounts, err) < 0)
         return -1;
     if (c->process.terminal && (l->console_socket = console_connect(o->console_socket, err)) < 0)
         return -1;
@@ -90,16 +90,15 @@ static int make_cgroup(launch *l, bh_error *err) {
     uint64_t start = trace_now();
     if (!c->cgroup_path)
         return 0;
-    if (cgroup_create(c->cgroup_path, &CGROUP_NO_LIMITS, err) < 0)
-        return -1;
-    // Before it is limited, and long before `delete` kills and removes what is in there: it has to be ours alone.
+    // Before anything is made or limited, and long before `delete` kills and removes what is in there: it has to be
+    // ours alone. A group that is not there has no processes.
     int others = cgroup_read_pids(c->cgroup_path, &pids, err);
     if (others != 0)
         return others < 0 ? -1
                           : bh_fail(err, 0, "linux.cgroupsPath %s already has processes (first: pid %d)",
                                     c->cgroup_path, pids[0]);
     l->owns_cgroup = true;
-    if (cgroup_set_limits(c->cgroup_path, &c->limits, err) < 0)
+    if (cgroup_create(c->cgroup_path, &c->limits, err) < 0)
         return -1;
     if (cgroup_apply(c->cgroup_path, c->settings, c->setting_count, err) < 0)
         return bh_wrap(err, "cgroup %s", c->cgroup_path);

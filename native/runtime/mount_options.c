@@ -141,8 +141,9 @@ json_t *mount_options_known(void) {
 
 // The kernel's own words about what was wrong, which fsopen(2) contexts collect; "" if it has none.
 static const char *context_message(int fs, char *text, size_t size) {
-    ssize_t got = read(fs, text, size - 1);
-    text[got > 0 ? got : 0] = '\0';
+    text[0] = ' ';
+    ssize_t got = read(fs, text + 1, size - 2);
+    text[got > 0 ? got + 1 : 0] = '\0';
     text[strcspn(text, "\n")] = '\0';
     return text;
 }
@@ -159,7 +160,7 @@ int mount_set_option(int fs, const char *option, bh_error *err) {
         equals ? fsconfig(fs, FSCONFIG_SET_STRING, key, equals + 1, 0) : fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
     if (code < 0) {
         code = errno;
-        return bh_fail(err, code, "mount option \"%s\" %s", option, context_message(fs, message, sizeof message));
+        return bh_fail(err, code, "mount option \"%s\"%s", option, context_message(fs, message, sizeof message));
     }
     return 0;
 }
@@ -176,7 +177,7 @@ int mount_new(const char *type, const char *source, const char *const *data, uin
             return bh_wrap(err, "cannot mount %s", type);
     if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
         int code = errno;
-        return bh_fail(err, code, "cannot mount %s %s", type, context_message(fs, message, sizeof message));
+        return bh_fail(err, code, "cannot mount %s%s", type, context_message(fs, message, sizeof message));
     }
     int mount = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attrs);
     return mount < 0 ? bh_fail(err, errno, "cannot mount %s", type) : mount;

@@ -1,5 +1,6 @@
 // Confining and starting a process: see process.h.
 #include "runtime/process.h"
+#include "base/cleanup.h"
 #include "base/fs.h"
 #include "runtime/arguments.h"
 #include "runtime/capabilities.h"
@@ -71,13 +72,14 @@ int process_let_go_of_host(int preserved, const int *kept, size_t count, bh_erro
 
 int process_enter_cwd(const process_config *p, bh_error *err) {
     char path[PATH_MAX];
-    if (chdir(p->cwd) < 0 && errno == ENOENT) {
-        int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int made = fs_make_dirs_in_root(root, p->cwd, 0755, err);
-        if (made >= 0)
-            close(made);
-        close(root);
-        if (made < 0 || chdir(p->cwd) < 0)
+    if (chdir(p->cwd) < 0) {
+        if (errno != ENOENT) // not a folder, or closed to the container's root: "/" instead would not be what was asked
+            return bh_fail(err, errno, "cannot go to process.cwd %s", p->cwd);
+        cleanup_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        cleanup_fd int made = fs_make_dirs_in_root(root, p->cwd, 0755, err);
+        if (made < 0)
+            return bh_wrap(err, "process.cwd");
+        if (chdir(p->cwd) < 0)
             return bh_fail(err, errno, "cannot go to process.cwd %s", p->cwd);
     }
     // The raw call: where the folder is not below "/", the kernel says "(unreachable)…", which glibc hides. A cwd of

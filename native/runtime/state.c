@@ -39,7 +39,10 @@ int state_make_dir(const char *root, const char *id, bh_error *err) {
     if (made < 0)
         return errno == EEXIST ? bh_fail(err, 0, "a container named %s already exists (bulkhead delete %s)", id, id)
                                : bh_fail(err, errno, "cannot create %s", path);
-    return state_open_dir(root, id, err);
+    int fd = state_open_dir(root, id, err);
+    if (fd < 0)
+        rmdir(path);
+    return fd;
 }
 
 int state_open_dir(const char *root, const char *id, bh_error *err) {
@@ -86,10 +89,15 @@ int state_load(int dir, const char *id, state *s, bh_error *err) {
     if (fd < 0)
         // Still being made, or its maker was killed: there is no process to speak of.
         return errno == ENOENT ? 0 : bh_fail(err, errno, "cannot open the state of %s", id);
+    // By way of stdio: json_loadfd reads a byte at a time.
+    cleanup_file FILE *file = fdopen(fd, "r");
+    if (!file)
+        return bh_fail(err, errno, "cannot read the state of %s", id);
+    fd = -1; // is the file's now
     json_error_t json_error;
-    cleanup_json json_t *document = json_loadfd(fd, 0, &json_error);
+    cleanup_json json_t *document = json_loadf(file, 0, &json_error);
     if (!json_is_object(document))
-        return bh_fail(err, 0, "the state of %s cannot be read: %s", id, json_error.text);
+        return bh_fail(err, ferror(file) ? errno : 0, "the state of %s cannot be read: %s", id, json_error.text);
     s->pid = (pid_t)json_integer_value(json_object_get(document, "pid"));
     s->start_ticks = (uint64_t)json_integer_value(json_object_get(document, "startTicks"));
     copy_text(s->bundle, sizeof s->bundle, document, "bundle");

@@ -171,6 +171,22 @@ static int kill_process(const state *found, bh_error *err) {
     return 0;
 }
 
+// Its maker was killed before it had written down what it made. The document says where its group would be, and not
+// whose it is: one in which there are processes is somebody else's, for those of a half-made container end with its
+// maker.
+static int remove_half_made(const char *root, int dir, const char *id, bh_error *err) {
+    config c;
+    bh_error unread = {0}, busy = {0};
+    bool in_group = config_load(&c, dir, STATE_CONFIG, &unread) == 0 && c.cgroup_path;
+    int removed = in_group ? cgroup_delete(c.cgroup_path, &busy) : 0;
+    config_free(&c);
+    if (removed < 0 && busy.code != EBUSY) {
+        *err = busy;
+        return -1;
+    }
+    return state_remove_dir(root, id, err);
+}
+
 int verb_delete(const settings *s, int argc, char **argv, bh_error *err) {
     static const struct option options[] = {{"force", no_argument, NULL, 'f'}, {NULL, 0, NULL, 0}};
     bool force = false;
@@ -189,8 +205,11 @@ int verb_delete(const settings *s, int argc, char **argv, bh_error *err) {
         *err = missing;
         return force && missing.code == ENOENT ? 0 : -1;
     }
+    state_status status = state_status_of(dir, &found);
+    if (status == STATE_CREATING)
+        return remove_half_made(s->root, dir, id, err);
     int result = 0;
-    if (state_status_of(dir, &found) == STATE_RUNNING && !force)
+    if (status == STATE_RUNNING && !force)
         result = bh_fail(err, 0, "container %s is running (bulkhead kill %s, or delete --force)", id, id);
     if (result == 0 && (result = kill_process(&found, err)) == 0)
         result = verb_remove_container(s->root, &found, err);
