@@ -29,7 +29,10 @@ static const struct {
     {"masks", "cover what the kernel would tell or let it change"},
     {"hook", "run a program that config.json wants run at this moment"},
     {"pivot_root", "make that its root and let go of the host's: there is no way back"},
+    {"SELinux label", "say which label its program is to have"},
     {"privileges", "become its user and drop every capability it is not to have"},
+    {"seccomp listener", "hand its filter's questions to the agent that answers them"},
+    {"label check", "read that label back from outside, before anything of the container runs"},
     {"exec", "load the filter and turn into its program"},
 };
 
