@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,48 @@ static void an_empty_v2_tree_beside_v1_does_not_make_a_v2_host(void **state) {
     assert_true(cgroup2_parse_mounts(file, is_in_sight, false, mount, sizeof mount));
     assert_string_equal(mount, "/sys/fs/cgroup/unified");
     fclose(file);
+}
+
+// Another mount lies over them; their paths lead to plain files.
+static void mounts_that_are_covered_are_not_used(void **state) {
+    (void)state;
+    static const char text[] = "35 31 0:32 / /hidden/memory rw,relatime - cgroup cgroup rw,memory\n"
+                               "36 31 0:33 / /hidden/unified rw,relatime - cgroup2 cgroup2 rw\n"
+                               "37 31 0:33 / /mnt/unified rw,relatime - cgroup2 cgroup2 rw\n";
+    cgroup1_hierarchy found[CGROUP1_MAX_HIERARCHIES];
+    char mount[128];
+    FILE *file = text_file(text);
+    assert_int_equal(cgroup1_parse_mounts(file, is_in_sight, found), 0);
+    rewind(file);
+    assert_true(cgroup2_parse_mounts(file, is_in_sight, true, mount, sizeof mount));
+    assert_string_equal(mount, "/mnt/unified");
+    fclose(file);
+}
+
+static void numbers_are_found_by_their_whole_key(void **state) {
+    (void)state;
+    static const char text[] = "populated 1\noom 3\noom_kill 7\nlimit max\n";
+    assert_int_equal(cgroup_find_number(text, "oom_kill"), 7);
+    assert_int_equal(cgroup_find_number(text, "oom"), 3);
+    assert_int_equal(cgroup_find_number(text, "populated"), 1);
+    assert_int_equal(cgroup_find_number(text, "pop"), -1);
+    assert_int_equal(cgroup_find_number(text, "limit"), -1);
+    assert_int_equal(cgroup_find_number("4096\n", NULL), 4096);
+    assert_int_equal(cgroup_find_number("max\n", NULL), -1);
+    assert_int_equal(cgroup_find_number("", "oom"), -1);
+}
+
+static void a_limit_is_named_by_its_field_where_there_is_one(void **state) {
+    (void)state;
+    bh_error err = {0};
+    cgroup_limits limits = CGROUP_NO_LIMITS;
+    bh_fail(&err, 0, "no pids.max");
+    assert_int_equal(cgroup_limit_failed(&limits, "pids.limit", &err), -1);
+    assert_string_equal(err.message, "pids.limit: no pids.max");
+    strcpy(limits.origin, "linux.resources");
+    bh_fail(&err, 0, "no pids.max");
+    cgroup_limit_failed(&limits, "pids.limit", &err);
+    assert_string_equal(err.message, "linux.resources.pids.limit: no pids.max");
 }
 
 static void a_unified_host_is_v2(void **state) {
@@ -157,14 +200,44 @@ static void v2_device_rules_let_through_what_they_list(void **state) {
     assert_int_equal(status, 0);
 }
 
+// Neither looks again and again: the kernel tells.
+static void v2_tells_when_a_group_is_empty(void **state) {
+    (void)state;
+    if (geteuid() != 0 || !has_v2_tree())
+        skip();
+    char path[64], directories[1][CGROUP_DIRECTORY_SIZE];
+    snprintf(path, sizeof path, "bulkhead-test-%d-events", getpid());
+    bh_error err = {0};
+    assert_int_equal(cgroup2_backend.create(path, &err), 0);
+    assert_int_equal(cgroup2_backend.directories(path, directories), 1);
+    pid_t child = fork();
+    if (child == 0) {
+        if (cgroup2_backend.join_self(path, &err) == 0)
+            pause();
+        _exit(1);
+    }
+    assert_true(cgroup2_await(directories[0], "populated", 1, 5000));
+    assert_false(cgroup2_await(directories[0], "populated", 0, 1));
+    assert_int_equal(cgroup2_backend.signal(path, SIGKILL, &err), 0);
+    assert_true(cgroup2_await(directories[0], "populated", 0, 5000));
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(cgroup2_backend.remove(path, &err), 0);
+    assert_false(cgroup2_await(directories[0], "populated", 0, 1)); // gone, and nobody waits for it
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v1_hierarchies_are_found_once_each),
         cmocka_unit_test(an_empty_v2_tree_beside_v1_does_not_make_a_v2_host),
+        cmocka_unit_test(mounts_that_are_covered_are_not_used),
         cmocka_unit_test(a_unified_host_is_v2),
+        cmocka_unit_test(numbers_are_found_by_their_whole_key),
+        cmocka_unit_test(a_limit_is_named_by_its_field_where_there_is_one),
         cmocka_unit_test(paths_that_lead_elsewhere_are_refused),
         cmocka_unit_test(a_group_is_made_joined_emptied_and_removed),
         cmocka_unit_test(v2_device_rules_let_through_what_they_list),
+        cmocka_unit_test(v2_tells_when_a_group_is_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
