@@ -1,5 +1,6 @@
 // `npm start`: from whatever is there to a running Bulkhead, then wait for Ctrl-C.
 
+import { hostRemarks } from './host-remark.ts';
 import { helpText, type Options, parseOptions } from './options.ts';
 import { ensureRoot, interruptRunning, run } from './privilege.ts';
 import { duration, PlainError } from './progress.ts';
@@ -48,6 +49,12 @@ const main = async (): Promise<void> => {
       console.log(
         `\nBulkhead is at ${services.url}   (ready in ${duration(performance.now() - began)}; Ctrl-C ends it)\n`,
       );
+      // After the address, which nobody should wait for: where KVM hangs the probe takes a second to see it.
+      for (const remark of await Promise.race([
+        hostRemarks(`${options.state}/images`),
+        interrupted.then(() => []),
+      ]))
+        console.log(remark);
       await interrupted;
     }
   } finally {
