@@ -1,5 +1,6 @@
 // Holes in kernels that strangers in containers would use, judged by version; what stands before each in a container is
 // said with it. The versions are those of the kernel's own CVE records (https://lore.kernel.org/linux-cve-announce).
+#include "probe/list.h"
 #include "probe/probe.h"
 #include "probe/sysfile.h"
 #include "probe/version.h"
@@ -123,34 +124,31 @@ static void find_hole(json_t *report, size_t i, const running_kernel *kernel, co
 // What the processor leaks across the wall, as far as the kernel knows of it and has nothing against it.
 static void find_processor(json_t *report) {
     static const char directory[] = "/sys/devices/system/cpu/vulnerabilities";
-    json_t *open = json_array();
-    char shown[240] = "";
+    word_list open = list_begin(", ");
     DIR *entries = opendir(directory);
     for (struct dirent *entry; entries && (entry = readdir(entries));) {
         char path[320], text[256];
         snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-        if (!sysfile_text(path, text, sizeof text) || strncmp(text, "Vulnerable", strlen("Vulnerable")) != 0)
-            continue;
-        size_t length = strlen(shown);
-        json_array_append_new(open, json_string(entry->d_name));
-        snprintf(shown + length, sizeof shown - length, "%s%s", length ? ", " : "", entry->d_name);
+        if (sysfile_text(path, text, sizeof text) && strncmp(text, "Vulnerable", strlen("Vulnerable")) == 0)
+            list_add(&open, entry->d_name);
     }
-    bool any = json_array_size(open) > 0;
+    bool any = *open.text != '\0';
     bool known = entries != NULL;
     if (entries)
         closedir(entries);
-    probe_add(report, &(probe_finding){
-                          .group = "holes",
-                          .name = "processor",
-                          .state = any ? PROBE_WEAK : (known ? PROBE_GOOD : PROBE_NOTE),
-                          .value = open,
-                          .shown = any ? shown : (known ? "none that the kernel knows of" : "the kernel does not say"),
-                          .means = any ? "One machine may read what another one has in the processor's caches."
-                                       : "Machines cannot read each other through the processor, as far as is known.",
-                          .remedy = any ? "Update microcode and kernel; see /sys/devices/system/cpu/vulnerabilities. "
-                                          "In a cloud the provider does the first."
-                                        : NULL,
-                      });
+    probe_add(report,
+              &(probe_finding){
+                  .group = "holes",
+                  .name = "processor",
+                  .state = any ? PROBE_WEAK : (known ? PROBE_GOOD : PROBE_NOTE),
+                  .value = open.array,
+                  .shown = any ? open.text : (known ? "none that the kernel knows of" : "the kernel does not say"),
+                  .means = any ? "One machine may read what another one has in the processor's caches."
+                               : "Machines cannot read each other through the processor, as far as is known.",
+                  .remedy = any ? "Update microcode and kernel; see /sys/devices/system/cpu/vulnerabilities. "
+                                  "In a cloud the provider does the first."
+                                : NULL,
+              });
 }
 
 void probe_holes(json_t *report) {

@@ -2,6 +2,7 @@
 #include "probe/probe.h"
 
 #include "base/capability_names.h"
+#include "probe/list.h"
 #include "probe/version.h"
 
 #include <linux/capability.h>
@@ -46,17 +47,15 @@ static void find_release(json_t *report) {
 }
 
 static void find_capabilities(json_t *report) {
-    char shown[256] = "";
-    json_t *lacking = json_array();
+    char shown[420];
+    word_list lacking = list_begin(", ");
     for (int i = 0; capability_names[i]; i++) {
         // Of the bounding set: what is not in there, no program that is started can have.
-        if (prctl(PR_CAPBSET_READ, i) != 0)
-            continue;
-        json_array_append_new(lacking, json_string(capability_names[i]));
-        size_t length = strlen(shown);
-        snprintf(shown + length, sizeof shown - length, "%s%s", length ? ", " : "all but ", capability_names[i]);
+        if (prctl(PR_CAPBSET_READ, i) == 0)
+            list_add(&lacking, capability_names[i]);
     }
-    bool all = json_array_size(lacking) == 0;
+    bool all = *lacking.text == '\0';
+    snprintf(shown, sizeof shown, "all but %s", lacking.text);
     bool no_admin = prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN) == 0;
     bool no_resource = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 0;
     const char *means = "Root can do what root can do.";
@@ -71,7 +70,7 @@ static void find_capabilities(json_t *report) {
                           .group = "kernel",
                           .name = "root",
                           .state = no_admin ? PROBE_MISSING : (all ? PROBE_GOOD : PROBE_NOTE),
-                          .value = lacking,
+                          .value = lacking.array,
                           .shown = all ? "has every capability" : shown,
                           .means = means,
                           .remedy = no_admin ? "Run it outside of the container that this is." : NULL,

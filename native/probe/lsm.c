@@ -1,5 +1,6 @@
 // Linux security modules: which are active, and what the ones that Bulkhead meets are set to.
 #include "base/selinux.h"
+#include "probe/list.h"
 #include "probe/probe.h"
 #include "probe/sysfile.h"
 
@@ -39,22 +40,18 @@ static bool is_active(const char *list, const char *name) {
 }
 
 static void find_active(json_t *report, const char *list) {
-    json_t *names = json_array();
-    char copy[256], shown[320] = "", *rest = copy;
+    word_list names = list_begin(", ");
+    char copy[256], *rest = copy;
     snprintf(copy, sizeof copy, "%s", list);
-    for (const char *name; (name = strsep(&rest, ","));) {
-        size_t length = strlen(shown);
-        if (!*name)
-            continue;
-        json_array_append_new(names, json_string(name));
-        snprintf(shown + length, sizeof shown - length, "%s%s", length ? ", " : "", name);
-    }
+    for (const char *name; (name = strsep(&rest, ","));)
+        if (*name)
+            list_add(&names, name);
     probe_add(report, &(probe_finding){
                           .group = "lsm",
                           .name = "active",
                           .state = PROBE_NOTE,
-                          .value = names,
-                          .shown = *shown ? shown : "not to be read (is securityfs mounted?)",
+                          .value = names.array,
+                          .shown = *names.text ? names.text : "not to be read (is securityfs mounted?)",
                           .means = "What can say no after permissions have said yes.",
                       });
 }

@@ -2,6 +2,7 @@
 #include "probe/namespaces.h"
 
 #include "base/namespace_kinds.h"
+#include "probe/list.h"
 #include "probe/probe.h"
 #include "probe/sysfile.h"
 #include "probe/trial.h"
@@ -25,28 +26,26 @@ static int make_one(void *argument, bh_error *err) {
 }
 
 static void find_kinds(json_t *report) {
-    json_t *made = json_array();
-    char shown[300] = "", failures[300] = "";
+    word_list made = list_begin(" ");
+    char failures[300] = "";
     for (int i = 0; i < NAMESPACE_KINDS; i++) {
         bh_error err = {0};
         namespace_entry kind = namespace_table[i];
         if (trial_run(make_one, &kind, TRIAL_TIMEOUT_MS, &err) == 0) {
-            size_t length = strlen(shown);
-            json_array_append_new(made, json_string(kind.type));
-            snprintf(shown + length, sizeof shown - length, "%s%s", length ? " " : "", kind.type);
+            list_add(&made, kind.type);
         } else {
             size_t length = strlen(failures);
             snprintf(failures + length, sizeof failures - length, "%s%.80s", length ? "; " : "not made: ", err.message);
         }
     }
-    bool all = json_array_size(made) == NAMESPACE_KINDS;
+    bool all = json_array_size(made.array) == NAMESPACE_KINDS;
     probe_add(report,
               &(probe_finding){
                   .group = "namespaces",
                   .name = "kinds",
                   .state = all ? PROBE_GOOD : PROBE_MISSING,
-                  .value = made,
-                  .shown = all ? shown : failures,
+                  .value = made.array,
+                  .shown = all ? made.text : failures,
                   .means = all ? "Each was made once: a container gets one of each kind."
                                : "Each container is to have one of each kind.",
                   .remedy = all ? NULL

@@ -1,4 +1,5 @@
 // Filters of system calls: which actions and flags the kernel has, and whether one works (seccomp(2)).
+#include "probe/list.h"
 #include "probe/probe.h"
 #include "probe/trial.h"
 
@@ -50,73 +51,59 @@ static void find_filter(json_t *report) {
                       });
 }
 
-// What profiles may use: config.json's names for it are in docs/runtime.md.
-static void find_actions(json_t *report) {
-    static const struct {
-        const char *name;
-        uint32_t action;
-    } actions[] = {
-        {"kill_process", SECCOMP_RET_KILL_PROCESS},
-        {"kill_thread", SECCOMP_RET_KILL_THREAD},
-        {"trap", SECCOMP_RET_TRAP},
-        {"errno", SECCOMP_RET_ERRNO},
-        {"user_notif", SECCOMP_RET_USER_NOTIF},
-        {"trace", SECCOMP_RET_TRACE},
-        {"log", SECCOMP_RET_LOG},
-        {"allow", SECCOMP_RET_ALLOW},
-    };
-    json_t *there = json_array();
-    char shown[200] = "";
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        uint32_t action = actions[i].action;
-        if (seccomp(SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
-            continue;
-        size_t length = strlen(shown);
-        json_array_append_new(there, json_string(actions[i].name));
-        snprintf(shown + length, sizeof shown - length, "%s%s", length ? " " : "", actions[i].name);
-    }
-    bool all = json_array_size(there) == sizeof actions / sizeof *actions;
-    probe_add(report, &(probe_finding){
-                          .group = "seccomp",
-                          .name = "actions",
-                          .state = all ? PROBE_GOOD : PROBE_NOTE,
-                          .value = there,
-                          .shown = *shown ? shown : "none",
-                          .means = all ? "Every action that a profile can name." : "Profiles can name only these.",
-                      });
+typedef struct choice {
+    const char *name;
+    uint32_t value;
+    bool (*is_there)(uint32_t value);
+} choice;
+
+static bool has_action(uint32_t action) {
+    return seccomp(SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-static void find_flags(json_t *report) {
-    static const struct {
-        const char *name;
-        unsigned flag;
-    } flags[] = {
-        {"tsync", SECCOMP_FILTER_FLAG_TSYNC},
-        {"log", SECCOMP_FILTER_FLAG_LOG},
-        {"spec_allow", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
-        {"new_listener", SECCOMP_FILTER_FLAG_NEW_LISTENER},
-        {"wait_killable", 1u << 5}, // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, of Linux 5.19
-    };
-    json_t *there = json_array();
-    char shown[200] = "";
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        // Flags are looked at before the program: a flag that is known fails for want of a program (EFAULT). The last
-        // one goes with a listener only.
-        unsigned with = flags[i].flag == 1u << 5 ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
-        if (seccomp(SECCOMP_SET_MODE_FILTER, flags[i].flag | with, NULL) == 0 || errno != EFAULT)
-            continue;
-        size_t length = strlen(shown);
-        json_array_append_new(there, json_string(flags[i].name));
-        snprintf(shown + length, sizeof shown - length, "%s%s", length ? " " : "", flags[i].name);
-    }
-    bool all = json_array_size(there) == sizeof flags / sizeof *flags;
+// Flags are looked at before the program: a flag that is known fails for want of a program.
+static bool has_flag(uint32_t flag) {
+    return seccomp(SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
+}
+
+// SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, of Linux 5.19; goes with a listener only.
+#define WAIT_KILLABLE (1u << 5 | SECCOMP_FILTER_FLAG_NEW_LISTENER)
+
+// What profiles may use: config.json's names for it are in docs/runtime.md.
+static const choice actions[] = {
+    {"kill_process", SECCOMP_RET_KILL_PROCESS, has_action},
+    {"kill_thread", SECCOMP_RET_KILL_THREAD, has_action},
+    {"trap", SECCOMP_RET_TRAP, has_action},
+    {"errno", SECCOMP_RET_ERRNO, has_action},
+    {"user_notif", SECCOMP_RET_USER_NOTIF, has_action},
+    {"trace", SECCOMP_RET_TRACE, has_action},
+    {"log", SECCOMP_RET_LOG, has_action},
+    {"allow", SECCOMP_RET_ALLOW, has_action},
+    {NULL, 0, NULL},
+};
+static const choice flags[] = {
+    {"tsync", SECCOMP_FILTER_FLAG_TSYNC, has_flag},
+    {"log", SECCOMP_FILTER_FLAG_LOG, has_flag},
+    {"spec_allow", SECCOMP_FILTER_FLAG_SPEC_ALLOW, has_flag},
+    {"new_listener", SECCOMP_FILTER_FLAG_NEW_LISTENER, has_flag},
+    {"wait_killable", WAIT_KILLABLE, has_flag},
+    {NULL, 0, NULL},
+};
+
+static void find_choices(json_t *report, const char *name, const choice *choices) {
+    word_list there = list_begin(" ");
+    size_t count = 0;
+    for (const choice *c = choices; c->name; c++, count++)
+        if (c->is_there(c->value))
+            list_add(&there, c->name);
+    bool all = json_array_size(there.array) == count;
     probe_add(report, &(probe_finding){
                           .group = "seccomp",
-                          .name = "flags",
+                          .name = name,
                           .state = all ? PROBE_GOOD : PROBE_NOTE,
-                          .value = there,
-                          .shown = *shown ? shown : "none",
-                          .means = all ? "Every flag that a profile can ask for." : "Profiles can ask for these only.",
+                          .value = there.array,
+                          .shown = *there.text ? there.text : "none",
+                          .means = all ? "All that a profile can ask for." : "Profiles can ask for these only.",
                       });
 }
 
@@ -139,7 +126,7 @@ static void find_notify(json_t *report) {
 
 void probe_seccomp(json_t *report) {
     find_filter(report);
-    find_actions(report);
-    find_flags(report);
+    find_choices(report, "actions", actions);
+    find_choices(report, "flags", flags);
     find_notify(report);
 }
