@@ -17,17 +17,25 @@ export interface Asks {
   request<M extends BrokerMethod>(method: M, params: BrokerParams<M>): Promise<BrokerResult<M>>;
 }
 
-/** A VM with `memoryBytes`, and the link to its broker once that has said hello. `directory`: where the host's broker keeps
+/** A VM with `memoryBytes` and `features`, and the link to its broker once that has said hello. `directory`: where the host's broker keeps
  * the machine's sockets. Rejects with what is known of the last boot. */
 export async function bootGuest(
   host: Asks,
   machine: string,
   directory: string,
   memoryBytes: number,
+  features?: BrokerParams<'vm.create'>['features'],
 ): Promise<{ link: LinkHost; pid: number }> {
   const limits = { memory_bytes: memoryBytes, cpu_millis: 1_000 };
   for (let attempt = 1; ; attempt++) {
-    const wanted = { machine, image: 'vm', hostname: machine, limits, labels: {} };
+    const wanted = {
+      machine,
+      image: 'vm',
+      hostname: machine,
+      limits,
+      labels: {},
+      ...(features && { features }),
+    };
     const { machine: made } = await host.request('vm.create', wanted);
     const link = new LinkHost(join(directory, 'link.sock'));
     try {
