@@ -13,11 +13,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-// Controllers in which a container gets a group. The others (net_cls, net_prio, perf_event, hugetlb) limit nothing
-// that we set, and each costs a mkdir and a join.
-enum { CPU, CPUACCT, CPUSET, MEMORY, PIDS, DEVICES, FREEZER, BLKIO, CONTROLLERS };
-static const char *const controller_names[CONTROLLERS] = {"cpu",  "cpuacct", "cpuset",  "memory",
-                                                          "pids", "devices", "freezer", "blkio"};
+// Controllers in which a container gets a group: of the seldom ones only when something is written there, for each
+// costs a mkdir and a join. (perf_event limits nothing.)
+enum { CPU, CPUACCT, CPUSET, MEMORY, PIDS, DEVICES, FREEZER, BLKIO, HUGETLB, NET_CLS, NET_PRIO, RDMA, CONTROLLERS };
+static const char *const controller_names[CONTROLLERS] = {"cpu",     "cpuacct", "cpuset",   "memory",
+                                                          "pids",    "devices", "freezer",  "blkio",
+                                                          "hugetlb", "net_cls", "net_prio", "rdma"};
+#define SELDOM (1u << HUGETLB | 1u << NET_CLS | 1u << NET_PRIO | 1u << RDMA)
 
 // Says tcp, and means every kind of socket (kernel doc, cgroup-v1/memory).
 #define SOCKET_LIMIT "memory.kmem.tcp.limit_in_bytes"
@@ -50,11 +52,14 @@ int cgroup1_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, cgroup1_hie
     return count;
 }
 
+static bool table_unread; // the kernel's table of mounts, so that a hierarchy may be missing
+
 static int hierarchy_count(void) {
     static int count = -1;
     if (count < 0) {
         cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
         count = mounts ? cgroup1_parse_mounts(mounts, cgroup_mount_is_visible, hierarchies) : 0;
+        table_unread = !mounts || ferror(mounts);
     }
     return count;
 }
@@ -63,6 +68,13 @@ static int hierarchy_count(void) {
 
 static void directory_of(const cgroup1_hierarchy *h, const char *path, char *directory, size_t size) {
     snprintf(directory, size, "%s/%s", h->mount, path);
+}
+
+// Whether the group has nothing to do in this hierarchy.
+static bool is_left_out(const cgroup1_hierarchy *h, const char *path) {
+    char directory[512];
+    directory_of(h, path, directory, sizeof directory);
+    return !(h->controllers & ~SELDOM) && access(directory, F_OK) < 0;
 }
 
 // The group's directory in the hierarchy of one controller. False where that controller is missing.
@@ -186,7 +198,7 @@ static int create_in(const cgroup1_hierarchy *h, const char *path, bh_error *err
 static int create(const char *path, bh_error *err) {
     unsigned made = 0;
     for_each_hierarchy(h) {
-        int result = create_in(h, path, err);
+        int result = h->controllers & ~SELDOM ? create_in(h, path, err) : 0;
         if (result > 0)
             made |= 1u << (h - hierarchies);
         if (result >= 0)
@@ -287,11 +299,13 @@ static int allow_devices(const char *path, const cgroup_device *rules, size_t co
 
 static int join_self(const char *path, bh_error *err) {
     char file[512];
+    if (hierarchy_count() >= 0 && table_unread) // who joins some hierarchies only is limited in some things only
+        return bh_fail(err, EIO, "cannot join cgroup %s: cannot read /proc/self/mountinfo", path);
     for_each_hierarchy(h) {
         // "0" is the writer itself, so the kernel moves one thread without stopping every fork on the machine, which
         // a pid in cgroup.procs makes it do (cgroup_threadgroup_rwsem; an idle machine takes 11 ms for that).
         snprintf(file, sizeof file, "%s/%s/tasks", h->mount, path);
-        if (fs_write(AT_FDCWD, file, "0", err) == 0)
+        if (is_left_out(h, path) || fs_write(AT_FDCWD, file, "0", err) == 0)
             continue;
         return err->code == ENOSPC && h->controllers & 1u << CPUSET
                    ? bh_wrap(err, "cannot join cgroup %s, whose cpuset.cpus or cpuset.mems is empty", path)
@@ -306,14 +320,16 @@ static int open_group(const char *path, bh_error *err) {
 
 // Any one hierarchy tells which processes are in the group, whichever there is; one of ours always holds all of them.
 static bool main_directory(const char *path, char *directory, size_t size, bh_error *err) {
-    if (hierarchy_count() == 0) {
-        bh_fail(err, 0,
-                "cannot find cgroup %s: no cgroup is mounted here, v1 or v2 (mount -t cgroup2 cgroup2 /sys/fs/cgroup)",
-                path);
-        return false;
+    for_each_hierarchy(h) {
+        if (is_left_out(h, path))
+            continue;
+        directory_of(h, path, directory, size);
+        return true;
     }
-    directory_of(&hierarchies[0], path, directory, size);
-    return true;
+    bh_fail(err, 0,
+            "cannot find cgroup %s: no cgroup is mounted here, v1 or v2 (mount -t cgroup2 cgroup2 /sys/fs/cgroup)",
+            path);
+    return false;
 }
 
 static int read_pids(const char *path, pid_t **pids, bh_error *err) {
@@ -401,7 +417,10 @@ static int freeze(const char *path, bool frozen, bh_error *err) {
 
 static int directories(const char *path, char found[][CGROUP_DIRECTORY_SIZE]) {
     int count = 0;
-    for_each_hierarchy(h) directory_of(h, path, found[count++], CGROUP_DIRECTORY_SIZE);
+    for_each_hierarchy(h) {
+        if (!is_left_out(h, path))
+            directory_of(h, path, found[count++], CGROUP_DIRECTORY_SIZE);
+    }
     return count;
 }
 
@@ -414,6 +433,7 @@ static bool is_frozen(const char *path) {
     return fs_read(AT_FDCWD, file, state, sizeof state, &ignored) > 0 && strcmp(state, "FROZEN") == 0;
 }
 
+// Also in a hierarchy that the group had nothing to do in until now.
 static int write_setting(const char *path, const cgroup_setting *setting, bh_error *err) {
     char directory[512], file[600];
     unsigned controller = 0;
@@ -423,6 +443,10 @@ static int write_setting(const char *path, const cgroup_setting *setting, bh_err
         return bh_fail(err, 0, "cgroup v1 has no %s controller", setting->controller);
     if (!find_directory(controller, path, directory, sizeof directory))
         return fail_missing(controller, setting->file, err);
+    for_each_hierarchy(h) {
+        if (h->controllers & 1u << controller && create_in(h, path, err) < 0)
+            return -1;
+    }
     snprintf(file, sizeof file, "%s/%s", directory, setting->file);
     return fs_write(AT_FDCWD, file, setting->value, err);
 }
