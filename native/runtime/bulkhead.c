@@ -1,5 +1,7 @@
 // `bulkhead`: the command line. What each verb does is in verb_*.c; how a container is made, in launch.c and init.c.
 #include "runtime/arguments.h"
+#include "runtime/config.h"
+#include "runtime/log.h"
 #include "runtime/seal.h"
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
@@ -7,13 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <linux/close_range.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -43,11 +43,6 @@ static const struct {
     {"probe", verb_probe, false, "[--json] [--images DIR]"},
 };
 
-typedef struct log_target {
-    const char *path; // NULL: standard error only
-    bool json;
-} log_target;
-
 static void usage(FILE *out) {
     fprintf(out, "bulkhead " BULKHEAD_VERSION ": an OCI runtime. Usage:\n"
                  "  bulkhead [--root DIR] [--log FILE] [--log-format text|json] [--trace-fd N] VERB …\n");
@@ -55,28 +50,8 @@ static void usage(FILE *out) {
         fprintf(out, "    %-8s %s\n", verbs[i].name, verbs[i].usage);
 }
 
-static void report(const log_target *log, const char *message) {
-    fprintf(stderr, "bulkhead: %s\n", message);
-    FILE *file = log->path ? fopen(log->path, "ae") : NULL;
-    if (!file)
-        return;
-    char now[32];
-    time_t seconds = time(NULL);
-    struct tm utc;
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
-    if (log->json) { // the fields that containerd and podman look for
-        json_t *line = json_pack("{s:s, s:s, s:s}", "level", "error", "msg", message, "time", now);
-        json_dumpf(line, file, JSON_COMPACT);
-        json_decref(line);
-        fputc('\n', file);
-    } else {
-        fprintf(file, "%s error: %s\n", now, message);
-    }
-    fclose(file);
-}
-
 // Options before the verb. Returns the index of the verb, 0 when all has been said, or negative.
-static int parse(int argc, char **argv, settings *s, log_target *log, bh_error *err) {
+static int parse(int argc, char **argv, settings *s, bh_error *err) {
     static const struct option options[] = {
         {"root", required_argument, NULL, 'r'},
         {"log", required_argument, NULL, 'l'},
@@ -88,16 +63,20 @@ static int parse(int argc, char **argv, settings *s, log_target *log, bh_error *
         {"systemd-cgroup", no_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
-    for (int option; (option = getopt_long(argc, argv, "+vh", options, NULL)) != -1;) {
+    const char *log = NULL;
+    bool json = false;
+    for (int option; (option = getopt_long(argc, argv, "+vh", options, NULL)) != -1; log_to(log, json)) {
         switch (option) {
         case 'r':
             s->root = optarg;
             break;
         case 'l':
-            log->path = optarg;
+            log = optarg;
             break;
         case 'f':
-            log->json = strcmp(optarg, "json") == 0;
+            json = strcmp(optarg, "json") == 0;
+            if (!json && strcmp(optarg, "text") != 0)
+                return bh_fail(err, 0, "--log-format is text or json, not \"%s\"", optarg);
             break;
         case 't':
             s->trace_fd = atoi(optarg);
@@ -123,11 +102,11 @@ static int parse(int argc, char **argv, settings *s, log_target *log, bh_error *
     return optind;
 }
 
-static int run_verb(int argc, char **given, settings *s, log_target *log, bh_error *err) {
+static int run_verb(int argc, char **given, settings *s, bh_error *err) {
     char **argv = arguments_copy(argc, given, err);
     if (!argv)
         return -1;
-    int at = parse(argc, argv, s, log, err);
+    int at = parse(argc, argv, s, err);
     if (at <= 0)
         return at;
     if (geteuid() != 0)
@@ -150,11 +129,10 @@ static int run_verb(int argc, char **given, settings *s, log_target *log, bh_err
 
 int main(int argc, char **argv) {
     settings s = {.root = "/run/bulkhead", .trace_fd = -1};
-    log_target log = {0};
     bh_error err = {0};
-    int status = run_verb(argc, argv, &s, &log, &err);
+    int status = run_verb(argc, argv, &s, &err);
     if (status < 0) {
-        report(&log, err.message);
+        log_error(err.message);
         return 1;
     }
     return status;

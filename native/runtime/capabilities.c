@@ -2,6 +2,7 @@
 #include "runtime/capabilities.h"
 
 #include "base/capability_names.h"
+#include "runtime/log.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -15,6 +16,22 @@ int capability_number(const char *name) {
         if (strcmp(name, capability_names[i]) == 0)
             return i;
     return -1;
+}
+
+int capabilities_keep_own(capability_sets *sets, bh_error *err) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data) < 0)
+        return bh_fail(err, errno, "cannot read the runtime's own capabilities");
+    uint64_t own = data[0].permitted | (uint64_t)data[1].permitted << 32;
+    uint64_t *const all[] = {&sets->effective, &sets->permitted, &sets->inheritable, &sets->ambient};
+    for (size_t number = 0; capability_names[number]; number++)
+        if ((sets->effective | sets->permitted) & ~own & 1ull << number)
+            log_warning("process.capabilities: %s is left out, for the runtime itself has not got it",
+                        capability_names[number]);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        *all[i] &= own;
+    return 0;
 }
 
 int capabilities_bound(const capability_sets *sets, bh_error *err) {

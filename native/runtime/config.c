@@ -1,6 +1,7 @@
 // config.json as a whole: the document, the root, the annotations that are ours. See config.h.
 #include "runtime/config.h"
 #include "base/cleanup.h"
+#include "runtime/config_fields.h"
 #include "runtime/hooks.h"
 #include "runtime/json_document.h"
 
@@ -61,6 +62,12 @@ static int parse_annotations(config *c, const json_place *document, bh_error *er
     if (json_get_object(document, "annotations", &annotations, err) < 0)
         return -1;
     c->annotations = annotations.object;
+    const char *key;
+    json_t *value;
+    json_object_foreach(annotations.object, key, value) {
+        if (!*key || !json_is_string(value))
+            return bh_fail(err, 0, "annotations.%s must have a name and a string as its value", key);
+    }
     if (parse_number(&annotations, "dev.bulkhead.overlay.size", &c->overlay_size, err) < 0 ||
         parse_number(&annotations, "dev.bulkhead.overlay.inodes", &c->overlay_inodes, err) < 0)
         return -1;
@@ -70,8 +77,7 @@ static int parse_annotations(config *c, const json_place *document, bh_error *er
 }
 
 int config_parse(config *c, const char *text, size_t length, bh_error *err) {
-    static const char *const unsupported[] = {"solaris", "windows", "vm", "zos", NULL};
-    *c = (config){.overlay_size = -1, .overlay_inodes = -1, .limits = CGROUP_NO_LIMITS};
+    *c = (config){.overlay_size = -1, .overlay_inodes = -1, .limits = CGROUP_NO_LIMITS, .personality = -1};
     c->document = json_read_text(text, length, err);
     if (!c->document)
         return -1;
@@ -79,7 +85,7 @@ int config_parse(config *c, const char *text, size_t length, bh_error *err) {
         return bh_fail(err, 0, "the document must be an object");
     json_place document = {.object = c->document}, process, hooks;
     if (json_get_string(&document, "ociVersion", &c->oci_version, err) < 0 || check_version(c->oci_version, err) < 0 ||
-        json_refuse(&document, unsupported, err) < 0 || parse_root(c, &document, err) < 0 ||
+        config_check_fields(&document, "", err) < 0 || parse_root(c, &document, err) < 0 ||
         json_get_string(&document, "hostname", &c->hostname, err) < 0 ||
         json_get_string(&document, "domainname", &c->domainname, err) < 0 || parse_annotations(c, &document, err) < 0 ||
         json_get_object(&document, "process", &process, err) < 0 ||
@@ -114,7 +120,7 @@ int config_load(config *c, int dir, const char *path, bh_error *err) {
 void config_free(config *c) {
     config_free_process(&c->process);
     for (size_t i = 0; i < c->mount_count; i++)
-        free(c->mounts[i].options);
+        free(c->mounts[i].maps), free(c->mounts[i].options);
     free(c->mounts);
     free(c->settings);
     free(c->device_rules);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/namespace_kinds.h"
 #include "runtime/json_field.h"
+#include "runtime/scheduling.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -43,12 +44,26 @@ typedef struct process_config {
     capability_sets capabilities;
     process_rlimit *rlimits;
     size_t rlimit_count;
+    scheduling scheduling;
+    const char *apparmor_profile; // NULL: the caller's
 } process_config;
+
+typedef struct id_map {
+    uint32_t container_id, host_id, size;
+} id_map;
+
+enum { ID_MAPS_MAX = 32 };
+
+typedef struct id_maps {
+    id_map uids[ID_MAPS_MAX], gids[ID_MAPS_MAX];
+    size_t uid_count, gid_count;
+} id_maps;
 
 typedef struct mount_config {
     const char *destination, *type, *source;
     const char **options; // NULL-terminated, or NULL
     char path[32];        // "mounts[3]", for errors
+    id_maps *maps;        // owned: what the source's ids become; NULL: nothing of its own
 } mount_config;
 
 typedef struct device_config {
@@ -59,12 +74,6 @@ typedef struct device_config {
     mode_t mode;
     int64_t uid, gid; // -1: not stated
 } device_config;
-
-typedef struct id_map {
-    uint32_t container_id, host_id, size;
-} id_map;
-
-enum { ID_MAPS_MAX = 32 };
 
 typedef struct sysctl_config {
     const char *name, *value;
@@ -92,17 +101,19 @@ typedef struct config {
     size_t setting_count;
     cgroup_device *device_rules;
     size_t device_rule_count;
+    bool check_memory; // `update` refuses a memory limit below what is used
     device_config *devices;
     size_t device_count;
     sysctl_config *sysctls;
     size_t sysctl_count;
     const char **masked_paths, **readonly_paths; // NULL-terminated, or NULL
     const char *root_propagation;
+    long personality;        // for personality(2); -1: as it is
     const char *mount_label; // SELinux's; NULL: none
     char *mount_context;     // owned: "context=" and it, as a mount option; NULL likewise
-    json_t *seccomp;     // borrowed, may be NULL
-    json_t *hooks;       // borrowed, checked, may be NULL
-    json_t *annotations; // borrowed, may be NULL
+    json_t *seccomp;         // borrowed, may be NULL
+    json_t *hooks;           // borrowed, checked, may be NULL
+    json_t *annotations;     // borrowed, may be NULL
 } config;
 
 // Reads and checks config.json's text. On failure *c may be half filled; config_free it either way.
@@ -116,7 +127,15 @@ int config_parse_process(process_config *process, const json_place *at, bh_error
 void config_free_process(process_config *process);
 int config_parse_mounts(config *c, const json_place *document, bh_error *err);
 int config_parse_linux(config *c, const json_place *document, bh_error *err);
+// A list of id maps, of which there may be none.
+int config_parse_id_maps(const json_place *at, const char *key, id_map *maps, size_t *count, bh_error *err);
 // Also for `update`: an explicit -1 becomes CGROUP_UNLIMITED.
 int config_parse_resources(config *c, const json_place *at, bh_error *err);
 // Its part in c->settings, for a host with this version of cgroups.
 int config_parse_settings(config *c, const json_place *at, int version, bh_error *err);
+int config_parse_hardware(config *c, const json_place *at, int version, bh_error *err);
+// One line for one file of the group; `field` is its path in the document.
+__attribute__((format(printf, 6, 7))) int config_add_setting(config *c, const char *field, const char *controller,
+                                                             const char *file, bh_error *err, const char *format, ...);
+// Fails for a field that has no counterpart on v2.
+int config_only_v1(const char *field, bh_error *err);

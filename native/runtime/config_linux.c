@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 
 static int parse_namespaces(config *c, const json_place *at, bh_error *err) {
     json_t *array = NULL;
@@ -33,7 +34,7 @@ static int parse_namespaces(config *c, const json_place *at, bh_error *err) {
     return 0;
 }
 
-static int parse_id_maps(const json_place *at, const char *key, id_map *maps, size_t *count, bh_error *err) {
+int config_parse_id_maps(const json_place *at, const char *key, id_map *maps, size_t *count, bh_error *err) {
     json_t *array = NULL;
     if (json_get_array(at, key, &array, err) < 0)
         return -1;
@@ -82,6 +83,8 @@ static int parse_device(device_config *d, const json_place *at, bh_error *err) {
     if (strlen(type) != 1 || !strchr("cubp", *type))
         return bh_fail(err, 0, "%s.type must be c, u, b or p", at->path);
     d->type = *type == 'u' ? 'c' : *type;
+    if (d->type != 'p' && !(json_object_get(at->object, "major") && json_object_get(at->object, "minor")))
+        return bh_fail(err, 0, "%s needs major and minor", at->path);
     d->has_mode = mode >= 0;
     d->mode = d->has_mode ? (mode_t)mode : 0666;
     return 0;
@@ -153,6 +156,58 @@ static int allow_making_devices(config *c, bh_error *err) {
     return 0;
 }
 
+// Checked here, so that what is wrong has its path; written by namespaces.c.
+static int parse_time_offsets(config *c, const json_place *at, bh_error *err) {
+    json_place offsets;
+    const char *clock;
+    json_t *value;
+    if (json_get_object(at, "timeOffsets", &offsets, err) < 0)
+        return -1;
+    json_object_foreach(offsets.object, clock, value) {
+        json_place offset;
+        int64_t number;
+        if (strcmp(clock, "monotonic") != 0 && strcmp(clock, "boottime") != 0)
+            return bh_fail(err, 0, "%s: there is no clock %s in a time namespace", offsets.path, clock);
+        if (json_get_object(&offsets, clock, &offset, err) < 0 ||
+            json_get_integer(&offset, "secs", INT64_MIN, INT64_MAX, &number, err) < 0 ||
+            json_get_integer(&offset, "nanosecs", 0, 999999999, &number, err) < 0)
+            return -1;
+    }
+    c->time_offsets = offsets.object;
+    if (c->time_offsets && !(c->namespaces & CLONE_NEWTIME))
+        return bh_fail(err, 0, "linux.timeOffsets needs a time namespace in linux.namespaces");
+    if (c->time_offsets && c->namespace_paths[namespace_kind("time")])
+        return bh_fail(err, 0, "linux.timeOffsets cannot be set in a time namespace that exists");
+    return 0;
+}
+
+static int parse_paths(const json_place *at, const char *key, const char ***paths, bh_error *err) {
+    if (json_get_strings(at, key, paths, err) < 0)
+        return -1;
+    for (size_t i = 0; *paths && (*paths)[i]; i++)
+        if ((*paths)[i][0] != '/')
+            return bh_fail(err, 0, "%s.%s[%zu] must be an absolute path", at->path, key, i);
+    return 0;
+}
+
+static int parse_personality(config *c, const json_place *at, bh_error *err) {
+    json_place personality;
+    json_t *flags = NULL;
+    const char *domain = NULL;
+    c->personality = -1;
+    if (json_get_object(at, "personality", &personality, err) < 0 ||
+        json_get_string(&personality, "domain", &domain, err) < 0 ||
+        json_get_array(&personality, "flags", &flags, err) < 0)
+        return -1;
+    if (json_array_size(flags) > 0)
+        return bh_fail(err, 0, "%s.flags: the specification has none", personality.path);
+    if (domain)
+        c->personality = strcmp(domain, "LINUX") == 0 ? PER_LINUX : strcmp(domain, "LINUX32") == 0 ? PER_LINUX32 : -1;
+    if (json_object_size(personality.object) > 0 && c->personality < 0)
+        return bh_fail(err, 0, "%s.domain must be LINUX or LINUX32", personality.path);
+    return 0;
+}
+
 // A new group has no limits, so there is nothing to write, and no controller that has to be there for it.
 static void forget_unlimited(cgroup_limits *l) {
     int64_t *const all[] = {&l->memory_bytes, &l->pids, &l->cpu_quota_us, &l->cpu_period_us, &l->cpu_weight};
@@ -174,27 +229,21 @@ static int parse_mount_label(config *c, const json_place *at, bh_error *err) {
 }
 
 int config_parse_linux(config *c, const json_place *document, bh_error *err) {
-    static const char *const unsupported[] = {"intelRdt", "personality", "memoryPolicy", "netDevices", NULL};
-    json_place at, resources, seccomp, offsets;
-    if (json_get_object(document, "linux", &at, err) < 0 || json_refuse(&at, unsupported, err) < 0 ||
-        parse_namespaces(c, &at, err) < 0 ||
-        parse_id_maps(&at, "uidMappings", c->uid_maps, &c->uid_map_count, err) < 0 ||
-        parse_id_maps(&at, "gidMappings", c->gid_maps, &c->gid_map_count, err) < 0 || check_id_maps(c, err) < 0 ||
-        json_get_string(&at, "cgroupsPath", &c->cgroup_path, err) < 0 ||
+    json_place at, resources, seccomp;
+    if (json_get_object(document, "linux", &at, err) < 0 || parse_namespaces(c, &at, err) < 0 ||
+        config_parse_id_maps(&at, "uidMappings", c->uid_maps, &c->uid_map_count, err) < 0 ||
+        config_parse_id_maps(&at, "gidMappings", c->gid_maps, &c->gid_map_count, err) < 0 ||
+        check_id_maps(c, err) < 0 || json_get_string(&at, "cgroupsPath", &c->cgroup_path, err) < 0 ||
         json_get_object(&at, "resources", &resources, err) < 0 || config_parse_resources(c, &resources, err) < 0 ||
         parse_devices(c, &at, err) < 0 || allow_making_devices(c, err) < 0 || parse_sysctls(c, &at, err) < 0 ||
-        json_get_strings(&at, "maskedPaths", &c->masked_paths, err) < 0 ||
-        json_get_strings(&at, "readonlyPaths", &c->readonly_paths, err) < 0 ||
+        parse_paths(&at, "maskedPaths", &c->masked_paths, err) < 0 ||
+        parse_paths(&at, "readonlyPaths", &c->readonly_paths, err) < 0 ||
         json_get_string(&at, "rootfsPropagation", &c->root_propagation, err) < 0 ||
-        parse_mount_label(c, &at, err) < 0 || json_get_object(&at, "timeOffsets", &offsets, err) < 0 || json_get_object(&at, "seccomp", &seccomp, err) < 0)
+        parse_mount_label(c, &at, err) < 0 || parse_time_offsets(c, &at, err) < 0 ||
+        parse_personality(c, &at, err) < 0 || json_get_object(&at, "seccomp", &seccomp, err) < 0)
         return -1;
     forget_unlimited(&c->limits);
     c->seccomp = seccomp.object;
-    c->time_offsets = offsets.object;
-    if (c->time_offsets && !(c->namespaces & CLONE_NEWTIME))
-        return bh_fail(err, 0, "linux.timeOffsets needs a time namespace in linux.namespaces");
-    if (c->time_offsets && c->namespace_paths[namespace_kind("time")])
-        return bh_fail(err, 0, "linux.timeOffsets cannot be set in a time namespace that exists");
     if ((c->hostname || c->domainname) && !(c->namespaces & CLONE_NEWUTS))
         return bh_fail(err, 0, "hostname needs a uts namespace in linux.namespaces");
     return 0;

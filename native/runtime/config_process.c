@@ -1,6 +1,7 @@
 // config.json's `process`, also the whole of the file given to `exec --process`.
 #include "runtime/capabilities.h"
 #include "runtime/config.h"
+#include "runtime/log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,11 +22,10 @@ static const struct {
 };
 
 static int parse_user(process_config *p, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"username", NULL}; // Windows only
     json_place user;
     json_t *groups = NULL;
     int64_t uid = 0, gid = 0, mask = 022;
-    if (json_get_object(at, "user", &user, err) < 0 || json_refuse(&user, unsupported, err) < 0 ||
+    if (json_get_object(at, "user", &user, err) < 0 ||
         json_get_integer(&user, "uid", 0, UINT32_MAX - 1, &uid, err) < 0 ||
         json_get_integer(&user, "gid", 0, UINT32_MAX - 1, &gid, err) < 0 ||
         json_get_integer(&user, "umask", 0, 0777, &mask, err) < 0 ||
@@ -66,12 +66,11 @@ static int parse_capabilities(process_config *p, const json_place *at, bh_error 
             return -1;
         for (const char **name = names; name && *name; name++) {
             int number = capability_number(*name);
-            if (number < 0) {
-                bh_fail(err, 0, "%s.%s: there is no capability %s", sets.path, all[i].name, *name);
-                free(names);
-                return -1;
-            }
-            *all[i].set |= 1ull << number;
+            // The specification wants a warning: a list may be newer than the runtime.
+            if (number < 0)
+                log_warning("%s.%s: there is no capability %s", sets.path, all[i].name, *name);
+            else
+                *all[i].set |= 1ull << number;
         }
         free(names);
     }
@@ -95,12 +94,17 @@ static int parse_rlimits(process_config *p, const json_place *at, bh_error *err)
             json_get_integer(&item, "soft", INT64_MIN, INT64_MAX, &soft, err) < 0 ||
             json_get_integer(&item, "hard", INT64_MIN, INT64_MAX, &hard, err) < 0)
             return -1;
+        if (!json_object_get(item.object, "soft") || !json_object_get(item.object, "hard"))
+            return bh_fail(err, 0, "%s needs type, soft and hard", item.path);
         int resource = -1;
         for (size_t known = 0; known < sizeof rlimit_names / sizeof *rlimit_names; known++)
             if (strcmp(type, rlimit_names[known].name) == 0)
                 resource = rlimit_names[known].resource;
         if (resource < 0)
             return bh_fail(err, 0, "%s.type: there is no limit \"%s\"", item.path, type);
+        for (size_t earlier = 0; earlier < p->rlimit_count; earlier++)
+            if (p->rlimits[earlier].resource == resource)
+                return bh_fail(err, 0, "%s.type: %s is listed twice", item.path, type);
         p->rlimits[p->rlimit_count++] =
             (process_rlimit){resource, {.rlim_cur = (rlim_t)soft, .rlim_max = (rlim_t)hard}};
     }
@@ -129,19 +133,20 @@ static int parse_label(process_config *p, const json_place *at, bh_error *err) {
 }
 
 int config_parse_process(process_config *p, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"apparmorProfile", "scheduler",       "ioPriority",
-                                              "commandLine",     "execCPUAffinity", NULL};
     int64_t score = INT64_MIN;
     *p = (process_config){0};
     if (!at->object)
         return bh_fail(err, 0, "process is missing");
-    if (json_refuse(at, unsupported, err) < 0 || parse_terminal(p, at, err) < 0 || parse_user(p, at, err) < 0 ||
+    if (parse_terminal(p, at, err) < 0 || parse_user(p, at, err) < 0 ||
         json_get_strings(at, "args", &p->args, err) < 0 || json_get_strings(at, "env", &p->env, err) < 0 ||
         json_get_string(at, "cwd", &p->cwd, err) < 0 || parse_label(p, at, err) < 0 ||
         json_get_bool(at, "noNewPrivileges", &p->no_new_privileges, err) < 0 ||
         json_get_integer(at, "oomScoreAdj", -1000, 1000, &score, err) < 0 || parse_capabilities(p, at, err) < 0 ||
-        parse_rlimits(p, at, err) < 0)
+        parse_rlimits(p, at, err) < 0 || scheduling_parse(&p->scheduling, at, err) < 0 ||
+        json_get_string(at, "apparmorProfile", &p->apparmor_profile, err) < 0)
         return -1;
+    if (p->apparmor_profile && !*p->apparmor_profile)
+        p->apparmor_profile = NULL;
     p->has_oom_score = score != INT64_MIN;
     p->oom_score = p->has_oom_score ? (int)score : 0;
     if (!p->args || !p->args[0] || !*p->args[0])

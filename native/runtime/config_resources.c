@@ -12,18 +12,15 @@ static void no_limit(int64_t *limit) {
 }
 
 static int parse_memory(config *c, const json_place *at, bh_error *err) {
-    // Kernel memory has had no limit of its own since Linux 5.16; groups are hierarchical on every kernel of today.
-    static const char *const unsupported[] = {"kernel", "kernelTCP", NULL};
     json_place memory;
-    bool hierarchy = true, check = false;
-    if (json_get_object(at, "memory", &memory, err) < 0 || json_refuse(&memory, unsupported, err) < 0 ||
+    bool hierarchy = true;
+    if (json_get_object(at, "memory", &memory, err) < 0 ||
         json_get_integer(&memory, "limit", -1, INT64_MAX, &c->limits.memory_bytes, err) < 0 ||
         json_get_bool(&memory, "useHierarchy", &hierarchy, err) < 0 ||
-        json_get_bool(&memory, "checkBeforeUpdate", &check, err) < 0)
+        json_get_bool(&memory, "checkBeforeUpdate", &c->check_memory, err) < 0)
         return -1;
-    if (!hierarchy || check)
-        return bh_fail(err, 0, "%s.%s is not supported", memory.path, check ? "checkBeforeUpdate" : "useHierarchy");
-    return 0;
+    return hierarchy ? 0
+                     : bh_fail(err, 0, "%s.useHierarchy: Linux has only hierarchical groups since 5.11", memory.path);
 }
 
 static int parse_cpu(config *c, const json_place *at, bh_error *err) {
@@ -96,14 +93,12 @@ static int parse_device_rules(config *c, const json_place *at, bh_error *err) {
 }
 
 int config_parse_resources(config *c, const json_place *at, bh_error *err) {
-    static const char *const unsupported[] = {"hugepageLimits", "network", "rdma", NULL};
     json_place pids;
     cgroup_limits *l = &c->limits;
     // "Leave it" is told from an explicit -1 by being another negative number.
     *l = (cgroup_limits){-2, -2, -2, -2, -2, -2, ""};
     snprintf(l->origin, sizeof l->origin, "%s", at->path);
-    if (json_refuse(at, unsupported, err) < 0 || parse_memory(c, at, err) < 0 || parse_cpu(c, at, err) < 0 ||
-        json_get_object(at, "pids", &pids, err) < 0 ||
+    if (parse_memory(c, at, err) < 0 || parse_cpu(c, at, err) < 0 || json_get_object(at, "pids", &pids, err) < 0 ||
         json_get_integer(&pids, "limit", -1, INT64_MAX, &l->pids, err) < 0)
         return -1;
     // runc and crun read 0 as "no limit" too: a container without a single process cannot be meant.

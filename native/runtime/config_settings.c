@@ -16,6 +16,8 @@ static const struct {
 } numbers[] = {
     {"memory", "reservation", "memory", "memory.soft_limit_in_bytes", "memory.low", -1, INT64_MAX},
     {"memory", "swappiness", "memory", "memory.swappiness", NULL, 0, 100},
+    // After the limit that memory.limit has brought along (cgroup1.c).
+    {"memory", "kernelTCP", "memory", "memory.kmem.tcp.limit_in_bytes", NULL, -1, INT64_MAX},
     {"cpu", "burst", "cpu", "cpu.cfs_burst_us", "cpu.max.burst", 0, INT64_MAX},
     {"cpu", "idle", "cpu", "cpu.idle", "cpu.idle", 0, 1},
     // The period first: a runtime may not be longer than it.
@@ -32,8 +34,8 @@ static const struct {
     {"throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops"},
 };
 
-__attribute__((format(printf, 6, 7))) static int add(config *c, const char *field, const char *controller,
-                                                     const char *file, bh_error *err, const char *format, ...) {
+int config_add_setting(config *c, const char *field, const char *controller, const char *file, bh_error *err,
+                       const char *format, ...) {
     cgroup_setting *grown = realloc(c->settings, (c->setting_count + 1) * sizeof *grown);
     if (!grown)
         return bh_fail(err, ENOMEM, "cannot read %s", field);
@@ -49,7 +51,7 @@ __attribute__((format(printf, 6, 7))) static int add(config *c, const char *fiel
     return length < (int)sizeof s->value ? 0 : bh_fail(err, 0, "%s is longer than this runtime reads", field);
 }
 
-static int only_v1(const char *field, bh_error *err) {
+int config_only_v1(const char *field, bh_error *err) {
     return bh_fail(err, 0, "%s is not supported on cgroup v2: the kernel has nothing of the kind", field);
 }
 
@@ -66,9 +68,10 @@ static int parse_numbers(config *c, const json_place *at, int version, bh_error 
         const char *file = version == 2 ? numbers[i].v2 : numbers[i].v1;
         snprintf(field, sizeof field, "%s.%s", group.path, numbers[i].key);
         if (!file)
-            return only_v1(field, err);
-        int added = value < 0 && version == 2 ? add(c, field, numbers[i].controller, file, err, "max")
-                                              : add(c, field, numbers[i].controller, file, err, "%" PRId64, value);
+            return config_only_v1(field, err);
+        int added = value < 0 && version == 2
+                        ? config_add_setting(c, field, numbers[i].controller, file, err, "max")
+                        : config_add_setting(c, field, numbers[i].controller, file, err, "%" PRId64, value);
         if (added < 0)
             return -1;
     }
@@ -85,12 +88,12 @@ static int parse_swap(config *c, const json_place *memory, int version, bh_error
         return 0;
     snprintf(field, sizeof field, "%s.swap", memory->path);
     if (version == 1)
-        return add(c, field, "memory", "memory.memsw.limit_in_bytes", err, "%" PRId64, swap);
+        return config_add_setting(c, field, "memory", "memory.memsw.limit_in_bytes", err, "%" PRId64, swap);
     if (swap < 0)
-        return add(c, field, "memory", "memory.swap.max", err, "max");
+        return config_add_setting(c, field, "memory", "memory.swap.max", err, "max");
     if (limit < 0 || limit == CGROUP_UNLIMITED || swap < limit)
         return bh_fail(err, 0, "%s needs a limit, and may not be less", field);
-    return add(c, field, "memory", "memory.swap.max", err, "%" PRId64, swap - limit);
+    return config_add_setting(c, field, "memory", "memory.swap.max", err, "%" PRId64, swap - limit);
 }
 
 static int parse_oom_killer(config *c, const json_place *memory, int version, bh_error *err) {
@@ -101,7 +104,8 @@ static int parse_oom_killer(config *c, const json_place *memory, int version, bh
         return -1;
     if (!disable)
         return 0;
-    return version == 2 ? only_v1(field, err) : add(c, field, "memory", "memory.oom_control", err, "1");
+    return version == 2 ? config_only_v1(field, err)
+                        : config_add_setting(c, field, "memory", "memory.oom_control", err, "1");
 }
 
 static int parse_cpuset(config *c, const json_place *at, bh_error *err) {
@@ -117,7 +121,7 @@ static int parse_cpuset(config *c, const json_place *at, bh_error *err) {
         snprintf(field, sizeof field, "%s.%s", cpu.path, keys[i][0]);
         if (strspn(list, "0123456789,-") != strlen(list))
             return bh_fail(err, 0, "%s is \"%s\"; it must be a list such as 0-3,7", field, list);
-        if (*list && add(c, field, "cpuset", keys[i][1], err, "%s", list) < 0)
+        if (*list && config_add_setting(c, field, "cpuset", keys[i][1], err, "%s", list) < 0)
             return -1;
     }
     return 0;
@@ -146,10 +150,11 @@ static int parse_throttles(config *c, const json_place *io, int version, bh_erro
             if (json_get_element(io, throttles[i].key, array, at, &item, err) < 0 ||
                 parse_disk(&item, "rate", INT64_MAX, n, err) < 0)
                 return -1;
-            int added = version == 1 ? add(c, item.path, "blkio", throttles[i].v1, err,
-                                           "%" PRId64 ":%" PRId64 " %" PRId64, n[0], n[1], n[2])
-                                     : add(c, item.path, "io", "io.max", err, "%" PRId64 ":%" PRId64 " %s=%" PRId64,
-                                           n[0], n[1], throttles[i].v2, n[2]);
+            int added = version == 1 ? config_add_setting(c, item.path, "blkio", throttles[i].v1, err,
+                                                          "%" PRId64 ":%" PRId64 " %" PRId64, n[0], n[1], n[2])
+                                     : config_add_setting(c, item.path, "io", "io.max", err,
+                                                          "%" PRId64 ":%" PRId64 " %s=%" PRId64, n[0], n[1],
+                                                          throttles[i].v2, n[2]);
             if (added < 0)
                 return -1;
         }
@@ -174,28 +179,27 @@ static int parse_weights(config *c, const json_place *io, int version, bh_error 
     snprintf(field, sizeof field, "%s.weight", io->path);
     if (weight != 0 && weight < 10)
         return bh_fail(err, 0, "%s is %" PRId64 "; it must be from 10 to 1000", field, weight);
-    if (weight != 0 && add(c, field, controller, file, err, "default %" PRId64, io_weight(weight, version)) < 0)
+    if (weight != 0 &&
+        config_add_setting(c, field, controller, file, err, "default %" PRId64, io_weight(weight, version)) < 0)
         return -1;
     for (size_t at = 0; at < json_array_size(array); at++) {
-        static const char *const unsupported[] = {"leafWeight", NULL};
         json_place item;
         int64_t n[3];
         if (json_get_element(io, "weightDevice", array, at, &item, err) < 0 ||
-            json_refuse(&item, unsupported, err) < 0 || parse_disk(&item, "weight", 1000, n, err) < 0)
+            parse_disk(&item, "weight", 1000, n, err) < 0)
             return -1;
         if (n[2] < 10)
             return bh_fail(err, 0, "%s.weight must be from 10 to 1000", item.path);
-        if (add(c, item.path, controller, version == 1 ? "blkio.bfq.weight_device" : file, err,
-                "%" PRId64 ":%" PRId64 " %" PRId64, n[0], n[1], io_weight(n[2], version)) < 0)
+        if (config_add_setting(c, item.path, controller, version == 1 ? "blkio.bfq.weight_device" : file, err,
+                               "%" PRId64 ":%" PRId64 " %" PRId64, n[0], n[1], io_weight(n[2], version)) < 0)
             return -1;
     }
     return 0;
 }
 
 static int parse_block_io(config *c, const json_place *at, int version, bh_error *err) {
-    static const char *const unsupported[] = {"leafWeight", NULL}; // was CFQ's
     json_place io;
-    if (json_get_object(at, "blockIO", &io, err) < 0 || json_refuse(&io, unsupported, err) < 0)
+    if (json_get_object(at, "blockIO", &io, err) < 0)
         return -1;
     return parse_weights(c, &io, version, err) < 0 ? -1 : parse_throttles(c, &io, version, err);
 }
@@ -219,7 +223,7 @@ static int parse_unified(config *c, const json_place *at, int version, bh_error 
             strncmp(file, "cgroup.", 7) == 0)
             return bh_fail(err, 0, "%s is not the name of a controller's file", field);
         snprintf(controller, sizeof controller, "%.*s", (int)strcspn(file, "."), file);
-        if (add(c, field, controller, file, err, "%s", json_string_value(value)) < 0)
+        if (config_add_setting(c, field, controller, file, err, "%s", json_string_value(value)) < 0)
             return -1;
     }
     return 0;
@@ -231,5 +235,5 @@ int config_parse_settings(config *c, const json_place *at, int version, bh_error
         parse_oom_killer(c, &memory, version, err) < 0 || parse_numbers(c, at, version, err) < 0 ||
         parse_cpuset(c, at, err) < 0 || parse_block_io(c, at, version, err) < 0)
         return -1;
-    return parse_unified(c, at, version, err);
+    return config_parse_hardware(c, at, version, err) < 0 ? -1 : parse_unified(c, at, version, err);
 }

@@ -68,8 +68,6 @@ static void disks_are_throttled_by_number(void **state) {
                         "io.weight=default 5000;io.weight=8:1 1;io.max=8:0 rbps=1024;io.max=8:0 wiops=7;");
     assert_string_equal(lines("{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"rate\":1}]}}", -1, 1),
                         "linux.resources.blockIO.throttleReadBpsDevice[0] needs major, minor and rate");
-    assert_string_equal(lines("{\"blockIO\":{\"leafWeight\":10}}", -1, 1),
-                        "linux.resources.blockIO.leafWeight is not supported");
 }
 
 static void unified_names_files_of_v2_and_nothing_else(void **state) {
@@ -86,12 +84,39 @@ static void unified_names_files_of_v2_and_nothing_else(void **state) {
     }
 }
 
+static void huge_pages_networks_and_rdma_are_lines_too(void **state) {
+    (void)state;
+    const char *pages =
+        "{\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":4194304},{\"pageSize\":\"1GB\",\"limit\":0}]}";
+    assert_string_equal(lines(pages, -1, 1),
+                        "hugetlb.2MB.rsvd.limit_in_bytes=4194304;hugetlb.1GB.rsvd.limit_in_bytes=0;");
+    assert_string_equal(lines(pages, -1, 2), "hugetlb.2MB.rsvd.max=4194304;hugetlb.1GB.rsvd.max=0;");
+    static const char *const sizes[] = {"../x", "2M", "MB", "2MBB", ""};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"hugepageLimits\":[{\"pageSize\":\"%s\",\"limit\":1}]}", sizes[i]);
+        assert_string_equal(lines(text, -1, 1),
+                            "linux.resources.hugepageLimits[0] needs a pageSize such as 2MB, and a limit");
+    }
+    const char *network = "{\"network\":{\"classID\":1048577,\"priorities\":[{\"name\":\"lo\",\"priority\":5}]}}";
+    assert_string_equal(lines(network, -1, 1), "net_cls.classid=1048577;net_prio.ifpriomap=lo 5;");
+    assert_string_equal(lines(network, -1, 2),
+                        "linux.resources.network is not supported on cgroup v2: the kernel has nothing of the kind");
+    const char *rdma = "{\"rdma\":{\"mlx5_1\":{\"hcaHandles\":3,\"hcaObjects\":10000}}}";
+    for (int version = 1; version <= 2; version++)
+        assert_string_equal(lines(rdma, -1, version), "rdma.max=mlx5_1 hca_handle=3 hca_object=10000;");
+    assert_string_equal(lines("{\"rdma\":{\"mlx5_1\":{}}}", -1, 2),
+                        "linux.resources.rdma.mlx5_1 needs hcaHandles or hcaObjects");
+    assert_string_equal(lines("{\"memory\":{\"kernelTCP\":5}}", -1, 1), "memory.kmem.tcp.limit_in_bytes=5;");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_written_as_each_version_counts_it),
         cmocka_unit_test(what_v2_has_not_is_refused_there),
         cmocka_unit_test(cpus_are_a_list),
         cmocka_unit_test(disks_are_throttled_by_number),
+        cmocka_unit_test(huge_pages_networks_and_rdma_are_lines_too),
         cmocka_unit_test(unified_names_files_of_v2_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

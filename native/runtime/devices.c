@@ -67,17 +67,26 @@ static int bind_device(const device_config *d, int root, bh_error *err) {
     return target < 0 ? -1 : devices_bind(source, target, MOUNT_ATTR_RDONLY, d->path, err);
 }
 
+// Whether what the image has there already is what is wanted, as the specification demands.
+static int check_existing(const device_config *d, int parent, const char *name, bh_error *err) {
+    struct stat info;
+    if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return bh_fail(err, errno, "cannot look at %s", d->path);
+    bool same = (info.st_mode & S_IFMT) == file_type(d->type) &&
+                (d->type == 'p' || info.st_rdev == makedev((unsigned)d->major, (unsigned)d->minor));
+    return same ? 0 : bh_fail(err, EEXIST, "%s is something else in the image", d->path);
+}
+
 static int make_node(const device_config *d, int root, bh_error *err) {
     const char *name = strrchr(d->path, '/') + 1;
-    cleanup_free char *parent_path = strndup(d->path, (size_t)(name - d->path));
+    cleanup_free char *parent_path = strndup(d->path, (size_t)(name - d->path) - (name - d->path > 1));
     cleanup_fd int parent = parent_path ? fs_make_dirs_in_root(root, parent_path, 0755, err) : -1;
     if (parent < 0)
         return -1;
-    // Whatever the image has there goes: its mode and owner would be the image's choice.
-    if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-        return bh_fail(err, errno, "cannot replace %s", d->path);
-    if (mknodat(parent, name, file_type(d->type) | d->mode, makedev((unsigned)d->major, (unsigned)d->minor)) < 0)
-        return bh_fail(err, errno, "cannot make device %s", d->path);
+    dev_t number = d->type == 'p' ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
+    if (mknodat(parent, name, file_type(d->type) | d->mode, number) < 0 &&
+        (errno != EEXIST || check_existing(d, parent, name, err) < 0))
+        return errno == EEXIST ? -1 : bh_fail(err, errno, "cannot make device %s", d->path);
     if (fchmodat(parent, name, d->mode, 0) < 0 ||
         fchownat(parent, name, d->uid < 0 ? 0 : (uid_t)d->uid, d->gid < 0 ? 0 : (gid_t)d->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return bh_fail(err, errno, "cannot set mode and owner of device %s", d->path);
@@ -101,7 +110,8 @@ int devices_make(const config *c, int root, bh_error *err) {
             return -1;
     for (size_t i = 0; i < c->device_count; i++) {
         const device_config *d = &c->devices[i];
-        int made = c->namespaces & CLONE_NEWUSER ? bind_device(d, root, err) : make_node(d, root, err);
+        bool bind = (c->namespaces & CLONE_NEWUSER) && d->type != 'p';
+        int made = bind ? bind_device(d, root, err) : make_node(d, root, err);
         if (made < 0)
             return bh_wrap(err, "linux.devices[%zu]", i);
     }

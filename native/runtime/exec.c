@@ -14,6 +14,7 @@
 #include "runtime/exec.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/apparmor.h"
 #include "runtime/arguments.h"
 #include "runtime/clone.h"
 #include "runtime/console.h"
@@ -80,8 +81,9 @@ static int open_host_files(exec_context *x, bh_error *err) {
         return bh_fail(err, 0,
                        x->process->terminal ? "a terminal needs --console-socket"
                                             : "--console-socket needs --tty or a process with a terminal");
-    if (label_check(x->config, x->process, err) < 0 || (x->proc = launch_pin_proc(err)) < 0 ||
-        find_container(x, err) < 0 || seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
+    if (label_check(x->config, x->process, err) < 0 || apparmor_check(x->process->apparmor_profile, err) < 0 ||
+        (x->proc = launch_pin_proc(err)) < 0 || find_container(x, err) < 0 ||
+        seccomp_prepare(x->config->seccomp, o->root, &x->filter, err) < 0)
         return -1;
     if (x->process->terminal && (x->console_socket = console_connect(o->console_socket, err)) < 0)
         return -1;
@@ -106,6 +108,7 @@ static int become_process(exec_context *x, bh_error *err) {
             return -1;
     }
     if (process_enter_cwd(p, err) < 0 || label_program(p, x->proc, err) < 0 ||
+        apparmor_enter_on_exec(p->apparmor_profile, x->proc, err) < 0 ||
         process_drop_privileges(p, setgroups_allowed, &x->filter, x->handshake, err) < 0 ||
         process_let_go_of_host(x->options->preserve_fds, &x->handshake, 1, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 ||
@@ -224,11 +227,16 @@ static int set_limits(const exec_context *x, bh_error *err) {
 }
 
 static int run_steps(exec_context *x, bh_error *err) {
+    const scheduling *schedule = &x->process->scheduling;
     char pid[16];
-    if (open_host_files(x, err) < 0 || clone_joiner(x, err) < 0 || set_limits(x, err) < 0 ||
-        handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 || forward_listener(x, err) < 0 ||
-        handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
-        label_verify_waiting(x->process, x->proc, x->pid, err) < 0)
+    // What it starts inherits where it may run: on v2 the joiner is born in the group, on v1 it goes there.
+    if (open_host_files(x, err) < 0 ||
+        scheduling_pin(schedule->initial_cpus, 0, "process.execCPUAffinity.initial", err) < 0 ||
+        clone_joiner(x, err) < 0 ||
+        scheduling_pin(schedule->final_cpus, x->pid, "process.execCPUAffinity.final", err) < 0 ||
+        set_limits(x, err) < 0 || handshake_send(x->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
+        forward_listener(x, err) < 0 || handshake_wait(x->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
+        label_verify_waiting(x->process, x->proc, x->pid, err) < 0 || scheduling_apply(schedule, x->pid, err) < 0)
         return -1;
     snprintf(pid, sizeof pid, "%d", x->pid);
     if (x->options->pid_file && fs_replace(AT_FDCWD, x->options->pid_file, pid, 0644, err) < 0)

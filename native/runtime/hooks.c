@@ -4,6 +4,7 @@
 #include "runtime/clone.h"
 #include "runtime/config.h"
 #include "runtime/handshake.h"
+#include "runtime/log.h"
 #include "runtime/trace.h"
 
 #include <errno.h>
@@ -51,6 +52,15 @@ static int parse_hook(const json_place *at, hook *h, bh_error *err) {
 }
 
 int hooks_check(const json_place *hooks, bh_error *err) {
+    const char *name;
+    json_t *ignored;
+    json_object_foreach(hooks->object, name, ignored) {
+        int kind = 0;
+        while (kind < HOOK_KINDS && strcmp(name, kinds[kind].name) != 0)
+            kind++;
+        if (kind == HOOK_KINDS)
+            log_warning("hooks.%s is ignored: there is no such moment", name);
+    }
     for (int kind = 0; kind < HOOK_KINDS; kind++) {
         json_t *array = NULL;
         if (json_get_array(hooks, kinds[kind].name, &array, err) < 0)
@@ -120,14 +130,17 @@ static _Noreturn void become_hook(const hook *h, const hook_subject *s, int stat
 
 static int wait_for_hook(pid_t pid, int64_t timeout_s, bh_error *err) {
     int status;
-    cleanup_fd int process = pidfd_open(pid, 0);
+    cleanup_fd int process = timeout_s > 0 ? pidfd_open(pid, 0) : -1;
     struct pollfd ended = {.fd = process, .events = POLLIN};
-    int ready = timeout_s > 0 && process >= 0 ? poll(&ended, 1, (int)timeout_s * 1000) : 1;
-    if (ready == 0)
+    int ready = timeout_s == 0 ? 1 : process < 0 ? -1 : poll(&ended, 1, (int)timeout_s * 1000);
+    int code = errno;
+    if (ready <= 0)
         kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return bh_fail(err, errno, "cannot wait for it");
+    if (ready < 0) // what has a timeout is not left to run without one
+        return bh_fail(err, code, "cannot watch it for its timeout");
     if (ready == 0)
         return bh_fail(err, 0, "still ran after its timeout of %lld s", (long long)timeout_s);
     if (WIFSIGNALED(status))
@@ -180,7 +193,7 @@ static int run(const json_t *hooks, hook_kind kind, const hook_subject *s, const
             bh_wrap(&failure, "hooks.%s[%zu] %s", name, i, h.path ? h.path : "");
         release_hook(&h);
         if (result < 0 && all) {
-            fprintf(stderr, "bulkhead: warning: %s\n", failure.message);
+            log_warning("%s", failure.message);
             result = 0;
         } else if (result < 0) {
             *err = failure;

@@ -2,6 +2,7 @@
 // The order is explained in docs/security.md; where it matters for a step, at that step.
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/apparmor.h"
 #include "runtime/console.h"
 #include "runtime/devices.h"
 #include "runtime/handshake.h"
@@ -122,6 +123,7 @@ static int become_container(launch *l, bh_error *err) {
         process_become_root(c, err) < 0 || label_keyring(p, l->proc, err) < 0 ||
         process_start_session(l->options->keep_keyring, err) < 0 || set_names(c, err) < 0 || make_root(l, err) < 0 ||
         process_enter_cwd(p, err) < 0 || label_program(p, l->proc, err) < 0 ||
+        apparmor_enter_on_exec(p->apparmor_profile, l->proc, err) < 0 ||
         process_drop_privileges(p, setgroups_allowed, &l->filter, l->handshake, err) < 0 ||
         process_let_go_of_host(l->options->preserve_fds, kept, sizeof kept / sizeof *kept, err) < 0 ||
         process_find_program(p, program, sizeof program, err) < 0 || wait_for_go(l, err) < 0)

@@ -2,6 +2,7 @@
 #include "runtime/launch.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/apparmor.h"
 #include "runtime/clone.h"
 #include "runtime/console.h"
 #include "runtime/handshake.h"
@@ -57,8 +58,9 @@ static int open_host_files(launch *l, bh_error *err) {
         return bh_fail(err, 0,
                        c->process.terminal ? "process.terminal needs --console-socket"
                                            : "--console-socket needs process.terminal");
-    if (label_check(c, &c->process, err) < 0 || (l->proc = launch_pin_proc(err)) < 0 ||
-        (l->root_source = rootfs_open(c, err)) < 0 || mounts_prepare(c, &l->mounts, err) < 0)
+    if (label_check(c, &c->process, err) < 0 || apparmor_check(c->process.apparmor_profile, err) < 0 ||
+        (l->proc = launch_pin_proc(err)) < 0 || (l->root_source = rootfs_open(c, err)) < 0 ||
+        mounts_prepare(c, &l->mounts, err) < 0)
         return -1;
     if (c->process.terminal && (l->console_socket = console_connect(o->console_socket, err)) < 0)
         return -1;
@@ -182,8 +184,6 @@ static int clone_init(launch *l, bh_error *err) {
 static int map_ids(launch *l, bh_error *err) {
     const config *c = l->config;
     uint64_t start = trace_now();
-    if (!(c->namespaces & CLONE_NEWUSER))
-        return 0;
     if (namespaces_to_make(c) & CLONE_NEWUSER) {
         if (namespaces_write_id_maps(c, l->proc, l->pid, err) < 0)
             return -1;
@@ -194,7 +194,7 @@ static int map_ids(launch *l, bh_error *err) {
     if (mounts_map_ids(c, l->mounts, l->proc, l->pid, err) < 0)
         return -1;
     start = trace_now();
-    if (c->overlay_size > 0) {
+    if (c->overlay_size > 0 && (c->namespaces & CLONE_NEWUSER)) {
         if (rootfs_map_ids(l->root_source, l->proc, l->pid, err) < 0)
             return -1;
         trace_step("idmapped lower layer", start, "%s as the container's ids see it", c->root_path);
@@ -269,7 +269,9 @@ static int run_steps(launch *l, bh_error *err) {
         save(l, err) < 0 || // while the child works
         run_create_hooks(l, err) < 0 || forward_listener(l, err) < 0 ||
         handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
-        label_verify_waiting(&c->process, l->proc, l->pid, err) < 0)
+        label_verify_waiting(&c->process, l->proc, l->pid, err) < 0 ||
+        // Only now that it is in its cgroup: v1 lets no real-time process move there (RT_GROUP_SCHED).
+        scheduling_apply(&c->process.scheduling, l->pid, err) < 0)
         return -1;
     if (l->options->wait_for_start)
         return 0;

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "runtime/copy_up.h"
 #include "runtime/mount_cgroup1.h"
+#include "runtime/namespaces.h"
 #include "runtime/selinux_label.h"
 #include "runtime/trace.h"
 
@@ -11,9 +12,11 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static int set_attributes(int mount, const mount_options *o, bool bind, const char *what, bh_error *err) {
     // A new file system got its attributes from fsmount; a copy of a mount has those of the original.
@@ -59,8 +62,10 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
         plan->options.bind |= strcmp(type, "bind") == 0;
         if (plan->options.copy_up && (plan->options.bind || strcmp(type, "tmpfs") != 0))
             return bh_fail(err, 0, "%s.options: tmpcopyup needs a tmpfs", plan->config->path);
-        if (plan->options.idmap && (!plan->options.bind || !(c->namespaces & CLONE_NEWUSER)))
-            return bh_fail(err, 0, "%s.options: idmap needs a bind mount and a user namespace", plan->config->path);
+        plan->options.idmap |= plan->config->maps != NULL;
+        if (plan->options.idmap && (!plan->options.bind || !(plan->config->maps || c->namespaces & CLONE_NEWUSER)))
+            return bh_fail(err, 0, "%s: idmap needs a bind mount, and uidMappings or a user namespace",
+                           plan->config->path);
         if ((plan->options.bind || plan->options.remount) && plan->options.data[0])
             return bh_fail(err, 0, "%s.options: %s is an option of a file system, and %s makes none",
                            plan->config->path, plan->options.data[0], plan->options.remount ? "remount" : "a bind");
@@ -72,10 +77,23 @@ int mounts_prepare(const config *c, mount_plan **plans, bh_error *err) {
     return 0;
 }
 
+// Through the maps of the mount's own, or of the container's user namespace.
+static int map_ids(const mount_plan *plan, int proc_fd, pid_t container, bh_error *err) {
+    const mount_config *m = plan->config;
+    pid_t holder = m->maps ? namespaces_hold_id_maps(m->maps, proc_fd, err) : container;
+    if (holder < 0)
+        return -1;
+    int result = mount_map_ids(plan->bind, plan->options.recursive_ids, proc_fd, holder, m->source, err);
+    if (m->maps) {
+        kill(holder, SIGKILL);
+        waitpid(holder, NULL, 0);
+    }
+    return result;
+}
+
 int mounts_map_ids(const config *c, const mount_plan *plans, int proc_fd, pid_t pid, bh_error *err) {
     for (size_t i = 0; i < c->mount_count; i++)
-        if (plans[i].options.idmap && mount_map_ids(plans[i].bind, plans[i].options.recursive_ids, proc_fd, pid,
-                                                    plans[i].config->source, err) < 0)
+        if (plans[i].options.idmap && map_ids(&plans[i], proc_fd, pid, err) < 0)
             return bh_wrap(err, "%s", plans[i].config->path);
     return 0;
 }
@@ -157,8 +175,8 @@ static int make_one(const config *c, mount_plan *plans, mount_plan *plan, int ro
     cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, target, err);
     if (mount < 0)
         return bh_wrap(err, "%s (%s)", m->path, m->destination);
-    if (!bind && (set_attributes(mount, &plan->options, false, m->destination, err) < 0 ||
-                  label_mount(c, m, mount, err) < 0))
+    if (!bind &&
+        (set_attributes(mount, &plan->options, false, m->destination, err) < 0 || label_mount(c, m, mount, err) < 0))
         return bh_wrap(err, "%s", m->path);
     if (mount_attach(mount, target, m->destination, err) < 0)
         return bh_wrap(err, "%s", m->path);

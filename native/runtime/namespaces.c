@@ -3,15 +3,18 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "runtime/capabilities.h"
+#include "runtime/clone.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 int namespace_kind(const char *type) {
@@ -131,6 +134,19 @@ int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *
     if (write_map(proc_fd, pid, "gid_map", c->gid_maps, c->gid_map_count, err) < 0)
         return bh_wrap(err, "linux.gidMappings");
     return 0;
+}
+
+pid_t namespaces_hold_id_maps(const id_maps *maps, int proc_fd, bh_error *err) {
+    pid_t pid = clone_process(CLONE_NEWUSER, -1, err);
+    while (pid == 0)
+        pause();
+    if (pid > 0 && (write_map(proc_fd, pid, "uid_map", maps->uids, maps->uid_count, err) < 0 ||
+                    write_map(proc_fd, pid, "gid_map", maps->gids, maps->gid_count, err) < 0)) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        return -1;
+    }
+    return pid;
 }
 
 int namespaces_raise_loopback(bh_error *err) {

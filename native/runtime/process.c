@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -47,6 +48,8 @@ int process_become_root(const config *c, bh_error *err) {
         return bh_fail(err, errno, "cannot drop the supplementary groups");
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot become root of the user namespace (is container id 0 mapped?)");
+    if (c->personality >= 0 && personality((unsigned long)c->personality) < 0)
+        return bh_fail(err, errno, "cannot set linux.personality");
     return forbid_tracing(err);
 }
 

@@ -2,6 +2,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "runtime/config_fields.h"
 #include "runtime/json_document.h"
 #include "runtime/verbs.h"
 
@@ -165,6 +166,20 @@ static int parse_update(int argc, char **argv, json_t **resources, bh_error *err
     return 0;
 }
 
+// With checkBeforeUpdate: on v2 the kernel would make room by killing. (On v1 it refuses by itself.)
+static int check_usage(const state *container, const config *wanted, bh_error *err) {
+    cgroup_usage usage;
+    int64_t limit = wanted->limits.memory_bytes;
+    if (!wanted->check_memory || limit < 0 || limit == CGROUP_UNLIMITED)
+        return 0;
+    if (cgroup_read_usage(container->cgroup_path, &usage, err) < 0)
+        return -1;
+    return usage.memory_bytes <= limit
+               ? 0
+               : bh_fail(err, 0, "resources.memory.limit is %lld, and %lld bytes are used (checkBeforeUpdate)",
+                         (long long)limit, (long long)usage.memory_bytes);
+}
+
 int verb_update(const settings *s, int argc, char **argv, bh_error *err) {
     static const char *const fixed[] = {"devices", NULL}; // what a container may open is settled when it is made
     cleanup_json json_t *resources = NULL;
@@ -178,7 +193,11 @@ int verb_update(const settings *s, int argc, char **argv, bh_error *err) {
     json_place at = {.object = resources, .path = "resources"};
     int result = json_refuse(&at, fixed, err);
     if (result == 0)
+        result = config_check_fields(&at, "linux.resources", err);
+    if (result == 0)
         result = config_parse_resources(&wanted, &at, err);
+    if (result == 0)
+        result = check_usage(&found, &wanted, err);
     if (result == 0)
         result = cgroup_set_limits(found.cgroup_path, &wanted.limits, err);
     if (result == 0)

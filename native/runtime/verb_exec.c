@@ -1,5 +1,7 @@
 // `bulkhead exec`: the process to add comes from --process, or is the container's own with what the options change.
 #include "base/cleanup.h"
+#include "runtime/capabilities.h"
+#include "runtime/config_fields.h"
 #include "runtime/descriptors.h"
 #include "runtime/exec.h"
 #include "runtime/json_document.h"
@@ -9,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,7 +93,9 @@ static int read_process_file(const char *path, process_config *process, json_t *
     json_place at = {.object = *document, .path = "process"};
     if (!json_is_object(*document))
         return bh_fail(err, 0, "%s must hold an object", path);
-    return config_parse_process(process, &at, err) < 0 ? bh_wrap(err, "%s", path) : 0;
+    return config_check_fields(&at, "process", err) < 0 || config_parse_process(process, &at, err) < 0
+               ? bh_wrap(err, "%s", path)
+               : 0;
 }
 
 static int set_user(process_config *p, const char *user, bh_error *err) {
@@ -159,6 +164,8 @@ static pid_t start(exec_arguments *a, bh_error *err) {
         // A process that says nothing of it is one of the container's like any other.
         if (!process->selinux_label)
             process->selinux_label = c.process.selinux_label;
+        if (ready == 0 && !(c.namespaces & CLONE_NEWUSER))
+            ready = capabilities_keep_own(&process->capabilities, err);
         if (ready == 0)
             pid = exec_process(&a->exec, &c, process, err);
     }

@@ -1,6 +1,7 @@
 // `bulkhead run` and `bulkhead create`.
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "runtime/capabilities.h"
 #include "runtime/descriptors.h"
 #include "runtime/explain.h"
 #include "runtime/launch.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +109,8 @@ static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle
         return -1;
     uint64_t start = trace_now();
     if (config_load(c, AT_FDCWD, "config.json", err) < 0)
+        return -1;
+    if (!(c->namespaces & CLONE_NEWUSER) && capabilities_keep_own(&c->process.capabilities, err) < 0)
         return -1;
     trace_step("config.json", start, "%s/config.json, OCI %s", bundle_path, c->oci_version);
     o->launch.root = root;

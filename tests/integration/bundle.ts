@@ -33,7 +33,13 @@ export type Config = {
     capabilities: Record<string, string[]>;
     [field: string]: unknown;
   };
-  mounts: { destination: string; type: string; source: string; options: string[] }[];
+  mounts: {
+    destination: string;
+    type: string;
+    source: string;
+    options: string[];
+    [field: string]: unknown;
+  }[];
   linux: {
     namespaces: { type: string; path?: string }[];
     resources: { memory: { limit: number }; pids: { limit: number }; [field: string]: unknown };
@@ -55,7 +61,7 @@ export const profile = (name: 'hardened' | 'nested'): unknown =>
 /** The document of docs/runtime.md, so that what is written there is what works. */
 export const documented = (): Config => {
   const page = readFileSync(join(repository, 'docs/runtime.md'), 'utf8');
-  const text = /```json\n(.*?)```/s.exec(page)?.[1];
+  const text = /## A `hardened` container.*?```json\n(.*?)```/s.exec(page)?.[1];
   if (!text) throw new Error('docs/runtime.md shows no config.json');
   return JSON.parse(text) as Config;
 };
@@ -159,4 +165,11 @@ export const asNested = (config: Config): void => {
   config.linux.seccomp = profile('nested');
   config.linux.maskedPaths = [];
   config.linux.readonlyPaths = [];
+};
+
+/** A container whose ids are the host's. */
+export const withoutUser = (config: Config): void => {
+  config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
+  delete config.linux['uidMappings'];
+  delete config.linux['gidMappings'];
 };

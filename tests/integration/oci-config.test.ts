@@ -4,21 +4,17 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Config, runtime, Workshop } from './bundle.ts';
+import { type Config, runtime, Workshop, withoutUser } from './bundle.ts';
 
 const able = process.getuid?.() === 0 && existsSync(runtime);
-
-/** A container whose ids are the host's. */
-const withoutUser = (config: Config): void => {
-  config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
-  delete config.linux['uidMappings'];
-  delete config.linux['gidMappings'];
-};
 
 describe.skipIf(!able)('config.json (needs root and native/build)', () => {
   let shop: Workshop;
   beforeAll(() => {
     shop = new Workshop();
+    for (const path of ['data', 'var', 'srv']) mkdirSync(join(shop.image, path));
+    writeFileSync(join(shop.image, 'data/kept'), 'kept\n');
+    writeFileSync(join(shop.image, 'root/secret'), 'secret\n');
   });
   afterAll(() => shop.end());
 
@@ -168,6 +164,92 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
     });
   });
 
+  describe('devices and paths', () => {
+    test('a node of each kind, with its mode and owner; a pipe too', () => {
+      const { stdout, stderr } = shop.inside(
+        'stat -c "%n %F %a %u:%g %t:%T" /dev/c /dev/b /dev/u /srv/deep/p',
+        (config) => {
+          withoutUser(config);
+          const numbers = { major: 1, minor: 3 };
+          Object.assign(config.linux, {
+            devices: [
+              { path: '/dev/c', type: 'c', ...numbers, fileMode: 0o640, uid: 5, gid: 6 },
+              { path: '/dev/b', type: 'b', major: 7, minor: 0, fileMode: 0o600 },
+              { path: '/dev/u', type: 'u', ...numbers },
+              { path: '/srv/deep/p', type: 'p', fileMode: 0o622, uid: 1, gid: 2 },
+            ],
+          });
+        },
+      );
+      expect(stderr).toBe('');
+      expect(stdout.trim().split('\n')).toEqual([
+        '/dev/c character special file 640 5:6 1:3',
+        '/dev/b block special file 600 0:0 7:0',
+        '/dev/u character special file 666 0:0 1:3',
+        '/srv/deep/p fifo 622 1:2 0:0',
+      ]);
+    });
+
+    test('what every container has, and what is no device', () => {
+      const { stdout } = shop.inside(
+        'stat -c "%n %t:%T" /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty; for l in fd stdin stdout stderr ptmx; do readlink /dev/$l; done',
+      );
+      expect(stdout.trim().split('\n')).toEqual([
+        ...[
+          '/dev/null 1:3',
+          '/dev/zero 1:5',
+          '/dev/full 1:7',
+          '/dev/random 1:8',
+          '/dev/urandom 1:9',
+          '/dev/tty 5:0',
+        ],
+        ...['/proc/self/fd', '/proc/self/fd/0', '/proc/self/fd/1', '/proc/self/fd/2', 'pts/ptmx'],
+      ]);
+      const refused = (device: unknown) =>
+        shop.inside('true', (config) => Object.assign(config.linux, { devices: [device] })).stderr;
+      expect(refused({ path: '/srv/pipe', type: 'p', fileMode: 0o600 })).toBe(''); // also in a user namespace
+      expect(refused({ path: 'dev/x', type: 'c', major: 1, minor: 3 })).toContain(
+        'linux.devices[0].path must be',
+      );
+      expect(refused({ path: '/dev/x', type: 's', major: 1, minor: 3 })).toContain(
+        'linux.devices[0].type must be',
+      );
+      expect(refused({ path: '/dev/x', type: 'c', minor: 3 })).toContain(
+        'linux.devices[0] needs major and minor',
+      );
+    });
+
+    test('masked and read-only paths, of files and of folders, and those that are not there', () => {
+      const { stdout, stderr } = shop.inside(
+        [
+          'wc -c < /etc/motd; ls -A /root | wc -l; touch /root/x 2>/dev/null || echo not there',
+          'cat /data/kept; (echo > /data/kept) 2>/dev/null || echo read-only',
+          'touch /var/new 2>/dev/null || echo read-only',
+        ].join(';'),
+        (config) => {
+          config.linux.maskedPaths = ['/etc/motd', '/root', '/no/such'];
+          config.linux.readonlyPaths = ['/data/kept', '/var', '/no/such'];
+        },
+      );
+      expect(stderr).toBe('');
+      expect(stdout).toBe('0\n0\nnot there\nkept\nread-only\nread-only\n');
+      for (const field of ['maskedPaths', 'readonlyPaths'])
+        expect(
+          shop.inside('true', (config) => Object.assign(config.linux, { [field]: ['etc'] })).stderr,
+        ).toContain(`linux.${field}[0] must be an absolute path`);
+    });
+
+    test('a root that is read-only, with mounts that are not', () => {
+      const { stdout } = shop.inside(
+        'touch /x 2>/dev/null || echo read-only; touch /tmp/x && echo written',
+        (config) => {
+          config.root.readonly = true;
+        },
+      );
+      expect(stdout).toBe('read-only\nwritten\n');
+    });
+  });
+
   describe('mounts', () => {
     const mounted = (mount: Partial<Config['mounts'][number]>, command: string, change = (_: Config) => {}) =>
       shop.inside(command, (config) => {
@@ -220,7 +302,131 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
         ).stdout;
       expect(seen(['idmap'])).toBe('0\nof root\n');
       expect(seen([])).toBe('65534\n');
-      expect(mounted({ options: ['idmap'] }, 'true').stderr).toContain('idmap needs a bind mount');
+      expect(mounted({ options: ['idmap'] }, 'true').stderr).toContain('mounts[7]: idmap needs a bind mount');
+    });
+
+    test('uidMappings and gidMappings show it with ids of their own, with and without a user namespace', () => {
+      const folder = join(shop.directory, 'mapped');
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'file'), '');
+      const map = (hostID: number) => [{ containerID: 0, hostID, size: 10 }];
+      const seen = (hostID: number, change?: (config: Config) => void, more = {}): string => {
+        const mount = { type: 'bind', source: folder, options: ['bind'] };
+        const maps = { uidMappings: map(hostID), gidMappings: map(hostID + 1), ...more };
+        const done = mounted({ ...mount, ...maps }, 'stat -c %u:%g /m/file', change);
+        return done.stdout + done.stderr;
+      };
+      expect(seen(100_007)).toBe('7:8\n'); // the container's own begin at 100000
+      expect(seen(4200, withoutUser)).toBe('4200:4201\n');
+      expect(seen(5, withoutUser, { gidMappings: [] })).toContain(
+        'mounts[7] needs uidMappings and gidMappings, or neither',
+      );
+    });
+
+    test('every attribute of the specification’s table, of a mount and of all below it', () => {
+      const words: [string, string][] = [
+        ['ro', 'ro'],
+        ['nosuid', 'nosuid'],
+        ['nodev', 'nodev'],
+        ['noexec', 'noexec'],
+        ['noatime', 'noatime'],
+        ['nodiratime', 'nodiratime'],
+        ['nosymfollow', 'nosymfollow'],
+      ];
+      const opposites = ['rw', 'suid', 'dev', 'exec', 'atime', 'diratime', 'symfollow'];
+      // A tmpfs with another below it, bound to /b with the words under test.
+      const seen = (...options: string[]): string[] => {
+        const { stdout, stderr } = shop.inside(
+          'for m in /b /b/deep; do grep " $m " /proc/self/mountinfo | cut -d" " -f6; done',
+          (config) => {
+            withoutUser(config);
+            config.mounts.push({
+              destination: '/b',
+              type: 'bind',
+              source: tree,
+              options: ['rbind', ...options],
+            });
+          },
+        );
+        expect(stderr).toBe('');
+        return stdout.trim().split('\n');
+      };
+      const tree = join(shop.directory, 'tree');
+      shop.shell(
+        `mkdir -p ${tree} && mount -t tmpfs tree ${tree} && mkdir ${tree}/deep && mount -t tmpfs deep ${tree}/deep`,
+      );
+      try {
+        for (const [word, shown] of words) {
+          const [here, below] = seen(word);
+          expect(here?.split(','), word).toContain(shown);
+          expect(below?.split(','), word).not.toContain(shown);
+          for (const line of seen(`r${word}`)) expect(line.split(','), `r${word}`).toContain(shown);
+        }
+        for (const line of seen('rstrictatime')) expect(line).toBe('rw');
+        const all = words.map(([word]) => `r${word}`);
+        for (const line of seen(...all, ...opposites.map((word) => `r${word}`)))
+          expect(line).toBe('rw,relatime');
+      } finally {
+        shop.shell(`umount ${tree}/deep ${tree}`);
+      }
+    });
+
+    test('what belongs to a file system goes to it, and is refused for a bind', () => {
+      const shown = (...options: string[]) =>
+        mounted({ options }, 'grep " /m " /proc/self/mountinfo | sed "s/.* - //"').stdout;
+      expect(shown('sync', 'dirsync', 'lazytime', 'size=32k')).toMatch(/ rw,sync,dirsync,lazytime,size=32k/);
+      expect(shown('sync', 'async', 'lazytime', 'nolazytime', 'silent', 'loud', 'defaults')).not.toMatch(
+        /sync|lazytime/,
+      );
+      for (const option of ['sync', 'size=5', 'context=x'])
+        expect(mounted({ type: 'bind', source: '/tmp', options: ['bind', option] }, 'true').stderr).toContain(
+          `mounts[7].options: ${option} is an option of a file system, and a bind makes none`,
+        );
+    });
+
+    test('remount gives an earlier mount other attributes', () => {
+      const remounted = (destination: string, ...options: string[]) =>
+        mounted(
+          { options: ['nosuid'] },
+          options.length ? 'grep " /m " /proc/self/mountinfo | cut -d" " -f6' : 'true',
+          (config) =>
+            config.mounts.push({
+              destination,
+              type: 'none',
+              source: 'none',
+              options: ['remount', ...options],
+            }),
+        );
+      expect(remounted('/m', 'ro', 'noexec').stdout).toBe('ro,nosuid,noexec,relatime\n');
+      expect(remounted('/etc', 'ro').stderr).toContain(
+        'mounts[8]: remount (only a mount that is in the container can be)',
+      );
+      expect(remounted('/m', 'size=1m').stderr).toContain('and remount makes none');
+    });
+
+    test('a source relative to the bundle, a file, and each kind of propagation', () => {
+      const bundle = shop.bundle(
+        'cat /etc/given; grep " /m " /proc/self/mountinfo | cut -d" " -f7',
+        (config) => {
+          withoutUser(config);
+          config.mounts.push({
+            destination: '/etc/given',
+            type: 'bind',
+            source: 'given',
+            options: ['bind', 'ro'],
+          });
+          config.mounts.push({ destination: '/m', type: 'tmpfs', source: 'tmpfs', options: ['shared'] });
+        },
+      );
+      writeFileSync(join(bundle, 'given'), 'from the bundle\n');
+      expect(shop.run(['run', '--bundle', bundle, 'given']).stdout).toMatch(
+        /^from the bundle\nshared:\d+\n$/,
+      );
+      const kind = (option: string): string =>
+        mounted({ options: [option] }, 'grep " /m " /proc/self/mountinfo | cut -d" " -f7').stdout.trim();
+      for (const word of ['private', 'rprivate', 'slave', 'rslave']) expect(kind(word), word).toBe('-');
+      for (const word of ['shared', 'rshared']) expect(kind(word), word).toMatch(/^shared:/);
+      for (const word of ['unbindable', 'runbindable']) expect(kind(word), word).toBe('unbindable');
     });
 
     test('the root’s propagation is what config.json says', () => {
@@ -231,25 +437,22 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
             (config) => Object.assign(config.linux, { rootfsPropagation }),
           )
           .stdout.trim();
-      expect(root('private')).toBe('');
-      expect(root('shared')).toBe('shared:');
-      expect(root('unbindable')).toBe('unbindable');
+      for (const word of ['private', 'rprivate', 'slave', 'rslave']) expect(root(word), word).toBe('');
+      for (const word of ['shared', 'rshared']) expect(root(word), word).toBe('shared:');
+      for (const word of ['unbindable', 'runbindable']) expect(root(word), word).toBe('unbindable');
+      expect(
+        shop.inside('true', (config) => Object.assign(config.linux, { rootfsPropagation: 'wide' })).stderr,
+      ).toContain('linux.rootfsPropagation "wide" is not known');
     });
   });
 
-  test('what is not supported is refused by its path', () => {
+  test('what is not supported is refused by its path, with the reason', () => {
     const refused = (change: (config: Config) => void): string => shop.inside('true', change).stderr;
-    expect(refused((c) => Object.assign(c.linux, { mountLabel: 'a:b:c:s0' }))).toContain(
-      'linux.mountLabel is not supported',
+    expect(refused((c) => Object.assign(c, { windows: { x: 1 } }))).toContain(
+      'windows is not supported: it is not for Linux',
     );
-    expect(refused((c) => Object.assign(c.process, { selinuxLabel: 'a:b:c:s0' }))).toContain(
-      'process.selinuxLabel is not supported',
-    );
-    expect(refused((c) => Object.assign(c.process, { apparmorProfile: 'x' }))).toContain(
-      'process.apparmorProfile is not supported',
-    );
-    expect(refused((c) => Object.assign(c.process, { scheduler: { policy: 'SCHED_FIFO' } }))).toContain(
-      'process.scheduler is not supported',
+    expect(refused((c) => Object.assign(c.linux, { memoryPolicy: { mode: 'x' } }))).toContain(
+      'linux.memoryPolicy is not supported: it is newer',
     );
     expect(spawnSync(runtime, ['--version'], { encoding: 'utf8' }).stdout).toContain('spec: 1.2.1');
   });

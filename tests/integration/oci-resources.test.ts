@@ -113,10 +113,106 @@ describe.skipIf(!root || !built)('cgroup resources (needs root and native/build)
     );
   });
 
-  test('what is not supported is refused by its path', () => {
-    expect(refused({ hugepageLimits: [{ pageSize: '2MB', limit: 0 }] })).toContain(
-      'linux.resources.hugepageLimits is not supported',
+  test.skipIf(unified)('kernelTCP, on top of what limit brings along (needs cgroup v1)', () => {
+    const file = 'memory.kmem.tcp.limit_in_bytes';
+    expect(written({ memory: { limit: 67108864 } }, [file])[file]).toBe('8388608');
+    expect(written({ memory: { limit: 67108864, kernelTCP: 4194304 } }, [file])[file]).toBe('4194304');
+  });
+
+  test('real-time processor time, or the reason why not', () => {
+    const cpu = { realtimePeriod: 500000, realtimeRuntime: 0 };
+    if (unified)
+      expect(refused({ cpu })).toContain('linux.resources.cpu.realtimePeriod is not supported on cgroup v2');
+    else if (existsSync('/sys/fs/cgroup/cpu/cpu.rt_period_us'))
+      expect(written({ cpu }, ['cpu.rt_period_us'])['cpu.rt_period_us']).toBe('500000');
+    else expect(refused({ cpu })).toContain('linux.resources.cpu.realtimePeriod');
+  });
+
+  test('idle', () => {
+    expect(written({ cpu: { idle: 1 } }, ['cpu.idle'])['cpu.idle']).toBe('1');
+  });
+
+  // In a mount namespace of its own, in which the hierarchy is mounted where nobody else sees it.
+  for (const [controller, resources, file, value] of [
+    ['net_cls', { network: { classID: 1048577 } }, 'net_cls.classid', '1048577'],
+    ['net_prio', { network: { priorities: [{ name: 'lo', priority: 5 }] } }, 'net_prio.ifpriomap', 'lo 5'],
+    [
+      'hugetlb',
+      { hugepageLimits: [{ pageSize: '2MB', limit: 4194304 }] },
+      'hugetlb.2MB.rsvd.limit_in_bytes',
+      '4194304',
+    ],
+  ] as const) {
+    const free =
+      existsSync('/proc/cgroups') &&
+      new RegExp(`^${controller}\\s+0\\s`, 'm').test(readFileSync('/proc/cgroups', 'utf8'));
+    test.skipIf(unified || !free)(`${controller} on v1 (needs it mounted nowhere)`, () => {
+      let group = '';
+      const bundle = shop.bundle('sleep 1000', (config) => {
+        Object.assign(config.linux.resources, resources);
+        group = config.linux.cgroupsPath;
+      });
+      const place = join(shop.directory, controller);
+      const bulkhead = `${runtime} --root ${shop.state}`;
+      const { stdout, stderr } = shop.shell(`exec unshare --mount sh -ec '
+        mkdir -p ${place}; mount -t cgroup -o ${controller} none ${place}
+        ${bulkhead} run --detach --bundle ${bundle} ${controller} > /dev/null 2>&1
+        cat ${place}/${group}/${file}
+        wc -l < ${place}/${group}/tasks
+        ${bulkhead} exec ${controller} cut -d: -f2,3 /proc/self/cgroup | grep ${controller}
+        ${bulkhead} delete --force ${controller}
+        ls -d ${place}/${group} 2> /dev/null || echo gone
+        rmdir ${place}/${shop.cgroup}; umount ${place}'`);
+      expect(stderr).toBe('');
+      expect(stdout).toMatch(new RegExp(`^(.*\\n)*${value}\\n(.*\\n)*1\\n${controller}:/.*\\ngone\\n$`));
+    });
+    test.skipIf(unified || !free)(`${controller}: a host without it says where it would be`, () => {
+      expect(refused(resources)).toMatch(new RegExp(`linux.resources.*no ${file}: this host has`));
+    });
+  }
+
+  test('RDMA', () => {
+    expect(refused({ rdma: { mlx5_1: { hcaHandles: 3 } } })).toContain('linux.resources.rdma.mlx5_1');
+    expect(refused({ rdma: { mlx5_1: {} } })).toContain('needs hcaHandles or hcaObjects');
+  });
+
+  test('checkBeforeUpdate: update refuses what is less than is used', () => {
+    shop.detach(
+      'checked',
+      shop.bundle('head -c 20000000 /dev/zero > /tmp/f; sleep 1000', (config) => {
+        for (const mount of config.mounts)
+          mount.options = mount.options.map((option) => option.replace('size=16777216', 'size=50000000'));
+      }),
     );
-    expect(refused({ memory: { kernel: 5 } })).toContain('linux.resources.memory.kernel is not supported');
+    const update = (memory: unknown) =>
+      shop.run(['update', '--resources=-', 'checked'], { input: JSON.stringify({ memory }) });
+    const used = (): number =>
+      JSON.parse(shop.run(['events', '--stats', 'checked']).stdout).data.memory.usage.usage;
+    const deadline = Date.now() + 10_000;
+    while (used() < 20_000_000 && Date.now() < deadline);
+    expect(update({ limit: 10_000_000, checkBeforeUpdate: true }).stderr).toMatch(
+      /resources.memory.limit is 10000000, and \d+ bytes are used/,
+    );
+    expect(update({ limit: 100_000_000, checkBeforeUpdate: true }).stderr).toBe('');
+    shop.run(['delete', '--force', 'checked']);
+  });
+
+  test('what is not supported is refused by its path, with the reason', () => {
+    for (const [resources, reason] of [
+      [
+        { memory: { kernel: 5 } },
+        'linux.resources.memory.kernel is not supported: Linux has no such limit since 5.16',
+      ],
+      [{ memory: { useHierarchy: false } }, 'linux.resources.memory.useHierarchy'],
+      [
+        { blockIO: { leafWeight: 10 } },
+        'linux.resources.blockIO.leafWeight is not supported: it was for CFQ',
+      ],
+      [
+        { blockIO: { weightDevice: [{ major: 8, minor: 0, leafWeight: 10 }] } },
+        'linux.resources.blockIO.weightDevice[0].leafWeight is not supported',
+      ],
+    ] as const)
+      expect(refused(resources)).toContain(reason);
   });
 });

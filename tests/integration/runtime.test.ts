@@ -241,9 +241,9 @@ describe.skipIf(!root || !built)('bulkhead, the runtime (needs root and native/b
         JSON.stringify({ args: ['/bin/sh', '-c', 'echo $X $PWD'], env: ['X=1'], cwd: '/etc' }),
       );
       expect(shop.run(['exec', '--process', path, 'busy']).stdout).toBe('1 /etc\n');
-      writeFileSync(path, JSON.stringify({ args: ['true'], cwd: '/', selinuxLabel: 'a' }));
+      writeFileSync(path, JSON.stringify({ args: ['true'], cwd: '/', commandLine: 'a' }));
       expect(shop.run(['exec', '--process', path, 'busy']).stderr).toContain(
-        'process.selinuxLabel is not supported',
+        'process.commandLine is not supported: it is not for Linux',
       );
       shop.run(['delete', '--force', 'busy']);
     });
