@@ -20,10 +20,21 @@ bool cgroup_mount_is_visible(const char *mount, uint32_t magic) {
     return statfs(mount, &info) == 0 && (uint32_t)info.f_type == magic;
 }
 
+FILE *cgroup_mountinfo(void) {
+    static char *text;
+    static ssize_t length;
+    if (!text) {
+        cleanup_file FILE *file = fopen("/proc/self/mountinfo", "re");
+        size_t room = 0;
+        length = file ? getdelim(&text, &room, '\0', file) : -1;
+    }
+    return length > 0 ? fmemopen(text, (size_t)length, "r") : NULL;
+}
+
 int cgroup_version(void) {
-    static int version; // mounts of this kind do not change while a program runs
+    static int version;
     if (version == 0) {
-        cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        cleanup_file FILE *mounts = cgroup_mountinfo();
         char mount[128];
         version = mounts && cgroup2_parse_mounts(mounts, cgroup_mount_is_visible, true, mount, sizeof mount) ? 2 : 1;
     }

@@ -33,7 +33,7 @@ int cgroup1_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, cgroup1_hie
     while (fgets(line, sizeof line, mountinfo) && count < CGROUP1_MAX_HIERARCHIES) {
         // "36 31 0:33 / /sys/fs/cgroup/devices rw,relatime shared:9 - cgroup cgroup rw,devices" (proc(5))
         const char *tail = strstr(line, " - ");
-        if (!tail || sscanf(line, "%*s %*s %*s %*s %127s", mount) != 1 ||
+        if (!tail || strncmp(tail, " - cgroup", 9) != 0 || sscanf(line, "%*s %*s %*s %*s %127s", mount) != 1 ||
             sscanf(tail, " - %31s %*s %511s", type, options) != 2 || strcmp(type, "cgroup") != 0)
             continue;
         unsigned here = 0;
@@ -57,7 +57,7 @@ static bool table_unread; // the kernel's table of mounts, so that a hierarchy m
 static int hierarchy_count(void) {
     static int count = -1;
     if (count < 0) {
-        cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        cleanup_file FILE *mounts = cgroup_mountinfo();
         count = mounts ? cgroup1_parse_mounts(mounts, cgroup_mount_is_visible, hierarchies) : 0;
         table_unread = !mounts || ferror(mounts);
     }

@@ -20,7 +20,7 @@ bool cgroup2_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, bool alone
     bool found = false, v1 = false;
     while (fgets(line, sizeof line, mountinfo)) {
         const char *tail = strstr(line, " - ");
-        if (!tail || sscanf(line, "%*s %*s %*s %*s %127s", point) != 1 ||
+        if (!tail || strncmp(tail, " - cgroup", 9) != 0 || sscanf(line, "%*s %*s %*s %*s %127s", point) != 1 ||
             sscanf(tail, " - %31s %*s %511s", type, options) != 2)
             continue;
         // A v1 mount without a controller ("name=systemd") takes nothing away from v2.
@@ -35,7 +35,7 @@ bool cgroup2_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, bool alone
 const char *cgroup2_root(void) {
     static char mount[128];
     if (mount[0] == '\0') {
-        cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        cleanup_file FILE *mounts = cgroup_mountinfo();
         if (!mounts || !cgroup2_parse_mounts(mounts, cgroup_mount_is_visible, false, mount, sizeof mount))
             snprintf(mount, sizeof mount, "/sys/fs/cgroup");
     }

@@ -38,6 +38,10 @@ typedef struct cgroup1_hierarchy {
 // one is asked for, NULL believes mountinfo.
 typedef bool cgroup_mount_check(const char *mount, uint32_t magic);
 bool cgroup_mount_is_visible(const char *mount, uint32_t magic);
+// /proc/self/mountinfo as it was when first asked for: mounts of this kind do not change while a program runs, and a
+// launch that has the kernel write the list twice pays as much for it as for making a mount. NULL where it cannot be
+// read.
+FILE *cgroup_mountinfo(void);
 // Finds the v1 hierarchies in the text of /proc/self/mountinfo. Returns their number.
 int cgroup1_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, cgroup1_hierarchy *found);
 // Finds where v2 is mounted; with `alone` set only if no v1 controller is mounted too. Returns whether it was found.
