@@ -61,7 +61,9 @@ describe('a program', () => {
         config.process.args = say;
       });
       const hook = shop.inside('', (config) => {
-        config.hooks = { startContainer: [{ path: '/bin/busybox-outside', args: ['busybox', 'touch', '/hooked'] }] };
+        config.hooks = {
+          startContainer: [{ path: '/bin/busybox-outside', args: ['busybox', 'touch', '/hooked'] }],
+        };
       });
       const later = shop.run(['exec', 'later', ...say]);
       for (const { status, stdout, stderr } of [first, hook, later]) {

@@ -1,9 +1,10 @@
 // What a stranger tries who is root in a VM: against the link, against what keeps QEMU, and with the groups that a nested
 // container on cgroup v2 owns.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
-import { Arena } from './arena.ts';
+import { Arena, PROFILES } from './arena.ts';
 
 let arena: Arena;
 let guest: LinkHost;
@@ -63,6 +64,66 @@ describe('a nested container in a VM', () => {
     const raise = 'for f in cgroup.max.depth memory.max pids.max; do echo max > /sys/fs/cgroup/$f; done';
     expect((await inContainer('nest', raise)).stderr.match(/Permission denied/g)).toHaveLength(3);
     await guest.request('machine.delete', { machine: 'nest' }, { timeoutMs: 30_000 });
+  });
+});
+
+// A kernel of the VM's own, so that it may be set up as nobody should set up a host.
+describe('containers in a VM that was set up carelessly', () => {
+  const asRoot = (command: string) => inContainer('host', command);
+  const inside = async (profile: string, attempt: string) => {
+    const command = ['/root/attempts', ...attempt.split(' ')];
+    return (await guest.request('exec', { machine: `careless-${profile}`, command, ...LIMIT })).stdout.trim();
+  };
+
+  beforeAll(async () => {
+    const program = readFileSync(arena.program);
+    const unpack = 'base64 -d | gunzip > /root/attempts && chmod 755 /root/attempts';
+    const bring = { command: ['/bin/sh', '-c', unpack], stdin: gzipSync(program).toString('base64') };
+    for (const profile of PROFILES) {
+      const limits = { memory_bytes: 64 * 2 ** 20, pids: 64, cpu_millis: 1_000, disk_bytes: 2 ** 24 };
+      const machine = `careless-${profile}`;
+      const wanted = { machine, image: 'base', profile, hostname: machine, limits, labels: {} } as const;
+      await guest.request('container.create', wanted, { timeoutMs: 30_000 });
+      await guest.request('exec', { machine, ...bring, ...LIMIT });
+    }
+  }, 120_000);
+
+  it('start no program of the host’s by a crash (core_pattern with a bar)', async () => {
+    const handler = (file: string) =>
+      asRoot(`echo '|/root/attempts core_handler ${file}' > /proc/sys/kernel/core_pattern`);
+    await handler('/dev/shm/by-container');
+    for (const profile of PROFILES) expect(await inside(profile, 'crash')).toMatch(/^GOT to crash/);
+    await handler('/dev/shm/by-host');
+    expect(await arena.inGuest('crash')).toMatch(/^GOT to crash/);
+    await expect.poll(async () => (await asRoot('ls /dev/shm')).stdout.trim()).toBe('by-host');
+  });
+
+  it('take no huge page that was set aside', async () => {
+    await asRoot('echo 8 > /proc/sys/vm/nr_hugepages');
+    expect(await arena.inGuest('huge_pages')).toMatch(/^GOT/);
+    for (const profile of PROFILES) expect(await inside(profile, 'huge_pages')).toBe('STOPPED mmap: ENOMEM');
+  });
+
+  it('trace nobody who comes in, also where all may be traced (fs.suid_dumpable)', async () => {
+    await asRoot('echo 1 > /proc/sys/fs/suid_dumpable');
+    const comeIn = async () => {
+      for (let round = 0; round < 6; round++)
+        await guest.request('exec', { machine: 'careless-nested', command: ['/bin/true'], ...LIMIT });
+    };
+    const [outside] = await Promise.all([arena.inGuest('trace_newcomers 6'), comeIn()]);
+    expect(outside).toMatch(/^GOT/);
+    const [said] = await Promise.all([inside('nested', 'trace_newcomers 6'), comeIn()]);
+    expect(said).toMatch(/^STOPPED met it [1-9]/);
+  });
+
+  it('register no kind of file but their own (binfmt_misc)', async () => {
+    const registered = () => asRoot('mount -t binfmt_misc none /mnt; ls /mnt; umount /mnt');
+    expect(await inside('hardened', 'binfmt')).toBe('STOPPED mount: EPERM');
+    // Since Linux 6.7 each user namespace may have kinds of its own.
+    expect(await inside('nested', 'binfmt')).toMatch(/^(GOT|STOPPED mount: EPERM)/);
+    expect((await registered()).stdout).not.toContain('bulkhead-escape');
+    expect(await arena.inGuest('binfmt')).toMatch(/^GOT/);
+    expect((await registered()).stdout).toContain('bulkhead-escape');
   });
 });
 

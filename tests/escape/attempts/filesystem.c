@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -46,6 +47,11 @@ ATTEMPT(read_from) {
     if (length < 0)
         return stopped("read");
     return length > 0 ? got("%zd bytes of %s", length, args[0]) : stopped_because("%s is empty", args[0]);
+}
+
+// open FILE: a device does harm by what it can be asked for, so having it open is enough.
+ATTEMPT(open) {
+    return open(args[0], O_RDWR) >= 0 ? got("%s", args[0]) : stopped("open");
 }
 
 // inherited_fds: a descriptor that this program did not open, or a standard one that is a directory.
@@ -186,4 +192,86 @@ ATTEMPT(setuid_program) {
         return stopped("setresuid");
     execl("/tmp/setuid", "attempts", "setuid_program", "again", NULL);
     return stopped("exec");
+}
+
+// device TYPE MAJOR MINOR: a node of one's own, and opening it.
+ATTEMPT(device) {
+    unlink("/root/device");
+    mode_t type = *args[0] == 'b' ? S_IFBLK : S_IFCHR;
+    if (mknod("/root/device", type | 0600, makedev((unsigned)atoi(args[1]), (unsigned)atoi(args[2]))) < 0)
+        return stopped("mknod");
+    int fd = open("/root/device", O_RDWR);
+    unlink("/root/device");
+    return fd >= 0 ? got("device %s %s:%s", args[0], args[1], args[2]) : stopped("open");
+}
+
+static int mount_and_read(char **args) {
+    char path[128], bytes[256];
+    mkdir("/root/fresh", 0755);
+    if (mount("proc", "/root/fresh", "proc", 0, NULL) < 0)
+        return stopped("mount");
+    snprintf(path, sizeof path, "/root/fresh/%s", args[0]);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        return stopped("open");
+    return read(fd, bytes, sizeof bytes) > 0 ? got("to read %s", path) : stopped("read");
+}
+
+// fresh_proc_read FILE: what is masked in /proc, in a /proc of one's own.
+ATTEMPT(fresh_proc_read) {
+    return in_namespaces(mount_and_read, args);
+}
+
+// binfmt: a program of one's own for files of some kind, on the whole host.
+ATTEMPT(binfmt) {
+    static const char kind[] = ":bulkhead-escape:M::\\x7fESCAPE::/root/attempts:";
+    mkdir("/root/binfmt", 0755);
+    if (mount("binfmt_misc", "/root/binfmt", "binfmt_misc", 0, NULL) < 0)
+        return stopped("mount");
+    int fd = open("/root/binfmt/register", O_WRONLY);
+    if (fd < 0)
+        return stopped("open");
+    return write(fd, kind, sizeof kind - 1) > 0 ? got("a kind of file") : stopped("write");
+}
+
+// times_of FILE: writes to a device are nobody's business, but the node is the host's.
+ATTEMPT(times_of) {
+    return utimensat(AT_FDCWD, args[0], NULL, 0) == 0 ? got("the times of %s", args[0]) : stopped("utimensat");
+}
+
+// exchange ONE OTHER: exchanges two names again and again, until standard input closes.
+ATTEMPT(exchange) {
+    alarm(0);
+    got("to begin");
+    for (;;) {
+        for (int i = 0; i < 1000; i++)
+            if (renameat2(AT_FDCWD, args[0], AT_FDCWD, args[1], RENAME_EXCHANGE) < 0)
+                return stopped("renameat2");
+        struct pollfd in = {0, POLLIN, 0};
+        if (poll(&in, 1, 0) != 0)
+            return 0;
+    }
+}
+
+// mount_by_name ROOT PATH: what a runtime must not do: it looks for links on the way, then mounts by name, and counts
+// how often the mount is not below ROOT.
+ATTEMPT(mount_by_name) {
+    char path[4096], real[4096];
+    int outside = 0;
+    for (int i = 0; i < 2000; i++) {
+        snprintf(path, sizeof path, "%s%s", args[0], args[1]);
+        if (!realpath(path, real) || strncmp(real, args[0], strlen(args[0])) != 0)
+            continue; // as a careful one would
+        if (mount("swapped", path, "tmpfs", 0, NULL) < 0)
+            continue;
+        FILE *mounts = fopen("/proc/self/mountinfo", "r");
+        for (char line[4096]; fgets(line, sizeof line, mounts);)
+            if (strstr(line, " swapped ") && !strstr(line, args[0]))
+                outside++;
+        fclose(mounts);
+        umount2(path, MNT_DETACH);
+        if (outside)
+            return got("a mount outside after %d", i + 1);
+    }
+    return stopped_because("never outside");
 }

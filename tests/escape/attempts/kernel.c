@@ -2,12 +2,14 @@
 #include "attempt.h"
 
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/bpf.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/reboot.h>
@@ -159,4 +161,32 @@ ATTEMPT(int80_socketcall) {
 
 ATTEMPT(x32) {
     return judge("getpid by the x32 ABI", syscall(0x40000000 | SYS_getpid));
+}
+
+ATTEMPT(io_setup) {
+    aio_context_t context = 0;
+    return judge("io_setup", syscall(SYS_io_setup, 1, &context));
+}
+
+// huge_pages: pages that the host has set aside for something of its own.
+ATTEMPT(huge_pages) {
+    int file = memfd_create("huge", MFD_HUGETLB);
+    if (file >= 0 && ftruncate(file, 2 << 20) == 0 && mmap(NULL, 2 << 20, PROT_READ, MAP_SHARED, file, 0) != MAP_FAILED)
+        return got("a huge page in a file");
+    void *page = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    return page != MAP_FAILED ? got("a huge page") : stopped("mmap");
+}
+
+// crash: with a limit of core dumps that is meant to let the kernel hand this one to a program of the host's.
+ATTEMPT(crash) {
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    got("to crash");
+    raise(SIGSEGV);
+    return 1;
+}
+
+// core_handler FILE: what a host may run for each crash, as its root. It leaves FILE behind.
+ATTEMPT(core_handler) {
+    return creat(args[0], 0644) >= 0 ? 0 : 1;
 }

@@ -113,3 +113,22 @@ ATTEMPT(flood_link) {
     }
     return got("to write %ld bytes", written);
 }
+
+// line_discipline: another one for a terminal (27 is N_NULL, which is in every kernel). "wide": as above.
+ATTEMPT(line_discipline) {
+    unsigned long request = TIOCSETD | (args[0] ? 1ul << 32 : 0);
+    int terminal = own_terminal(), null = 27;
+    if (terminal < 0)
+        return stopped("terminal");
+    return syscall(SYS_ioctl, terminal, request, &null) == 0 ? got("another line discipline") : stopped("TIOCSETD");
+}
+
+// type_into WHERE: TIOCSTI by another name of the terminal one has.
+ATTEMPT(type_into) {
+    if (own_terminal() < 0)
+        return stopped("terminal");
+    int terminal = open(args[0], O_RDWR | O_NOCTTY);
+    if (terminal < 0)
+        return stopped("open");
+    return ioctl(terminal, TIOCSTI, "x") == 0 ? got("to type into %s", args[0]) : stopped("TIOCSTI");
+}

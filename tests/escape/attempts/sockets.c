@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
@@ -64,4 +65,33 @@ ATTEMPT(connect_unix) {
     if (*args[0] == '@')
         address.sun_path[0] = '\0';
     return connect_to((struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
+
+// packet_ring: 64 MiB of kernel memory that no limit counts, many times over if wanted.
+ATTEMPT(packet_ring) {
+    struct tpacket_req ring = {
+        .tp_block_size = 1 << 20, .tp_block_nr = 64, .tp_frame_size = 2048, .tp_frame_nr = 64 * 512};
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    if (fd < 0)
+        return stopped("socket");
+    if (setsockopt(fd, SOL_PACKET, args[0] ? PACKET_TX_RING : PACKET_RX_RING, &ring, sizeof ring) < 0)
+        return stopped("setsockopt");
+    return got("a ring of 64 MiB");
+}
+
+// listen_tcp ADDRESS: says on which port, and accepts until standard input closes.
+ATTEMPT(listen_tcp) {
+    struct sockaddr_storage any = {0};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&any;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&any;
+    any.ss_family = strchr(args[0], ':') ? AF_INET6 : AF_INET;
+    inet_pton(any.ss_family, args[0], any.ss_family == AF_INET6 ? (void *)&v6->sin6_addr : (void *)&v4->sin_addr);
+    socklen_t length = sizeof any;
+    int fd = socket(any.ss_family, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&any, any.ss_family == AF_INET6 ? sizeof *v6 : sizeof *v4) < 0 ||
+        listen(fd, 8) < 0 || getsockname(fd, (struct sockaddr *)&any, &length) < 0)
+        return stopped("listen");
+    got("port %d", ntohs(v4->sin_port)); // at the same place in both
+    hold();
+    return 0;
 }
