@@ -82,6 +82,13 @@ static void copy_text(char *to, size_t size, const json_t *object, const char *k
     snprintf(to, size, "%s", text ? text : "");
 }
 
+// A new reference. What state_save had nothing for is null in the file, and must not become a value that `state`
+// prints.
+static json_t *copy_object(const json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : json_incref(value);
+}
+
 int state_load(int dir, const char *id, state *s, bh_error *err) {
     *s = (state){0};
     snprintf(s->id, sizeof s->id, "%s", id);
@@ -104,8 +111,8 @@ int state_load(int dir, const char *id, state *s, bh_error *err) {
     copy_text(s->rootfs, sizeof s->rootfs, document, "rootfs");
     copy_text(s->cgroup_path, sizeof s->cgroup_path, document, "cgroupPath");
     copy_text(s->created, sizeof s->created, document, "created");
-    s->annotations = json_incref(json_object_get(document, "annotations"));
-    s->hooks = json_incref(json_object_get(document, "hooks"));
+    s->annotations = copy_object(document, "annotations");
+    s->hooks = copy_object(document, "hooks");
     return 0;
 }
 
