@@ -17,7 +17,10 @@ enum { GONE_TIMEOUT_MS = 1000 };
 // leads to plain files.
 bool cgroup_mount_is_visible(const char *mount, uint32_t magic) {
     struct statfs info;
-    return statfs(mount, &info) == 0 && (uint32_t)info.f_type == magic;
+    if (statfs(mount, &info) == 0)
+        return (uint32_t)info.f_type == magic;
+    // One that cannot be looked at just now is there: left out here, a process would stay out of its limits.
+    return errno != ENOENT && errno != ENOTDIR && errno != EACCES;
 }
 
 FILE *cgroup_mountinfo(void) {

@@ -68,12 +68,13 @@ static int check(message *m, ssize_t got, handshake_stage wanted, bh_error *err)
 int handshake_wait(int fd, handshake_stage wanted, int *value, bh_error *err) {
     message m = {0};
     ssize_t got;
+    // ECONNRESET, once: the other side is gone and did not read what we said last. What it said last comes next.
     do
         got = recv(fd, &m, sizeof m, 0);
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0 && errno == EAGAIN)
         return bh_fail(err, ETIMEDOUT, "the new process does not get on (stopped or frozen inside the container?)");
-    if (got < 0 && errno != ECONNRESET)
+    if (got < 0)
         return bh_fail(err, errno, "cannot hear the other side of the launch");
     if (check(&m, got, wanted, err) < 0)
         return -1;
@@ -86,8 +87,11 @@ int handshake_wait_file(int fd, handshake_stage wanted, bh_error *err) {
     message m = {0};
     cleanup_fd int file = -1;
     bh_error failure = {0};
-    ssize_t got = fd_receive(fd, &m, sizeof m, &file, &failure);
-    if (got < 0 && failure.code != ECONNRESET) {
+    ssize_t got;
+    do
+        got = fd_receive(fd, &m, sizeof m, &file, &failure);
+    while (got < 0 && failure.code == ECONNRESET); // as above
+    if (got < 0) {
         *err = failure;
         return -1;
     }
