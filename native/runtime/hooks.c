@@ -99,8 +99,10 @@ json_t *hooks_state(const hook_subject *s, const char *status) {
 // which may not read at all, runs.
 static int write_state(hook_kind kind, const hook_subject *s, bh_error *err) {
     cleanup_json json_t *state = hooks_state(s, kinds[kind].status);
+    cleanup_free char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
     cleanup_fd int fd = memfd_create("state", MFD_CLOEXEC);
-    if (!state || fd < 0 || json_dumpfd(state, fd, JSON_COMPACT) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+    // Not json_dumpfd, which writes each word by itself and does not look whether that went well.
+    if (!text || fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || lseek(fd, 0, SEEK_SET) < 0)
         return bh_fail(err, errno, "cannot write the container's state for a hook");
     return take_fd(&fd);
 }
