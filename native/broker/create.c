@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "base/selinux.h"
 #include "broker/end.h"
 #include "broker/identity.h"
 #include "broker/ids.h"
@@ -39,19 +38,6 @@ static int64_t count_machines(const broker *b) {
     return count;
 }
 
-// On a host with SELinux every machine has categories of its own from its beginning. False when it was refused.
-static bool give_label(request *r, const char *what, char label[MCS_LABEL_MAX]) {
-    char level[MCS_LEVEL_MAX];
-    bh_error err;
-    *label = '\0';
-    if (selinux_current_mode() == SELINUX_OFF)
-        return true;
-    if (mcs_allocate(r->broker->machines, level, &err) == 0 && mcs_process_label(what, level, label, &err) == 0)
-        return true;
-    request_refuse(r, "unsupported", NULL, "%s", err.message);
-    return false;
-}
-
 machine *machine_begin(request *r, machine_kind kind) {
     broker *b = r->broker;
     if (broker_find(b, r->machine)) {
@@ -63,9 +49,12 @@ machine *machine_begin(request *r, machine_kind kind) {
         return NULL;
     }
     char label[MCS_LABEL_MAX];
-    const char *profile = params_string(r->params, "profile");
-    if (!give_label(r, kind == MACHINE_CONTAINER ? profile : *b->accel.accel ? b->accel.accel : "tcg", label))
+    bh_error err;
+    const char *what = kind == MACHINE_CONTAINER ? params_string(r->params, "profile") : b->accel.accel;
+    if (mcs_give(b->machines, what, label, &err) < 0) {
+        request_refuse(r, "unsupported", NULL, "%s", err.message);
         return NULL;
+    }
     int32_t slot = slot_allocate(b->machines, b->config.id_base, &b->next_slot);
     machine *m = slot >= 0 ? machine_new(r->machine) : NULL;
     if (!m) {

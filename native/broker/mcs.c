@@ -36,6 +36,14 @@ static bool is_taken(const machine *machines, const char *level) {
     return false;
 }
 
+int mcs_give(const machine *machines, const char *what, char label[MCS_LABEL_MAX], bh_error *err) {
+    char level[MCS_LEVEL_MAX];
+    *label = '\0';
+    if (selinux_current_mode() == SELINUX_OFF)
+        return 0;
+    return mcs_allocate(machines, level, err) < 0 ? -1 : mcs_process_label(*what ? what : "tcg", level, label, err);
+}
+
 int mcs_allocate(const machine *machines, char level[MCS_LEVEL_MAX], bh_error *err) {
     do {
         uint32_t random[2];

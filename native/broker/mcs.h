@@ -16,11 +16,15 @@ enum {
 
 struct machine;
 
+// Where the host has SELinux, a label for a machine that is to join the list: a container by its profile, or QEMU by
+// its acceleration ("" as long as that is not known). Elsewhere an empty one.
+int mcs_give(const struct machine *machines, const char *what, char label[MCS_LABEL_MAX], bh_error *err);
+
 // A pair that no machine of the list has, at random: other programs of the host may give out pairs as well, and they
 // and this one should not all begin with the first.
 int mcs_allocate(const struct machine *machines, char level[MCS_LEVEL_MAX], bh_error *err);
-// The label for what runs in a machine: a container by its profile, or QEMU by its acceleration. It has the first type
-// of a list that the host's policy knows; fails when it knows none.
+// The label of such a machine with these categories: it has the first type of a list that the host's policy knows.
+// Fails when it knows none.
 int mcs_process_label(const char *what, const char *level, char label[MCS_LABEL_MAX], bh_error *err);
 // The label of the files of a container whose processes have this one.
 void mcs_file_label(const char *process_label, char label[MCS_LABEL_MAX]);

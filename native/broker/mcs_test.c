@@ -1,4 +1,5 @@
 // Categories: unique, well-formed, and found again in a record.
+#include "base/selinux.h"
 #include "broker/machine.h"
 #include "broker/mcs.h"
 
@@ -82,6 +83,16 @@ static void a_label_is_read_in_one_form_only(void **state) {
         assert_false(mcs_is_label(bad[i]));
 }
 
+static void a_host_without_selinux_gives_no_label(void **state) {
+    (void)state;
+    char label[MCS_LABEL_MAX] = "left over";
+    bh_error err;
+    if (selinux_current_mode() != SELINUX_OFF)
+        skip();
+    assert_int_equal(mcs_give(NULL, "hardened", label, &err), 0);
+    assert_string_equal(label, "");
+}
+
 static void files_of_a_container_have_its_categories(void **state) {
     (void)state;
     char label[MCS_LABEL_MAX];
@@ -105,6 +116,7 @@ int main(void) {
         cmocka_unit_test(no_two_machines_share_a_pair),
         cmocka_unit_test(pairs_are_spread_over_all_categories),
         cmocka_unit_test(a_label_is_read_in_one_form_only),
+        cmocka_unit_test(a_host_without_selinux_gives_no_label),
         cmocka_unit_test(files_of_a_container_have_its_categories),
         cmocka_unit_test(a_host_without_the_type_is_told_what_is_missing),
     };

@@ -171,6 +171,9 @@ static machine *begin_vm(const machine *like, bh_error *err) {
     char id[33];
     snprintf(id, sizeof id, "template-%u", ++number);
     int32_t slot = slot_allocate(b->machines, b->config.id_base, &b->next_slot);
+    char label[MCS_LABEL_MAX];
+    if (mcs_give(b->machines, b->accel.accel, label, err) < 0)
+        return NULL;
     machine *m = slot >= 0 && !broker_find(b, id) ? machine_new(id) : NULL;
     if (!m) {
         bh_fail(err, ENOMEM, "there is no room for a VM template");
@@ -183,7 +186,7 @@ static machine *begin_vm(const machine *like, bh_error *err) {
     m->created_ms = like->created_ms;
     m->limits = like->limits;
     m->selinux = like->selinux;
-    memcpy(m->label, like->label, sizeof m->label);
+    memcpy(m->label, label, sizeof m->label);
     snprintf(m->image, sizeof m->image, "%s", like->image);
     snprintf(m->hostname, sizeof m->hostname, "vm");
     broker_remember(b, m);
