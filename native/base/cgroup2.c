@@ -73,8 +73,8 @@ static int create(const char *path, bh_error *err) {
     return 0;
 }
 
-// Writes one line to a file of the group. A file that is missing is explained by its controller (the name up to the
-// dot): not passed on to this group, or without such a file in this kernel.
+// Writes one line to a file of the group. Where the file is missing, its controller (the name up to the dot) may not
+// have been asked for yet, be held back from this group, or have no such file in this kernel.
 static int write_line(const char *path, const char *file, const char *value, bh_error *err) {
     char whole[600], controller[32], controllers_here[512];
     bh_error ignored;
@@ -88,7 +88,8 @@ static int write_line(const char *path, const char *file, const char *value, bh_
     if (fs_read(AT_FDCWD, whole, controllers_here, sizeof controllers_here, &ignored) >= 0 &&
         cgroup2_has_word(controllers_here, controller))
         return bh_fail(err, ENOENT, "this kernel's %s controller has no %s for groups of cgroup v2", controller, file);
-    return cgroup2_explain_missing(cgroup2_root(), path, controller, err);
+    snprintf(whole, sizeof whole, "%s/%s/%s", cgroup2_root(), path, file);
+    return cgroup2_pass_on(cgroup2_root(), path, controller, err) < 0 ? -1 : fs_write(AT_FDCWD, whole, value, err);
 }
 
 static int set_number(const char *path, const char *file, int64_t value, const cgroup_limits *limits, const char *field,

@@ -92,8 +92,18 @@ static void a_group_with_processes_is_left_as_it_is(void **state) {
 static const char *explained(const char *path, const char *controller) {
     static bh_error err;
     err = (bh_error){0};
-    assert_int_equal(cgroup2_explain_missing(tree, path, controller, &err), -1);
+    assert_int_equal(cgroup2_pass_on(tree, path, controller, &err), -1);
     return err.message;
+}
+
+static void a_controller_that_few_need_is_passed_on_when_asked_for(void **state) {
+    (void)state;
+    bh_error err = {0};
+    put("", "cgroup.controllers", "hugetlb\n");
+    put("slice/", "cgroup.controllers", "hugetlb\n");
+    assert_int_equal(cgroup2_pass_on(tree, "slice/box", "hugetlb", &err), 0);
+    assert_memory_equal(text_of("", "cgroup.subtree_control"), "+hugetlb", 8);
+    assert_string_equal(text_of("slice/", "cgroup.subtree_control"), "+hugetlb");
 }
 
 static void a_missing_controller_is_blamed_on_who_holds_it_back(void **state) {
@@ -114,6 +124,7 @@ int main(void) {
         cmocka_unit_test(words_are_whole_words),
         cmocka_unit_test_setup_teardown(what_is_there_and_not_yet_passed_on_is_enabled_at_once, make_tree, remove_tree),
         cmocka_unit_test_setup_teardown(a_group_with_processes_is_left_as_it_is, make_tree, remove_tree),
+        cmocka_unit_test_setup_teardown(a_controller_that_few_need_is_passed_on_when_asked_for, make_tree, remove_tree),
         cmocka_unit_test_setup_teardown(a_missing_controller_is_blamed_on_who_holds_it_back, make_tree, remove_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,9 +56,9 @@ int cgroup2_allow_devices(const char *path, const cgroup_device *rules, size_t c
 int cgroup_limit_failed(const cgroup_limits *limits, const char *field, bh_error *err);
 // Lets the groups below `directory` have the controllers that limits need.
 void cgroup2_enable_below(const char *directory);
-// Why the group `path` below `root` has no files of this controller: where on the way down it was not passed on, and
-// what to do. Returns -1.
-int cgroup2_explain_missing(const char *root, const char *path, const char *controller, bh_error *err);
+// Has this controller passed on to the group `path`, all the way down from `root`. A failure names the group that does
+// not, and what to do.
+int cgroup2_pass_on(const char *root, const char *path, const char *controller, bh_error *err);
 // Waits until `key` of the group's cgroup.events has this value. False: it has not, after the time-out.
 bool cgroup2_await(const char *directory, const char *key, int64_t wanted, unsigned timeout_ms);
 

@@ -111,14 +111,13 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
       /linux\.resources\.blockIO\.weightDevice\[0\]: nothing weighs this disk/,
     );
     await shop.shell(`echo 254:0 enable=1 > ${TREE}/io.cost.qos`);
-    const unified = { 'memory.high': '50331648', 'memory.oom.group': '1' };
-    const files = ['pids.max', 'io.max', 'io.weight', 'memory.high', 'memory.oom.group'];
+    const unified = { 'memory.high': '50331648', 'memory.oom.group': '1', 'hugetlb.2MB.max': '2097152' };
+    const files = ['pids.max', 'io.max', 'io.weight', ...Object.keys(unified)];
     expect(await written({ pids: { limit: 33 }, blockIO, unified }, files)).toEqual({
       'pids.max': '33',
       'io.max': '254:0 rbps=1048576 wbps=2097152 riops=300 wiops=400',
       'io.weight': 'default 5000 254:0 1',
-      'memory.high': '50331648',
-      'memory.oom.group': '1',
+      ...unified,
     });
   });
 
@@ -158,40 +157,43 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
 
   test('devices: the rules decide, as a program on the group, what really opens', async () => {
     const open = (devices: unknown[]): string => {
-      const command = `for what in null vda ptmx; do head -c0 /dev/$what 2>/dev/null && echo $what; done
-        mknod /tmp/disk b 254 0 2>/dev/null && echo made`;
+      const command = `exec 2>/dev/null; true </dev/vda && echo disk; true </dev/kmsg && echo log; true >/dev/kmsg && echo write
+        mknod /tmp/part b 254 1 && echo make; true </dev/ptmx && echo ptmx`;
       const bundle = shop.bundle(command, (config) => {
         Object.assign(config.linux.resources, { devices });
-        Object.assign(config.linux, { devices: [{ path: '/dev/vda', type: 'b', major: 254, minor: 0 }] });
+        const made = [
+          { path: '/dev/vda', type: 'b', major: 254, minor: 0 },
+          { path: '/dev/kmsg', type: 'c', major: 1, minor: 11 },
+        ];
+        Object.assign(config.linux, { devices: made });
         // As the host's root, or the user namespace would forbid more than the rules do.
         config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
         for (const key of ['uidMappings', 'gidMappings']) delete config.linux[key];
         for (const set of ['bounding', 'effective', 'permitted'])
-          config.process.capabilities[set] = ['CAP_MKNOD'];
-        config.linux.seccomp = undefined;
+          config.process.capabilities[set] = ['CAP_MKNOD', 'CAP_SYSLOG'];
         for (const mount of config.mounts)
           mount.options = mount.options.filter((option) => option !== 'nodev');
       });
       return `${shop.runtime} run --bundle ${bundle} d${count++} 2>&1 | xargs\n`;
     };
-    const none = { allow: false, access: 'rwm' };
+    const nothing = { allow: false, access: 'rwm' };
     const disk = { type: 'b', major: 254, minor: 0 };
+    const log = { type: 'c', major: 1, minor: 11 };
     const { stdout } = await shop.shell(
-      open([none]) +
-        open([none, { ...disk, allow: true, access: 'rw' }]) +
-        open([{ ...disk, allow: false, access: 'w' }]) +
-        open([{ type: 'b', allow: false, access: 'r' }]) +
+      open([]) +
+        open([nothing]) +
+        open([nothing, { ...disk, allow: true, access: 'r' }, { ...log, allow: true, access: 'w' }]) +
         open([
           { type: 'b', major: 254, allow: false, access: 'rwm' },
-          { ...disk, allow: true, access: 'rm' },
+          { ...log, allow: false, access: 'w' },
+          { ...disk, allow: true, access: 'r' },
         ]),
     );
     expect(stdout.split('\n')).toEqual([
-      'null ptmx made', // making the node of linux.devices is allowed, which is not yet opening it
-      'null vda ptmx made',
-      'null vda ptmx made',
-      'null ptmx made',
-      'null vda ptmx made',
+      'disk log write make ptmx',
+      'ptmx',
+      'disk write ptmx',
+      'disk log ptmx',
       '',
     ]);
   });
@@ -311,7 +313,7 @@ END
       echo 100000000000 > small/memory.max; cat cgroup.subtree_control small/pids.max
       for file in memory.max memory.swap.max pids.max cpu.max cpu.weight cgroup.max.depth cgroup.freeze; do
         echo max 2>/dev/null > $file && echo raised $file; done
-      sh -c 'echo $$ > small/cgroup.procs; cat /proc/self/cgroup; (sleep 9 & sleep 9 & sleep 9 & sleep 9 & sleep 9 & sleep 9 &) 2>&1 | grep -o "fork"'
+      sh -c 'echo $$ > small/cgroup.procs; cat /proc/self/cgroup; for one in 1 2 3 4 5 6; do sleep 9 >/dev/null 2>&1 & done' 2>&1 | grep -o -e fork -e 0::/small
       echo root > small/cpuset.cpus.partition; grep -c invalid small/cpuset.cpus.partition
       (depth=0; while mkdir deep; do cd deep; depth=$((depth + 1)); done; echo $depth deep); cat cgroup.max.descendants
       mkdir /tmp/tree; mount -t cgroup2 none /tmp/tree && ls -d /tmp/tree/small; ls -d /tmp/tree/workshop 2>/dev/null
@@ -422,6 +424,56 @@ END
         /linux\.resources\.pids\.limit: cgroup v2 at \/sys\/fs\/cgroup has no pids controller \(.*held back by the group above/,
       ),
       '0::/',
+    ]);
+  });
+
+  test('with some controllers on v1 beside v2, v1 is used, and what v2 holds is refused by its path', async () => {
+    const only = (resources: Record<string, unknown>) => (config: Config) => {
+      config.linux.resources = resources as Config['linux']['resources'];
+    };
+    const rate = { major: 254, minor: 0, rate: 1048576 };
+    const can = {
+      pids: { limit: 33 },
+      cpu: { quota: 30000, shares: 512 },
+      blockIO: { throttleReadBpsDevice: [rate] },
+      devices: [{ allow: false, access: 'rwm' }],
+    };
+    const box = shop.bundle('sleep 1000 & wait', only(can));
+    const limited = shop.bundle('true', only({ memory: { limit: 67108864 } }));
+    const placed = shop.bundle('true', only({ cpu: { cpus: '0' } }));
+    // Debian's kernel has memory and cpuset for v2 alone. The others can be had from v2 once no group uses them there, and
+    // go back to it with this mount namespace.
+    const { stdout } = await shop.shell(`${prelude()} cat > ${shop.directory}/mixed <<'END'
+      ${prelude()}
+      rmdir ${TREE}/workshop
+      for group in ${TREE}/bulkhead ${TREE}; do echo "-pids -cpu -io" > $group/cgroup.subtree_control; done
+      mount -t tmpfs none /mnt
+      for list in pids cpu,cpuacct blkio devices freezer; do
+        mkdir /mnt/$list; wait_until "mount -t cgroup -o $list none /mnt/$list 2>/dev/null"; done
+      bulkhead run --bundle ${limited} limited 2>&1; bulkhead run --bundle ${placed} placed 2>&1
+      bulkhead --trace-fd 3 run --detach --bundle ${box} box 3>${shop.directory}/trace >/dev/null 2>&1 || echo no box
+      grep -o 'by writing 0 to tasks' ${shop.directory}/trace
+      cat /mnt/pids/workshop/*/pids.max /mnt/cpu,cpuacct/workshop/*/cpu.shares /mnt/blkio/workshop/*/blkio.throttle.read_bps_device
+      bulkhead ps --format json box | tr , '\\n' | wc -l
+      bulkhead pause box; bulkhead state box | grep -o '"paused"'; bulkhead kill --all box KILL; bulkhead delete --force box
+      find /mnt/*/workshop -mindepth 1 -type d; rmdir /mnt/*/workshop; ls ${TREE} | grep workshop
+END
+      unshare --mount --propagation private sh ${shop.directory}/mixed
+      for group in ${TREE} ${TREE}/bulkhead; do
+        wait_until "echo +pids +cpu +io > $group/cgroup.subtree_control" 2>/dev/null; done`);
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(
+        /linux\.resources\.memory\.limit: no memory\.limit_in_bytes: this host has the memory cgroup controller on v2 \(\/sys\/fs\/cgroup\) beside others on v1; boot it with one version/,
+      ),
+      expect.stringMatching(
+        /linux\.resources\.cpu\.cpus: no cpuset\.cpus: this host has the cpuset cgroup controller on v2/,
+      ),
+      'by writing 0 to tasks',
+      '33',
+      '512',
+      '254:0 1048576',
+      '2',
+      '"paused"',
     ]);
   });
 });
