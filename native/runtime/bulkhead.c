@@ -116,8 +116,9 @@ static int run_verb(int argc, char **given, settings *s, bh_error *err) {
         verb++;
     if (verb == sizeof verbs / sizeof *verbs)
         return bh_fail(err, 0, "there is no verb \"%s\" (see bulkhead --help)", argv[at]);
-    if (verbs[verb].starts_processes && seal_own_binary(argv, err) < 0)
+    if (verbs[verb].starts_processes && seal_forbid_tracing(err) < 0)
         return -1;
+    s->argv = argv;
     // Nothing that the caller forgot to close may reach a container; --preserve-fds reopens what it names at the end.
     if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return bh_fail(err, errno, "cannot close the caller's fds on exec");

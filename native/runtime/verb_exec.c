@@ -5,6 +5,7 @@
 #include "runtime/descriptors.h"
 #include "runtime/exec.h"
 #include "runtime/json_document.h"
+#include "runtime/seal.h"
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
 
@@ -178,6 +179,9 @@ static pid_t start(exec_arguments *a, bh_error *err) {
 int verb_exec(const settings *s, int argc, char **argv, bh_error *err) {
     exec_arguments a = {0};
     if (parse(argc, argv, &a, err) < 0)
+        return -1;
+    // Always: who is inside already may have made the program to be one that runs the runtime.
+    if (seal_own_binary(s->argv, a.exec.preserve_fds, s->trace_fd, err) < 0)
         return -1;
     a.exec.root = s->root;
     pid_t pid = start(&a, err);

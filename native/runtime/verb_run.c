@@ -5,6 +5,7 @@
 #include "runtime/descriptors.h"
 #include "runtime/explain.h"
 #include "runtime/launch.h"
+#include "runtime/seal.h"
 #include "runtime/trace.h"
 #include "runtime/verbs.h"
 
@@ -103,13 +104,18 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
 static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle, config *c, bh_error *err) {
     cleanup_free char *root = verb_absolute(s->root), *pid_file = verb_absolute(o->launch.pid_file),
                       *console = verb_absolute(o->launch.console_socket), *bundle_path = realpath(bundle, NULL);
-    if (!bundle_path || chdir(bundle_path) < 0)
+    cleanup_fd int folder = bundle_path ? open(bundle_path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (folder < 0)
         return bh_fail(err, errno, "cannot open the bundle %s", bundle);
     if (o->explain && explain_begin(err) < 0)
         return -1;
     uint64_t start = trace_now();
-    if (config_load(c, AT_FDCWD, "config.json", err) < 0)
+    // The document says whether to seal, and if so we begin again: until then nothing is made, and "." is the caller's.
+    if (config_load(c, folder, "config.json", err) < 0 ||
+        seal_for_container(c, s->argv, o->launch.preserve_fds, s->trace_fd, err) < 0)
         return -1;
+    if (fchdir(folder) < 0)
+        return bh_fail(err, errno, "cannot go to the bundle %s", bundle);
     if (!(c->namespaces & CLONE_NEWUSER) && capabilities_keep_own(&c->process.capabilities, err) < 0)
         return -1;
     trace_step("config.json", start, "%s/config.json, OCI %s", bundle_path, c->oci_version);

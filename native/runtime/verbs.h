@@ -10,6 +10,7 @@
 typedef struct settings {
     const char *root; // --root
     int trace_fd;     // --trace-fd; -1 for none
+    char **argv;      // all of it, for the runtime to exec itself with
 } settings;
 
 int verb_run(const settings *s, int argc, char **argv, bh_error *err);
