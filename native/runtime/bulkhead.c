@@ -102,10 +102,7 @@ static int parse(int argc, char **argv, settings *s, bh_error *err) {
     return optind;
 }
 
-static int run_verb(int argc, char **given, settings *s, bh_error *err) {
-    char **argv = arguments_copy(argc, given, err);
-    if (!argv)
-        return -1;
+static int run_verb(int argc, char **argv, settings *s, bh_error *err) {
     int at = parse(argc, argv, s, err);
     if (at <= 0)
         return at;
@@ -131,7 +128,9 @@ static int run_verb(int argc, char **given, settings *s, bh_error *err) {
 int main(int argc, char **argv) {
     settings s = {.root = "/run/bulkhead", .trace_fd = -1};
     bh_error err = {0};
-    int status = run_verb(argc, argv, &s, &err);
+    // Freed last: options, --log among them, point into it.
+    cleanup_arguments char **copy = arguments_copy(argc, argv, &err);
+    int status = copy ? run_verb(argc, copy, &s, &err) : -1;
     if (status < 0) {
         log_error(err.message);
         return 1;
