@@ -112,8 +112,10 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
     );
     await shop.shell(`echo 254:0 enable=1 > ${TREE}/io.cost.qos`);
     const unified = { 'memory.high': '50331648', 'memory.oom.group': '1', 'hugetlb.2MB.max': '2097152' };
-    const files = ['pids.max', 'io.max', 'io.weight', ...Object.keys(unified)];
-    expect(await written({ pids: { limit: 33 }, blockIO, unified }, files)).toEqual({
+    const hugepageLimits = [{ pageSize: '2MB', limit: 4194304 }];
+    const files = ['pids.max', 'io.max', 'io.weight', 'hugetlb.2MB.rsvd.max', ...Object.keys(unified)];
+    expect(await written({ pids: { limit: 33 }, blockIO, hugepageLimits, unified }, files)).toEqual({
+      'hugetlb.2MB.rsvd.max': '4194304',
       'pids.max': '33',
       'io.max': '254:0 rbps=1048576 wbps=2097152 riops=300 wiops=400',
       'io.weight': 'default 5000 254:0 1',
@@ -133,6 +135,9 @@ describe.skipIf(!root || !built)('cgroup v2 (needs root and native/build)', () =
       [{ cpu: { quota: 10000, burst: 20000 } }, 'cpu.burst: cannot write "20000" to'],
       [{ cpu: { cpus: '4000' } }, 'cpu.cpus: cannot write "4000" to'],
       [{ blockIO: { leafWeight: 10 } }, 'blockIO.leafWeight is not supported'],
+      [{ network: { classID: 5 } }, 'network'],
+      [{ rdma: { mlx5_1: { hcaHandles: 3 } } }, 'rdma.mlx5_1: cannot write'],
+      [{ hugepageLimits: [{ pageSize: '3MB', limit: 0 }] }, 'hugepageLimits[0]'],
       [
         { blockIO: { throttleReadBpsDevice: [{ major: 4000, minor: 1, rate: 5 }] } },
         'blockIO.throttleReadBpsDevice[0]: cannot write',
@@ -437,6 +442,8 @@ END
       cpu: { quota: 30000, shares: 512 },
       blockIO: { throttleReadBpsDevice: [rate] },
       devices: [{ allow: false, access: 'rwm' }],
+      hugepageLimits: [{ pageSize: '2MB', limit: 4194304 }],
+      network: { classID: 1048577, priorities: [{ name: 'lo', priority: 5 }] },
     };
     const box = shop.bundle('sleep 1000 & wait', only(can));
     const limited = shop.bundle('true', only({ memory: { limit: 67108864 } }));
@@ -446,14 +453,16 @@ END
     const { stdout } = await shop.shell(`${prelude()} cat > ${shop.directory}/mixed <<'END'
       ${prelude()}
       rmdir ${TREE}/workshop
-      for group in ${TREE}/bulkhead ${TREE}; do echo "-pids -cpu -io" > $group/cgroup.subtree_control; done
+      for group in ${TREE}/bulkhead ${TREE}; do echo "-pids -cpu -io -hugetlb" > $group/cgroup.subtree_control; done
       mount -t tmpfs none /mnt
-      for list in pids cpu,cpuacct blkio devices freezer; do
+      for list in pids cpu,cpuacct blkio devices freezer hugetlb net_cls net_prio; do
         mkdir /mnt/$list; wait_until "mount -t cgroup -o $list none /mnt/$list 2>/dev/null"; done
       bulkhead run --bundle ${limited} limited 2>&1; bulkhead run --bundle ${placed} placed 2>&1
       bulkhead --trace-fd 3 run --detach --bundle ${box} box 3>${shop.directory}/trace >/dev/null 2>&1 || echo no box
       grep -o 'by writing 0 to tasks' ${shop.directory}/trace
       cat /mnt/pids/workshop/*/pids.max /mnt/cpu,cpuacct/workshop/*/cpu.shares /mnt/blkio/workshop/*/blkio.throttle.read_bps_device
+      cat /mnt/hugetlb/workshop/*/hugetlb.2MB.rsvd.limit_in_bytes /mnt/net_cls/workshop/*/net_cls.classid
+      grep lo /mnt/net_prio/workshop/*/net_prio.ifpriomap
       bulkhead ps --format json box | tr , '\\n' | wc -l
       bulkhead pause box; bulkhead state box | grep -o '"paused"'; bulkhead kill --all box KILL; bulkhead delete --force box
       find /mnt/*/workshop -mindepth 1 -type d; rmdir /mnt/*/workshop; ls ${TREE} | grep workshop
@@ -472,6 +481,9 @@ END
       '33',
       '512',
       '254:0 1048576',
+      '4194304',
+      '1048577',
+      'lo 5',
       '2',
       '"paused"',
     ]);
