@@ -15,6 +15,13 @@ export type Profile = (typeof PROFILES)[number];
 const SOURCES = join(import.meta.dirname, 'attempts');
 const LIMIT = { timeout_ms: 30_000, max_output_bytes: 65_536 };
 
+/** Makes the program of all attempts. */
+export function buildAttempts(path: string): void {
+  const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
+  const options = ['-static', '-O1', '-s', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'];
+  execFileSync('cc', [...options, '-o', path, ...sources.map((name) => join(SOURCES, name))]);
+}
+
 /** Everything that one test file needs, made with `open` and gone with `close`. */
 export class Arena {
   readonly directory = mkdtempSync(join(tmpdir(), 'bulkhead-escape-'));
@@ -29,9 +36,7 @@ export class Arena {
   static async open(): Promise<Arena> {
     const arena = new Arena(await TestBroker.start());
     try {
-      const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
-      const options = ['-static', '-O1', '-s', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'];
-      execFileSync('cc', [...options, '-o', arena.program, ...sources.map((name) => join(SOURCES, name))]);
+      buildAttempts(arena.program);
       for (const profile of PROFILES) await arena.machine(profile, profile);
       return arena;
     } catch (error) {

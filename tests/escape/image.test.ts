@@ -5,8 +5,7 @@ import { chmodSync, copyFileSync, readdirSync, rmSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runtime, Workshop } from '../integration/bundle.ts';
-
-const SOURCES = join(import.meta.dirname, 'attempts');
+import { buildAttempts } from './arena.ts';
 
 let shop: Workshop;
 beforeEach(() => {
@@ -99,10 +98,7 @@ describe('links in an image', () => {
 
 describe('the runtime’s own program (CVE-2019-5736)', () => {
   it('cannot be written even by a container whose root is the host’s', async () => {
-    const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c'));
-    const files = sources.map((name) => join(SOURCES, name));
-    const program = join(shop.image, 'bin/attempts');
-    execFileSync('cc', ['-static', '-O1', '-s', '-D_GNU_SOURCE', '-o', program, ...files]);
+    buildAttempts(join(shop.image, 'bin/attempts'));
     symlinkSync('/proc/self/exe', join(shop.image, 'bin/self'));
     const bundle = shop.bundle('sleep 1000', (config) => {
       // No user namespace, every capability of a container's root that matters for a file, no filter.
