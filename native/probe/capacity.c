@@ -43,6 +43,7 @@ int64_t capacity_containers(const capacity_limits *limits, const char **bound) {
         {"ptys", limits->ptys, 1},
         {"namespaces", limits->namespaces, 1},
     };
+    // What a host does not say (-1) bounds nothing.
     int64_t least = INT64_MAX;
     *bound = "nothing";
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {

@@ -77,6 +77,7 @@ static void find_controllers(json_t *report, int version) {
 // Made, joined by nobody, and removed: a read-only /sys/fs/cgroup or a foreign owner shows only so.
 static void try_group(json_t *report) {
     char path[64], directories[CGROUP_DIRECTORIES_MAX][CGROUP_DIRECTORY_SIZE];
+    // The pid in its name: two probes at once do not remove each other's.
     bh_error err = {0}, ignored;
     snprintf(path, sizeof path, "bulkhead-probe-%d", getpid());
     // Where nothing is mounted there is nothing to fail on.

@@ -75,6 +75,8 @@ static bool is_protocol(const char *name) {
 // Whether a kernel with the hole also has the code with the hole. Nothing is opened to find out: a socket of such a
 // kind would load the module, and leave it there.
 static bool is_absent(const char *module, const char *protocol, const char *release) {
+    // A protocol in this list is loaded. One that is not could be, where modules can: then the kernel's own list of
+    // modules tells, and where that cannot be read nothing is taken for granted.
     char path[320];
     bool modular = access("/proc/modules", F_OK) == 0;
     if (!module || (protocol && is_protocol(protocol)))

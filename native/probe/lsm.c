@@ -57,6 +57,7 @@ static void find_active(json_t *report, const char *list) {
 }
 
 static void find_selinux(json_t *report, bool active) {
+    // Three ways of not holding, which want different things done: not in the kernel, without a policy, only watching.
     selinux_mode mode = selinux_current_mode();
     bool enforcing = mode == SELINUX_ENFORCING;
     const char *shown = !active ? "absent" : (mode == SELINUX_OFF ? "no policy" : selinux_mode_name(mode));

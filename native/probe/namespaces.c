@@ -20,6 +20,8 @@
 
 static int make_one(void *argument, bh_error *err) {
     const namespace_entry *kind = argument;
+    // Asking for it is all that tells: the file in /proc/self/ns exists where a limit, an LSM or a filter says no as
+    // well.
     if (unshare((int)kind->flag) < 0)
         return bh_fail(err, errno, "%s", kind->type);
     return 0;

@@ -53,6 +53,8 @@ static void print_finding(const json_t *finding, bool colour, FILE *out) {
             begin = marks[i].colour;
         }
     }
+    // A name that is longer than its column pushes the value to the right instead of being cut: it is what one searches
+    // for.
     int column = NAME_COLUMN + (int)strlen(name) + 1;
     fprintf(out, "%*s%s%-*s%s%s ", MARK_COLUMN, "", colour ? begin : "", NAME_COLUMN - MARK_COLUMN, mark,
             colour ? "\033[0m" : "", name);

@@ -9,6 +9,7 @@ static const char *const state_names[] = {"good", "note", "weak", "missing"};
 static const char *const fitness_names[] = {"fit", "fit", "limited", "unfit"};
 
 void probe_add(json_t *report, const probe_finding *f) {
+    // Into JSON at once: both ways of printing then say the same, and texts may live on the caller's stack.
     json_array_append_new(report, json_pack("{s:s, s:s, s:s, s:o?, s:s, s:s, s:s?}", "group", f->group, "name", f->name,
                                             "state", state_names[f->state], "value", f->value, "shown", f->shown,
                                             "means", f->means, "remedy", f->remedy));

@@ -105,21 +105,18 @@ static void find_core_pattern(json_t *report) {
     char pattern[160];
     bool there = sysfile_text("/proc/sys/kernel/core_pattern", pattern, sizeof pattern);
     bool piped = pattern[0] == '|';
-    bool absolute = pattern[0] == '/';
     probe_add(report,
               &(probe_finding){
                   .group = "settings",
                   .name = "core_pattern",
-                  .state = piped ? PROBE_WEAK : PROBE_GOOD,
+                  .state = piped ? PROBE_NOTE : PROBE_GOOD,
                   .value = there ? json_string(pattern) : NULL,
                   .shown = *pattern ? pattern : "empty: no core dumps",
-                  .means = piped      ? "When a program in a container crashes, root of the host runs this program on "
-                                        "what it left."
-                           : absolute ? "The path is looked up in the crashing program's own root."
-                                      : "A program that crashes in a container leaves its core there, or none.",
-                  .remedy = piped ? "sysctl -w kernel.core_pattern=core, if nobody collects crashes here; else keep "
-                                    "that program up to date."
-                                  : NULL,
+                  .means = piped
+                               ? "When a program crashes in a container, root of the host runs this program on what it "
+                                 "left. Bulkhead's own containers forbid it (RLIMIT_CORE 1); others' may not."
+                               : "A program that crashes in a container leaves its core inside, or none.",
+                  .remedy = piped ? "sysctl -w kernel.core_pattern=core, if nobody collects crashes here." : NULL,
               });
 }
 

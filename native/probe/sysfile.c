@@ -21,6 +21,7 @@ bool sysfile_number(const char *path, int64_t *number) {
     *number = -1;
     if (!sysfile_text(path, text, sizeof text))
         return false;
+    // Base 0: some files are hexadecimal. What follows a number, as in "4096 32768", is not asked for.
     errno = 0;
     long long parsed = strtoll(text, &end, 0);
     if (end == text || errno != 0)

@@ -23,6 +23,7 @@ typedef struct outcome {
 
 static _Noreturn void be_the_child(trial what, void *argument, int answer) {
     outcome o = {0};
+    // A probe that is interrupted takes its trial along.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     o.result = what(argument, &o.error);
     // Below PIPE_BUF, so it is written whole or not at all.
@@ -47,6 +48,7 @@ int trial_run(trial what, void *argument, int timeout_ms, bh_error *err) {
         be_the_child(what, argument, question);
     if (pid < 0)
         return bh_fail(err, errno, "cannot fork");
+    // Or the pipe would stay open when the child is gone, and reading would not end.
     close(take_fd(&question));
     cleanup_fd int pidfd = pidfd_open(pid, 0);
     bool in_time = pidfd >= 0 && wait_for(pidfd, timeout_ms);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 static void find_kvm(json_t *report) {
+    // Not a look at /proc/cpuinfo or the device's mode: both are right on machines where no guest ever runs.
     bh_error err = {0};
     bool runs = kvm_try(&err) == 0;
     bool absent = access("/dev/kvm", F_OK) < 0;

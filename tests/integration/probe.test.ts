@@ -268,7 +268,7 @@ describe.skipIf(!able)('bulkhead probe (needs root and native/build)', () => {
       remedy: 'sysctl -w kernel.dmesg_restrict=1',
     });
     expect(found('settings.kptr_restrict')).toMatchObject({ state: 'good', value: 2, remedy: null });
-    expect(found('settings.core_pattern')).toMatchObject({ state: 'weak', value: '|/usr/share/collect %p' });
+    expect(found('settings.core_pattern')).toMatchObject({ state: 'note', value: '|/usr/share/collect %p' });
     expect(found('namespaces.limits')).toMatchObject({
       state: 'weak',
       value: { network: 700 },
