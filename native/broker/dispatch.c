@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "broker/log.h"
 #include "broker/methods.h"
+#include "broker/move.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -94,7 +95,13 @@ static const param exec_params[] = {
 };
 
 static const param identity_params[] = {
-    PARAM_HOSTNAME,
+    {.name = "hostname",
+     .kind = PARAM_STRING,
+     .optional = true,
+     .min = 1,
+     .max = 63,
+     .matches = is_hostname,
+     .pattern = "1 to 63 of a-z, 0-9 and -, not starting or ending with -"},
     {.name = "entropy",
      .kind = PARAM_STRING,
      .min = 32,
@@ -105,10 +112,25 @@ static const param identity_params[] = {
     PARAM_END,
 };
 
+#define PARAM_SNAPSHOT                                                                                                 \
+    {.name = "snapshot",                                                                                               \
+     .kind = PARAM_STRING,                                                                                             \
+     .min = 1,                                                                                                         \
+     .max = 27,                                                                                                        \
+     .matches = is_machine_id,                                                                                         \
+     .pattern = "1 to 27 of a-z, 0-9 and -, not starting with -"}
+static const param snapshot_params[] = {PARAM_MACHINE, PARAM_SNAPSHOT, PARAM_END};
+
 static const method methods[] = {
     {"probe", probe, no_params},
     {"container.create", container_create, container_create_params},
     {"vm.create", vm_create, vm_create_params},
+    {"vm.migrate", vm_migrate, machine_params},
+    {"vm.migrate.cancel", vm_migrate_cancel, machine_params},
+    {"vm.snapshot.save", vm_snapshot_save, snapshot_params},
+    {"vm.snapshot.restore", vm_snapshot_restore, snapshot_params},
+    {"vm.snapshot.list", vm_snapshot_list, machine_params},
+    {"vm.snapshot.delete", vm_snapshot_delete, snapshot_params},
     {"machine.list", machine_list, no_params},
     {"machine.delete", machine_delete, machine_params},
     {"machine.stats", machine_stats, machine_params},
@@ -251,6 +273,7 @@ static void start_request(broker *b, client *c, const method *m, json_t *id, jso
     b->requests = r;
     param_fault fault;
     bh_error err;
+    // Here and nowhere else: handlers rely on every parameter being there, of its type and within its bounds.
     if (params_check(m->params, r->params, &fault, &err) < 0) {
         request_refuse(r, "bad_request", *fault.field ? fault.field : "params", "%s", err.message);
         return;

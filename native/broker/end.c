@@ -73,9 +73,7 @@ static void describe_end(machine *m, int status) {
         snprintf(m->exit + at, room, "; the last line of its console: %s", line);
 }
 
-static void init_ended(loop_source *source, uint32_t events) {
-    (void)events;
-    machine *m = (machine *)((char *)source - offsetof(machine, init));
+void machine_note_end(machine *m) {
     int status;
     if (waitpid(m->pid, &status, WNOHANG) != m->pid)
         status = -1;
@@ -90,6 +88,11 @@ static void init_ended(loop_source *source, uint32_t events) {
         log_error("%s", err.message);
     broker_emit(m->broker,
                 json_pack("{s:s, s:s, s:s}", "event", "machine.exited", "machine", m->id, "reason", m->exit));
+}
+
+static void init_ended(loop_source *source, uint32_t events) {
+    (void)events;
+    machine_note_end((machine *)((char *)source - offsetof(machine, init)));
 }
 
 int machine_watch(machine *m, bh_error *err) {

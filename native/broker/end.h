@@ -6,6 +6,8 @@
 // Watches the machine's first process; when it ends the machine is `exited`, and subscribers are told why.
 int machine_watch(machine *m, bh_error *err);
 void machine_unwatch(machine *m);
+// Its first process was found to have ended while nobody watched: it is `exited`, and subscribers are told.
+void machine_note_end(machine *m);
 int machine_save(const machine *m, bh_error *err);
 
 // Kills and removes whatever there is of a machine: processes, terminals, runtime state, cgroup, files. Blocking; works

@@ -22,7 +22,17 @@
 // a shell that would have answered in milliseconds is.
 #define VM_CPU_WEIGHT 25
 
-int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err) {
+int guest_vm_key(const machine *m, char *key, size_t size, bh_error *err) {
+    char image_dir[PATH_MAX], found[512];
+    snprintf(image_dir, sizeof image_dir, "%s/%s", m->broker->config.images_dir, m->image);
+    if (vm_fingerprint(image_dir, found, sizeof found, err) < 0)
+        return -1;
+    snprintf(key, size, "%s %lld bytes, cpu %lld%s", found, (long long)m->limits.memory_bytes,
+             (long long)m->limits.cpu_millis, m->selinux ? ", selinux" : "");
+    return 0;
+}
+
+int guest_vm_describe(const machine *m, vm_plan *plan, bh_error *err) {
     const broker *b = m->broker;
     const broker_config *config = &b->config;
     plan->dir = machine_dir(b, m->id);
@@ -33,15 +43,6 @@ int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err) {
         return -1;
     if (!*plan->accel.accel)
         return bh_fail(err, ENOTSUP, "no VM can be run here (%s)", plan->accel.reason);
-
-    cgroup_limits limits = CGROUP_NO_LIMITS;
-    limits.memory_bytes = m->limits.memory_bytes + QEMU_OVERHEAD_BYTES;
-    limits.pids = QEMU_TASKS;
-    limits.cpu_quota_us = cpu_quota_us(m->limits.cpu_millis);
-    limits.cpu_period_us = CPU_PERIOD_US;
-    limits.cpu_weight = VM_CPU_WEIGHT;
-    if (machine_make_dir(m, err) < 0 || cgroup_create(plan->cgroup.text, &limits, err) < 0)
-        return -1;
     uid_t id = slot_service_id(config->id_base, m->slot);
     plan->spec = (vm_spec){
         .dir = plan->dir.text,
@@ -59,6 +60,23 @@ int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err) {
         .label = m->label,
     };
     return 0;
+}
+
+cgroup_limits guest_vm_limits(const machine *m, int count) {
+    cgroup_limits limits = CGROUP_NO_LIMITS;
+    limits.memory_bytes = count * (m->limits.memory_bytes + QEMU_OVERHEAD_BYTES);
+    limits.pids = count * QEMU_TASKS;
+    limits.cpu_quota_us = cpu_quota_us(m->limits.cpu_millis);
+    limits.cpu_period_us = CPU_PERIOD_US;
+    limits.cpu_weight = VM_CPU_WEIGHT;
+    return limits;
+}
+
+int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err) {
+    cgroup_limits limits = guest_vm_limits(m, 1);
+    if (guest_vm_describe(m, plan, err) < 0 || machine_make_dir(m, err) < 0)
+        return -1;
+    return cgroup_create(plan->cgroup.text, &limits, err);
 }
 
 // The steps of a copy's beginning as they happen, in the form of a launch trace.
@@ -90,7 +108,7 @@ static int make_copy(machine *m, vm_plan *plan, pid_t *pid, json_t *trace, bh_er
     if (vm_template_restore(&plan->spec, err) < 0)
         return -1;
     note_step(trace, "restore", began, &at, "processor and devices as the template was saved", __LINE__);
-    if (vm_template_renew(&plan->spec, err) < 0)
+    if (vm_renew(&plan->spec, m->hostname, err) < 0)
         return -1;
     note_step(trace, "identity", began, &at, "host name, machine id, clock, random numbers", __LINE__);
     return 0;

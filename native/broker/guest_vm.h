@@ -1,6 +1,7 @@
 // Making a VM: QEMU in a cgroup and with a user id of its own.
 #pragma once
 
+#include "base/cgroup.h"
 #include "broker/state.h"
 
 #include <limits.h>
@@ -13,7 +14,14 @@ typedef struct vm_plan {
     vm_spec spec;
 } vm_plan;
 
-// In a job: the machine's directory and cgroup, and what goes into them.
+// Everything that a VM must have in common with another to go on from where that was: host, QEMU, image, size,
+// features. One line; its first word is the image's digest.
+enum { VM_KEY_MAX = 640 };
+int guest_vm_key(const machine *m, char *key, size_t size, bh_error *err);
+// In a job: what QEMU is given for this machine; and the same with the machine's directory and cgroup made.
+int guest_vm_describe(const machine *m, vm_plan *plan, bh_error *err);
 int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err);
+// The cgroup's limits for `count` QEMUs in it.
+cgroup_limits guest_vm_limits(const machine *m, int count);
 // A machine_maker (create.h): boots the VM, or makes it a copy of m->template.
 int guest_vm_make(machine *m, json_t **result, bh_error *err);

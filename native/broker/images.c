@@ -15,6 +15,7 @@ static json_t *read_image(const broker *b, const char *image) {
     if (json_unpack(description, "{s:s, s:s, s:s}", "name", &said, "kind", &kind, "digest", &digest) < 0 ||
         strcmp(said, image) != 0)
         return NULL;
+    // The description alone is not an image: it may be under way, or have lost its half.
     bool is_container = strcmp(kind, "container") == 0;
     snprintf(path, sizeof path, "%s/%s/%s", b->config.images_dir, image, is_container ? "rootfs" : "vmlinux");
     if (access(path, F_OK) < 0)

@@ -1,4 +1,6 @@
-// Jobs: see job.h. A job's result is one JSON object on a pipe: {"result": {...}} or {"error": message, "code": errno}.
+// Jobs: see job.h. A job writes JSON to a pipe: what it tells on the way, each on a line, and at last, without a
+// newline,
+// {"result": {...}} or {"error": message, "code": errno}.
 #include "broker/job.h"
 
 #include "base/cleanup.h"
@@ -21,6 +23,7 @@ struct job {
     loop *loop;
     loop_source pipe;
     loop_child child;
+    job_news *news; // NULL: it tells nothing
     job_done *done;
     void *argument;
     char *text;
@@ -56,6 +59,17 @@ static void deliver(job *j) {
     j->done(j->argument, result, &err);
 }
 
+// Hands on the lines that are whole, and keeps the rest.
+static void deliver_news(job *j) {
+    for (char *end; j->news && (end = memchr(j->text, '\n', j->length));) {
+        cleanup_json json_t *told = json_loadb(j->text, (size_t)(end - j->text), 0, NULL);
+        j->length -= (size_t)(end - j->text) + 1;
+        memmove(j->text, end + 1, j->length);
+        if (told)
+            j->news(j->argument, told);
+    }
+}
+
 static void pipe_ready(loop_source *source, uint32_t events) {
     job *j = (job *)((char *)source - offsetof(job, pipe));
     (void)events;
@@ -69,6 +83,7 @@ static void pipe_ready(loop_source *source, uint32_t events) {
             memcpy(larger + j->length, chunk, (size_t)got);
             j->text = larger;
             j->length += (size_t)got;
+            deliver_news(j);
             return;
         }
     }
@@ -83,16 +98,46 @@ static void child_exited(loop_child *child, int wait_status) {
     unreference((job *)((char *)child - offsetof(job, child)));
 }
 
-static void write_answer(int fd, json_t *result, int outcome, const bh_error *err) {
-    cleanup_json json_t *answer = outcome < 0 ? json_pack("{s:s, s:i}", "error", err->message, "code", err->code)
-                                              : json_pack("{s:o}", "result", result ? result : json_object());
-    cleanup_free char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
-    for (size_t at = 0, length = text ? strlen(text) : 0; at < length;) {
-        ssize_t put = write(fd, text + at, length - at);
-        if (put < 0 && errno != EINTR)
-            return;
-        at += put > 0 ? (size_t)put : 0;
+static void write_json(int fd, json_t *value, const char *end) {
+    cleanup_json json_t *owned = value;
+    cleanup_free char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+    const char *const parts[] = {text ? text : "", end};
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t at = 0, length = strlen(parts[i]); at < length;) {
+            ssize_t put = write(fd, parts[i] + at, length - at);
+            if (put < 0 && errno != EINTR)
+                return;
+            at += put > 0 ? (size_t)put : 0;
+        }
     }
+}
+
+static void write_answer(int fd, json_t *result, int outcome, const bh_error *err) {
+    write_json(fd,
+               outcome < 0 ? json_pack("{s:s, s:i}", "error", err->message, "code", err->code)
+                           : json_pack("{s:o}", "result", result ? result : json_object()),
+               "");
+}
+
+// Of a job only; each is a process of its own.
+static int result_fd_of_this_job = -1;
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal_number) {
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void job_tell(json_t *told) {
+    write_json(result_fd_of_this_job, told, "\n");
+}
+
+bool job_interrupted(void) {
+    return interrupted;
+}
+
+void job_interrupt(job *j) {
+    kill(j->child.pid, SIGUSR1);
 }
 
 // Nothing of the broker's but standard error stays open in a job: a copy of the lock would outlive the broker, a copy
@@ -131,13 +176,20 @@ int job_fork(int *result_fd, bh_error *err) {
     return pid;
 }
 
-int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err) {
+job *job_start_telling(loop *l, job_body *body, job_news *news, job_done *done, void *argument, bh_error *err) {
     job *j = calloc(1, sizeof *j);
-    if (!j)
-        return bh_fail(err, ENOMEM, "cannot start a job");
+    if (!j) {
+        bh_fail(err, ENOMEM, "cannot start a job");
+        return NULL;
+    }
     int fd;
+    // Before there is a job: one that were interrupted without a handler would be ended with its work half done.
+    interrupted = 0;
+    if (news)
+        signal(SIGUSR1, note_interrupt);
     int pid = job_fork(&fd, err);
     if (pid == 0) {
+        result_fd_of_this_job = fd;
         json_t *result = NULL;
         int outcome = body(argument, &result, err);
         write_answer(fd, result, outcome, err);
@@ -145,9 +197,10 @@ int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error 
     }
     if (pid < 0) {
         free(j);
-        return -1;
+        return NULL;
     }
     *j = (job){.loop = l,
+               .news = news,
                .pipe = {fd, pipe_ready},
                .child = {.exited = child_exited, .pid = pid},
                .done = done,
@@ -160,11 +213,15 @@ int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error 
         loop_remove(l, &j->pipe);
         close(fd);
         free(j);
-        return -1;
+        return NULL;
     }
     j->next = under_way;
     under_way = j;
-    return 0;
+    return j;
+}
+
+int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err) {
+    return job_start_telling(l, body, NULL, done, argument, err) ? 0 : -1;
 }
 
 void jobs_abandon(void) {

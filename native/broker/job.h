@@ -7,6 +7,7 @@
 #include "base/loop.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct job job;
@@ -16,7 +17,17 @@ typedef int job_body(void *argument, json_t **result, bh_error *err);
 // Runs in the broker, once: `result` (borrowed) or, when it is NULL, what went wrong.
 typedef void job_done(void *argument, json_t *result, const bh_error *err);
 
+// Runs in the broker for each job_tell of the job, in their order, before `job_done`. `told` is borrowed.
+typedef void job_news(void *argument, json_t *told);
+
 int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err);
+
+// A job that tells how far it is, and that can be interrupted: it then finds job_interrupted() true.
+job *job_start_telling(loop *l, job_body *body, job_news *news, job_done *done, void *argument, bh_error *err);
+void job_interrupt(job *j);
+// In such a job. Steals `told`.
+void job_tell(json_t *told);
+bool job_interrupted(void);
 
 // Kills every job under way, without a word to whoever waits for it: for the end of the broker.
 void jobs_abandon(void);

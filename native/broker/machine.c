@@ -126,6 +126,8 @@ machine *machine_from_json(json_t *record, char *boot_id, bh_error *err) {
         bh_fail(err, ENOMEM, "cannot keep a machine record");
         return NULL;
     }
+    // The file is root's in a folder of root's. It is checked all the same: what stands in it becomes paths, user ids
+    // and pids to kill, and another version of the broker may have written it.
     int kind_at = position(kinds, sizeof kinds / sizeof *kinds, kind);
     int state_at = position(states, sizeof states / sizeof *states, state);
     bool valid = is_machine_id(id) && kind_at >= 0 && state_at >= 0 && is_image_name(image) && is_hostname(hostname) &&

@@ -57,6 +57,7 @@ typedef struct machine {
     struct terminal *terminals;
     loop_source init;          // a pidfd of `pid`; -1 while nothing is watched
     int64_t exec_oom_kills;    // v1: of processes that `exec` ran, whose groups are gone and took their counts along
+    struct moving *moving;     // VMs only: its move or its saving that is under way
     struct template *template; // VMs only: what it is being made a copy of
     pid_t destroyer;           // the job that ends it when the broker ends; 0: none
     int opening;               // terminals being opened: their monitors are not in the list yet

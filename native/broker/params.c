@@ -48,6 +48,7 @@ static int check_strings(const param *p, json_t *value, bh_error *err) {
         if (!json_is_string(item) || json_string_length(item) > STRING_IN_ARRAY_MAX)
             return bh_fail(err, 0, "%s[%zu] must be a string of at most %d bytes", p->name, i, STRING_IN_ARRAY_MAX);
     }
+    // The program's name. execve would refuse an empty one too, but deep in a job, as "no such file".
     if (count > 0 && json_string_length(json_array_get(value, 0)) == 0)
         return bh_fail(err, 0, "%s[0] must not be empty", p->name);
     return 0;
@@ -98,6 +99,7 @@ static const param *find(const param *table, const char *name) {
 static int check_object(const param *table, json_t *object, const char *prefix, param_fault *fault, bh_error *err) {
     const char *key;
     json_t *value;
+    // Unknown keys before missing ones: a misspelt key is both, and it helps more to hear of what was sent.
     json_object_foreach(object, key, value) {
         if (!find(table, key)) {
             name_fault(fault, prefix, key);

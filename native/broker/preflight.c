@@ -35,6 +35,7 @@ static int check_state(const char *dir, bh_error *err) {
                        dir, STATE_DIR_MAX);
     char run[STATE_DIR_MAX + 8];
     snprintf(run, sizeof run, "%.*s/run", STATE_DIR_MAX, dir);
+    // 0711: the server passes through to sockets that it knows by name, and cannot list them.
     if (fs_make_dirs(run, 0711, err) < 0)
         return bh_wrap(err, "the state directory %s cannot be used (choose another with --state)", dir);
     if (access(run, W_OK) < 0)
@@ -67,6 +68,7 @@ int preflight_lock(const broker_config *config, bh_error *err) {
     cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return bh_fail(err, errno, "cannot open %s", path);
+    // A lock and not the file's existence: however the broker ends, the kernel lets go of it.
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
             return bh_fail(err, errno, "cannot lock %s", path);

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "broker/end.h"
 #include "broker/log.h"
+#include "broker/move.h"
 #include "broker/terminal.h"
 
 #include <errno.h>
@@ -51,9 +52,11 @@ static void take_over(broker *b, const char *id) {
         return;
     }
     broker_remember(b, m);
+    move_recover(m);
     int watched = m->state == MACHINE_RUNNING ? machine_watch(m, &err) : 0;
     if (watched < 0 && err.code != ESRCH)
         log_error("machine %s runs, but its end will not be seen: %s", id, err.message);
+    // There is no such process, or one that began at another time: its own is gone.
     if (watched < 0 && err.code == ESRCH) {
         machine_unwatch(m);
         m->state = MACHINE_EXITED;
@@ -72,6 +75,7 @@ int machines_find(broker *b, bh_error *err) {
     if (!dir)
         return bh_fail(err, errno, "cannot read %s", path.text);
     for (const struct dirent *entry; (entry = readdir(dir));) {
+        // Other names are none of ours, or the half of a record that fs_replace was writing.
         if (is_machine_id(entry->d_name))
             take_over(b, entry->d_name);
     }

@@ -29,7 +29,7 @@ void identity_renew(request *r) {
         return;
     }
     machine *itself = broker_find(r->broker, "host");
-    if (itself)
+    if (itself && hostname)
         snprintf(itself->hostname, sizeof itself->hostname, "%s", hostname);
     request_answer(r, NULL);
 }

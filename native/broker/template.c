@@ -33,7 +33,7 @@ typedef struct waiting {
 
 struct template {
     broker *broker;
-    char key[640];
+    char key[VM_KEY_MAX];
     vm_memory memory; // memfds of the broker's process; jobs open them by its /proc/PID/fd
     bool ready;
     machine *vm;   // the VM that becomes the template, while it boots
@@ -42,17 +42,6 @@ struct template {
     waiting *waiting;
     template *next;
 };
-
-// Everything that a copy must have in common with its template.
-static int make_key(const machine *m, char *key, size_t size, bh_error *err) {
-    char image_dir[PATH_MAX], found[512];
-    snprintf(image_dir, sizeof image_dir, "%s/%s", m->broker->config.images_dir, m->image);
-    if (vm_fingerprint(image_dir, found, sizeof found, err) < 0)
-        return -1;
-    snprintf(key, size, "%s %lld bytes, cpu %lld%s", found, (long long)m->limits.memory_bytes,
-             (long long)m->limits.cpu_millis, m->selinux ? ", selinux" : "");
-    return 0;
-}
 
 static void drop(template *t) {
     t->outdated = true;
@@ -223,11 +212,11 @@ static template *find(const broker *b, const char *key) {
 }
 
 void template_use(request *r, machine *m) {
-    char key[640];
+    char key[VM_KEY_MAX];
     bh_error err;
     template *t = NULL;
     waiting *w = NULL;
-    if (make_key(m, key, sizeof key, &err) == 0) {
+    if (guest_vm_key(m, key, sizeof key, &err) == 0) {
         drop_outdated(m->broker, key);
         t = find(m->broker, key);
         if (!t)

@@ -135,14 +135,15 @@ static int hand_over(const vm_spec *spec, const opened *o) {
     const int from[] = {o->link, o->qmp, spec->memory ? spec->memory->ram : -1,
                         spec->memory ? spec->memory->state : -1};
     static const int to[] = {VM_LINK_FD, VM_QMP_FD, VM_RAM_FD, VM_STATE_FD};
-    int count = spec->memory ? 4 : 2, high[4];
-    for (int i = 0; i < count; i++)
-        if ((high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 10)) < 0)
+    int high[4];
+    for (int i = 0; i < 4; i++)
+        if ((high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, 10)) < 0 && from[i] >= 0)
             return -1;
-    for (int i = 0; i < count; i++)
-        if (dup2(high[i], to[i]) < 0)
+    close_range(VM_LINK_FD, VM_STATE_FD, 0);
+    for (int i = 0; i < 4; i++)
+        if (high[i] >= 0 && dup2(high[i], to[i]) < 0)
             return -1;
-    return close_range((unsigned int)to[count - 1] + 1, ~0U, 0);
+    return close_range(VM_STATE_FD + 1, ~0U, 0);
 }
 
 static _Noreturn void become_qemu(const vm_spec *spec, const vm_command *command, const opened *o) {

@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// Memory that a template and its copies share (vm_template.h): both are memfds.
+// Where a VM's memory comes from, if it is not QEMU's own and empty.
 typedef struct vm_memory {
-    int ram;   // the guest's memory; a copy maps it privately
-    int state; // its processor and devices, as the template was when it was saved
-    bool copy; // the VM goes on from there, where the template boots
+    int ram;   // a memfd: the memory of a template, which its copies map privately (vm_template.h); -1: QEMU's own
+    int state; // a file or socket from which a VM goes on that was saved, or is being moved (vm_move.h)
+    bool copy; // the VM goes on from `state`, where a template boots
 } vm_memory;
 
 typedef struct vm_spec {

@@ -40,13 +40,12 @@ static bool is_plain(const char *name) {
 }
 
 static void add_machine(vm_command *c, const vm_spec *spec, bool kvm) {
-    const char *memory = spec->memory ? ",memory-backend=ram" : "";
     add(c, "-machine");
     if (kvm)
-        add(c, "microvm,rtc=on,isa-serial=on,usb=off%s", memory);
+        add(c, "microvm,rtc=on,isa-serial=on,usb=off,memory-backend=ram");
     else
         // Without hpet and vmport, as measured; without disk controller, SMBus and keyboard, which nobody uses.
-        add(c, "q35,hpet=off,vmport=off,sata=off,smbus=off,i8042=off,usb=off%s", memory);
+        add(c, "q35,hpet=off,vmport=off,sata=off,smbus=off,i8042=off,usb=off,memory-backend=ram");
     add(c, "-accel");
     // The cache of translated code is 1 GiB otherwise, and it is the VM's cgroup that pays.
     add(c, kvm ? "kvm" : "tcg,tb-size=64");
@@ -56,13 +55,15 @@ static void add_machine(vm_command *c, const vm_spec *spec, bool kvm) {
     add(c, "%d", spec->cpus);
     add(c, "-m");
     add(c, "%" PRId64, spec->memory_bytes / MIB);
-    if (!spec->memory)
-        return;
-    // By a name, since QEMU opens it itself; a memfd has none but in /proc.
+    // Of one name in every VM, for what is saved of one is given to another by the names of its parts.
     add(c, "-object");
-    add(c, "memory-backend-file,id=ram,size=%" PRId64 "M,mem-path=" VM_FDS_IN_JAIL "/%d,share=%s",
-        spec->memory_bytes / MIB, VM_RAM_FD, spec->memory->copy ? "off" : "on");
-    if (spec->memory->copy) {
+    if (spec->memory && spec->memory->ram >= 0)
+        // By a path, since QEMU opens it itself; a memfd has none but in /proc.
+        add(c, "memory-backend-file,id=ram,size=%" PRId64 "M,mem-path=" VM_FDS_IN_JAIL "/%d,share=%s",
+            spec->memory_bytes / MIB, VM_RAM_FD, spec->memory->copy ? "off" : "on");
+    else
+        add(c, "memory-backend-ram,id=ram,size=%" PRId64 "M", spec->memory_bytes / MIB);
+    if (spec->memory && spec->memory->copy) {
         add(c, "-incoming");
         add(c, "defer"); // until the monitor has been told what is not in the stream (vm_template.c)
     }

@@ -81,6 +81,35 @@ static void only_a_vm_that_is_asked_to_have_selinux_has_it(void **state) {
     assert_non_null(strstr(value_of(&command, "-append", 0), " security=selinux "));
 }
 
+static void memory_has_one_name_wherever_it_comes_from(void **state) {
+    (void)state;
+    vm_command command;
+    assert_int_equal(vm_command_build(&spec, &command, &err), 0);
+    assert_string_equal(value_of(&command, "-object", 0), "memory-backend-ram,id=ram,size=256M");
+    assert_non_null(strstr(value_of(&command, "-machine", 0), ",memory-backend=ram"));
+    assert_null(value_of(&command, "-incoming", 0));
+
+    vm_spec other = spec;
+    vm_memory memory = {.ram = 7, .state = 8, .copy = false};
+    other.memory = &memory;
+    assert_int_equal(vm_command_build(&other, &command, &err), 0);
+    assert_string_equal(value_of(&command, "-object", 0),
+                        "memory-backend-file,id=ram,size=256M,mem-path=/fds/5,share=on");
+    assert_null(value_of(&command, "-incoming", 0));
+
+    // What a copy writes is its own: a mapping that is shared would be everybody's.
+    memory.copy = true;
+    assert_int_equal(vm_command_build(&other, &command, &err), 0);
+    assert_string_equal(value_of(&command, "-object", 0),
+                        "memory-backend-file,id=ram,size=256M,mem-path=/fds/5,share=off");
+    assert_string_equal(value_of(&command, "-incoming", 0), "defer");
+
+    memory.ram = -1;
+    assert_int_equal(vm_command_build(&other, &command, &err), 0);
+    assert_string_equal(value_of(&command, "-object", 0), "memory-backend-ram,id=ram,size=256M");
+    assert_string_equal(value_of(&command, "-incoming", 0), "defer");
+}
+
 static void a_name_that_would_become_an_option_is_refused(void **state) {
     (void)state;
     static const char *const names[] = {"", "vm,debug-threads=on", "vm init=/bin/sh", "vm\n", "v\xc3\xa4m", "../vm"};
@@ -111,6 +140,7 @@ int main(void) {
         cmocka_unit_test(a_machine_has_one_disk_one_port_and_no_network),
         cmocka_unit_test(emulation_uses_the_machine_that_never_hung_and_kvm_the_small_one),
         cmocka_unit_test(only_a_vm_that_is_asked_to_have_selinux_has_it),
+        cmocka_unit_test(memory_has_one_name_wherever_it_comes_from),
         cmocka_unit_test(a_name_that_would_become_an_option_is_refused),
         cmocka_unit_test(a_machine_without_memory_or_cpu_is_refused),
     };

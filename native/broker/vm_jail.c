@@ -82,7 +82,7 @@ static int change_root(const vm_spec *spec, bh_error *err) {
         show(spec->image_dir, &VM_IMAGE_IN_JAIL[1], err) < 0 || make_devices(spec, err) < 0)
         return -1;
     // The only way to give a name to memory that has none. It shows QEMU nothing that it does not hold already.
-    if (spec->memory && show("/proc/self/fd", &VM_FDS_IN_JAIL[1], err) < 0)
+    if (spec->memory && spec->memory->ram >= 0 && show("/proc/self/fd", &VM_FDS_IN_JAIL[1], err) < 0)
         return -1;
     // The old root is stacked under the new one and then let go: pivot_root(2), "pivot_root(".", ".")".
     if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)

@@ -116,6 +116,14 @@ void vm_qmp_close(vm_qmp *q) {
     q->fd = -1;
 }
 
+int vm_qmp_set_migration(vm_qmp *q, bool ignore_shared, bool pause_first, bh_error *err) {
+    // All of them, since an earlier migration may have left them otherwise.
+    json_t *list =
+        json_pack("[{s:s, s:b}, {s:s, s:b}, {s:s, s:b}]", "capability", "x-ignore-shared", "state", ignore_shared,
+                  "capability", "pause-before-switchover", "state", pause_first, "capability", "events", "state", 1);
+    return vm_qmp_run(q, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), -1, NULL, err);
+}
+
 // QEMU tells of it by MIGRATION events, which the capability `events` turns on; those that are missed say no more than
 // the one that follows.
 int vm_qmp_await_migration(vm_qmp *q, bh_error *err) {

@@ -44,18 +44,11 @@ int vm_memory_seal(const vm_memory *memory, bh_error *err) {
     return 0;
 }
 
-// Both ends of a migration must say that memory is not a part of it; `events` tells when it is over.
-static int set_capabilities(vm_qmp *q, bh_error *err) {
-    json_t *list = json_pack("[{s:s, s:b}, {s:s, s:b}]", "capability", "x-ignore-shared", "state", 1, "capability",
-                             "events", "state", 1);
-    return vm_qmp_run(q, "migrate-set-capabilities", json_pack("{s:o}", "capabilities", list), -1, NULL, err);
-}
-
 int vm_template_save(const vm_spec *spec, bh_error *err) {
     vm_qmp q;
     int result = vm_qmp_open(&q, spec->dir, err);
     if (result == 0)
-        result = set_capabilities(&q, err);
+        result = vm_qmp_set_migration(&q, true, false, err);
     if (result == 0)
         result = vm_qmp_run(&q, "getfd", json_pack("{s:s}", "fdname", "state"), spec->memory->state, NULL, err);
     if (result == 0)
@@ -72,7 +65,7 @@ int vm_template_restore(const vm_spec *spec, bh_error *err) {
     snprintf(from, sizeof from, "fd:%d", VM_STATE_FD);
     int result = vm_qmp_open(&q, spec->dir, err);
     if (result == 0)
-        result = set_capabilities(&q, err);
+        result = vm_qmp_set_migration(&q, true, false, err);
     if (result == 0)
         result = vm_qmp_run(&q, "migrate-incoming", json_pack("{s:s}", "uri", from), -1, NULL, err);
     if (result == 0)
@@ -81,7 +74,7 @@ int vm_template_restore(const vm_spec *spec, bh_error *err) {
     return result;
 }
 
-int vm_template_renew(const vm_spec *spec, bh_error *err) {
+int vm_renew(const vm_spec *spec, const char *hostname, bh_error *err) {
     uint8_t random[ENTROPY_BYTES];
     char entropy[2 * sizeof random + 1], link[512];
     struct timespec now;
@@ -91,7 +84,7 @@ int vm_template_renew(const vm_spec *spec, bh_error *err) {
         snprintf(entropy + 2 * i, 3, "%02x", random[i]);
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(link, sizeof link, "%s/link.sock", spec->dir);
-    json_t *identity = json_pack("{s:s, s:s, s:I}", "hostname", spec->hostname, "entropy", entropy, "unix_ms",
+    json_t *identity = json_pack("{s:s*, s:s, s:I}", "hostname", hostname, "entropy", entropy, "unix_ms",
                                  (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
     return vm_ask_guest(link, "identity.renew", identity, RENEW_TIMEOUT_MS, err);
 }

@@ -15,6 +15,6 @@ int vm_memory_seal(const vm_memory *memory, bh_error *err);
 int vm_template_save(const vm_spec *spec, bh_error *err);
 // Lets a VM that was started with memory->copy true go on from where the template was saved.
 int vm_template_restore(const vm_spec *spec, bh_error *err);
-// Makes it somebody of its own, before anybody else can ask it anything: host name, machine id, clock, and randomness
-// that no other copy has.
-int vm_template_renew(const vm_spec *spec, bh_error *err);
+// Tells a guest that goes on from somewhere, before anybody else can ask it anything: the time, randomness that no
+// other has, and, unless `hostname` is NULL, whose name it has from now on.
+int vm_renew(const vm_spec *spec, const char *hostname, bh_error *err);

@@ -107,6 +107,7 @@ static void detach_input(void) {
 
 _Noreturn void guest_main(void) {
     bh_error err = {0};
+    // The kernel starts pid 1 with whatever its initramfs unpacker had.
     umask(022);
     boot_trace_kernel();
     if (boot(&err) == 0) {

@@ -86,7 +86,7 @@ int renew_identity(const char *hostname, const uint8_t *entropy, size_t length, 
     if (clock_settime(CLOCK_REALTIME, &now) < 0)
         return bh_fail(err, errno, "cannot set the clock");
     // Randomness first: the machine id is drawn from it.
-    return seed(entropy, length, err) < 0 ? -1 : become(hostname, err);
+    return seed(entropy, length, err) < 0 ? -1 : (hostname ? become(hostname, err) : 0);
 }
 
 int bring_up_loopback(bh_error *err) {

@@ -46,6 +46,7 @@ static int load_module(const char *name, bh_error *err) {
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return bh_fail(err, errno, "cannot open the module %s of the initramfs", path);
+    // EEXIST: built into this kernel, or another one has brought it along.
     if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
         return bh_fail(err, errno, "cannot load the module %s (is it of this kernel?)", name);
     return 0;
@@ -145,6 +146,8 @@ int mount_cgroups(bh_error *err) {
         fs_read(AT_FDCWD, "/sys/fs/cgroup/cgroup.controllers", controllers, sizeof controllers, err) < 0)
         return -1;
     boot_step_detail(&step, "v2: %s", controllers);
+    // For the groups below. The root itself has no limits: it is the whole guest, and QEMU's cgroup on the host bounds
+    // that.
     char *rest = controllers;
     for (char *name; (name = strsep(&rest, " ")) != NULL;) {
         char enable[64];

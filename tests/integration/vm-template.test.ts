@@ -107,6 +107,15 @@ describe('copies of a template', () => {
     }
   });
 
+  it('can be moved to a QEMU with memory of its own', async () => {
+    const { figures } = await broker.control.request('vm.migrate', { machine: 'three' });
+    expect(figures).toMatchObject({ status: 'completed' });
+    const [, , three] = links as [LinkHost, LinkHost, LinkHost];
+    await expect
+      .poll(() => said(three, 'hostname').catch((error: Error) => error.message), { timeout: PATIENCE_MS })
+      .toBe('name-three');
+  });
+
   it('can be ended, and leave nothing', async () => {
     for (const machine of ['one', 'two', 'three'])
       await broker.control.request('machine.delete', { machine });

@@ -139,6 +139,26 @@ const probeResult = z.strictObject({
   boot: z.array(traceStepSchema).optional().describe("A guest's own boot."),
 });
 
+/** How far a VM's memory has got on its way to another QEMU, or to a file. */
+const moveFigures = {
+  status: z.string().describe("QEMU's word for it: setup, active, pre-switchover, device, completed."),
+  elapsed_ms: count.describe('Since it began.'),
+  pause_ms: count.describe('How long the VM stood still; 0 until it has.'),
+  rounds: count.describe('Times that memory was gone through, for what had changed again.'),
+  transferred_bytes: count.describe('Sent so far.'),
+  remaining_bytes: count.describe('Still to be sent.'),
+  total_bytes: count.describe('Memory of the VM.'),
+};
+const snapshotNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,26}$/)
+  .describe('Name of a snapshot: 1 to 27 of a-z, 0-9 and -, not starting with -.');
+const oneSnapshot = z.strictObject({ machine: machineIdSchema, snapshot: snapshotNameSchema });
+const moved = z.strictObject({
+  machine: machineRecordSchema,
+  figures: z.strictObject(moveFigures).partial().describe('The last ones; empty for a return to a snapshot.'),
+});
+
 const nothing = z.strictObject({});
 const oneMachine = z.strictObject({ machine: machineIdSchema });
 const maybe = count.nullable();
@@ -175,6 +195,25 @@ export const brokerMethods = {
       trace: z.array(traceStepSchema).describe('How a copy of a template began; empty for a boot.'),
     }),
   },
+  'vm.migrate': { params: oneMachine, result: moved },
+  'vm.migrate.cancel': { params: oneMachine, result: nothing },
+  'vm.snapshot.save': { params: oneSnapshot, result: moved },
+  'vm.snapshot.restore': { params: oneSnapshot, result: moved },
+  'vm.snapshot.list': {
+    params: oneMachine,
+    result: z.strictObject({
+      snapshots: z
+        .array(
+          z.strictObject({
+            snapshot: snapshotNameSchema,
+            created_ms: count.describe('Unix time.'),
+            bytes: count.describe('On disk.'),
+          }),
+        )
+        .describe('Oldest first.'),
+    }),
+  },
+  'vm.snapshot.delete': { params: oneSnapshot, result: nothing },
   'machine.list': {
     params: nothing,
     result: z.strictObject({
@@ -267,6 +306,11 @@ export const brokerErrorSchema = z.strictObject({
 const requestId = z.int().min(0).describe("The request's number.");
 
 export const brokerEventSchema = z.discriminatedUnion('event', [
+  z.strictObject({
+    event: z.literal('machine.moving').describe('A VM is being moved or saved.'),
+    machine: machineIdSchema,
+    ...moveFigures,
+  }),
   z.strictObject({
     event: z.literal('machine.exited').describe("A machine's first process is gone."),
     machine: machineIdSchema,
