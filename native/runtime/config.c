@@ -102,6 +102,7 @@ int config_load(config *c, int dir, const char *path, bh_error *err) {
     if (fd < 0)
         return bh_fail(err, errno, "cannot open %s (a bundle is a folder that holds it)", path);
     struct stat info;
+    // A device may have no end, and a bundle need not be root's own: it is bounded before it is read.
     if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || info.st_size > CONFIG_MAX_BYTES)
         return bh_fail(err, 0, "%s must be a regular file of at most %d bytes", path, CONFIG_MAX_BYTES);
     size_t size = (size_t)info.st_size, length = 0;
@@ -113,6 +114,7 @@ int config_load(config *c, int dir, const char *path, bh_error *err) {
             return bh_fail(err, errno, "cannot read %s", path);
     text[length] = '\0';
     int result = config_parse(c, text, length, err);
+    // Kept as it was read: exec is to see the same document, even if the bundle has changed by then.
     c->text = take_pointer(text);
     return result < 0 ? bh_wrap(err, "%s", path) : 0;
 }

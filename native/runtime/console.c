@@ -61,11 +61,14 @@ int console_open(const process_config *p, int root, int socket, bh_error *err) {
 }
 
 int console_bind(int slave, int root, bh_error *err) {
+    // Where programs that want to be heard whatever happens write to (console(4)): here it is this terminal.
     cleanup_fd int target = fs_make_file_in_root(root, "/dev/console", err);
     return target < 0 ? -1 : devices_bind(slave, target, 0, "/dev/console", err);
 }
 
 int console_take(int slave, bh_error *err) {
+    // Only the leader of a session that has none yet may take a terminal (ioctl_tty(2)): process_start_session came
+    // before.
     if (ioctl(slave, TIOCSCTTY, 0) < 0)
         return bh_fail(err, errno, "cannot make the pty the controlling terminal");
     for (int fd = 0; fd < 3; fd++)

@@ -15,6 +15,8 @@ enum { DEPTH_MAX = 64 };
 static int copy_directory(int from, int to, int depth, bh_error *err);
 
 static int copy_file(int from, const char *name, int to, const struct stat *info, bh_error *err) {
+    // The image may change while it is copied. So neither side follows a link, and what became a FIFO meanwhile does
+    // not keep us waiting for a writer (O_NONBLOCK). 0600 until the owner is right: nobody else is to open it before.
     cleanup_fd int source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     cleanup_fd int copy = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (source < 0 || copy < 0)
@@ -69,6 +71,7 @@ static int copy_entry(int from, const char *name, int to, int depth, bh_error *e
         if (mknodat(to, name, S_IFIFO | (info.st_mode & 07777), 0) < 0)
             return bh_fail(err, errno, "cannot copy %s", name);
         break;
+        // Sockets are dead without their program, and a device's node would be a way to the host's device.
     default:
         return 0;
     }
@@ -81,6 +84,7 @@ static int copy_directory(int from, int to, int depth, bh_error *err) {
     struct stat info;
     if (depth > DEPTH_MAX)
         return bh_fail(err, 0, "folders are nested more than %d deep", DEPTH_MAX);
+    // An open of its own: reading a folder moves the position of the fd, and `from` is the caller's.
     cleanup_fd int list = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup_dir DIR *entries = list < 0 ? NULL : fdopendir(list);
     if (!entries || fstat(from, &info) < 0)

@@ -54,6 +54,8 @@ int handshake_send_file(int fd, handshake_stage stage, int file, bh_error *err) 
 
 // What came in: an answer, a failure, or the end of file that a successful exec is.
 static int check(message *m, ssize_t got, handshake_stage wanted, bh_error *err) {
+    // End of file: exec has closed the child's end, or it died too suddenly to say why. After HANDSHAKE_GO the two look
+    // alike, and one that died is then seen as a container that has ended.
     if (got <= 0)
         m->stage = HANDSHAKE_EXECED;
     if (m->stage == HANDSHAKE_FAILED) {

@@ -134,6 +134,7 @@ static int wait_for_hook(pid_t pid, int64_t timeout_s, bh_error *err) {
     int status;
     cleanup_fd int process = timeout_s > 0 ? pidfd_open(pid, 0) : -1;
     struct pollfd ended = {.fd = process, .events = POLLIN};
+    // No timeout, no watching: waitpid below waits as long as it takes.
     int ready = timeout_s == 0 ? 1 : process < 0 ? -1 : poll(&ended, 1, (int)timeout_s * 1000);
     int code = errno;
     if (ready <= 0)

@@ -106,6 +106,7 @@ static int make_cgroup(launch *l, bh_error *err) {
         return bh_wrap(err, "cgroup %s", c->cgroup_path);
     if (cgroup_allow_devices(c->cgroup_path, c->device_rules, c->device_rule_count, err) < 0)
         return bh_wrap(err, "linux.resources.devices");
+    // After all that is written here as root: from now on its owner may write in it as well.
     if (wants_delegation(c, l->mounts) &&
         cgroup_delegate(c->cgroup_path, namespaces_host_root(c->uid_maps, c->uid_map_count),
                         namespaces_host_root(c->gid_maps, c->gid_map_count), err) < 0)
@@ -287,6 +288,8 @@ static int run_steps(launch *l, bh_error *err) {
 
 // A launch that failed half-way leaves nothing: process, cgroup, folder.
 static void undo(launch *l) {
+    // The process first: its mounts and namespaces go with it, and a group in which there is a process cannot be
+    // removed.
     bh_error ignored;
     if (l->pid > 0) {
         kill(l->pid, SIGKILL);

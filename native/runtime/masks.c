@@ -34,6 +34,8 @@ static int mask(const view *v, const char *path, bh_error *err) {
         return err->message[0] ? -1 : 0;
     if (fstat(target, &info) < 0)
         return bh_fail(err, errno, "cannot mask %s", path);
+    // Over a file, /dev/null: reads as empty, swallows writes. Over a folder, one that is empty and has no room for
+    // anything: its only inode is the folder itself.
     if (!S_ISDIR(info.st_mode))
         return devices_bind(v->null, target, MOUNT_ATTR_RDONLY, path, err);
     const char *data[] = {"size=0", "nr_inodes=1", "mode=0555", v->config->mount_context, NULL};
@@ -45,6 +47,8 @@ static int make_readonly(const view *v, const char *path, bh_error *err) {
     cleanup_fd int target = open_existing(v, path, err);
     if (target < 0)
         return err->message[0] ? -1 : 0;
+    // A mount is read-only, not a folder: so the folder becomes a mount, of itself upon itself, and that one can be.
+    // With all that is mounted below, or just that would stay writable.
     cleanup_fd int copy =
         open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)(AT_EMPTY_PATH | AT_RECURSIVE));
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};

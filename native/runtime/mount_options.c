@@ -166,6 +166,8 @@ int mount_set_option(int fs, const char *option, bh_error *err) {
 }
 
 int mount_new(const char *type, const char *source, const char *const *data, uint64_t attrs, bh_error *err) {
+    // fsopen, fsconfig and fsmount instead of mount(2): what comes of it is a mount that is attached nowhere, so there
+    // is no path on the way that somebody could swap; and the kernel says which option it did not like.
     char message[256];
     cleanup_fd int fs = fsopen(type, FSOPEN_CLOEXEC);
     if (fs < 0)
@@ -189,6 +191,8 @@ int mount_map_ids(int mount, bool recursive, int proc_fd, pid_t pid, const char 
     cleanup_fd int user = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
     if (user < 0)
         return bh_fail(err, errno, "cannot open the container's user namespace");
+    // The map is given as a user namespace that has it, and the container's has the right one. Allowed only while the
+    // mount is attached nowhere (mount_setattr(2)).
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)user};
     if (mount_setattr(mount, "", (recursive ? AT_RECURSIVE : 0) | AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return bh_fail(err, errno, "cannot map the ids of %s (its file system must support id-mapped mounts)", what);
@@ -196,6 +200,7 @@ int mount_map_ids(int mount, bool recursive, int proc_fd, pid_t pid, const char 
 }
 
 int mount_attach(int mount, int target, const char *what, bh_error *err) {
+    // From fd to fd. A path would be looked up once more, and by then could lead elsewhere (CVE-2021-30465).
     if (move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return bh_fail(err, errno, "cannot mount %s", what);
     return 0;

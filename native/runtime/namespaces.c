@@ -150,6 +150,7 @@ pid_t namespaces_hold_id_maps(const id_maps *maps, int proc_fd, bh_error *err) {
 }
 
 int namespaces_raise_loopback(bh_error *err) {
+    // A new network namespace has an lo that is down, and with it even 127.0.0.1 is out of reach.
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)

@@ -149,6 +149,7 @@ static int export_programs(const compilation *from, seccomp_program *program, bh
     cleanup_fd int fd = memfd_create("seccomp", MFD_CLOEXEC);
     if (fd < 0)
         return bh_fail(err, errno, "cannot make room for the seccomp program");
+    // One after the other into one file; where each ends is what the file grew by.
     off_t size = 0;
     for (int i = 0; i < SECCOMP_FILTERS; i++) {
         int code = seccomp_export_bpf(from->filters[i], fd);

@@ -74,6 +74,7 @@ int state_save(int dir, const state *s, bh_error *err) {
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     if (!text)
         return bh_fail(err, ENOMEM, "cannot write the state of %s", s->id);
+    // Whole or not at all: callers such as podman ask for the state again and again while it is written.
     return fs_replace(dir, "state.json", text, 0600, err);
 }
 

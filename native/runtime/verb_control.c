@@ -57,6 +57,7 @@ static void print_process(pid_t pid) {
     char *name = strchr(stat, '('), *rest = strrchr(stat, ')');
     if (!name || !rest || sscanf(rest, ") %*c %u", &parent) != 1)
         return;
+    // A name may hold parentheses and spaces: it ends at the last one.
     *rest = '\0';
     snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -145,6 +145,8 @@ int verb_kill(const settings *s, int argc, char **argv, bh_error *err) {
 }
 
 int verb_remove_container(const char *root, const state *container, bh_error *err) {
+    // The group first: while a process of it lives the folder must go on saying where it is. The hooks last: they are
+    // told of a container that is no more.
     const char *cgroup_path = container->cgroup_path;
     hook_subject subject = {container->id, container->bundle, 0, container->annotations};
     if (*cgroup_path &&
@@ -162,6 +164,8 @@ static int kill_process(const state *found, bh_error *err) {
     cleanup_fd int process = state_open_process(found, &gone);
     if (process < 0)
         return 0;
+    // By pidfd, which cannot come to mean another process, as a pid can between the look and the kill. It also tells
+    // when the process has ended, although it is no child of ours.
     struct pollfd ended = {.fd = process, .events = POLLIN};
     if (pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         return bh_fail(err, errno, "cannot kill container %s", found->id);

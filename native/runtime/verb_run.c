@@ -102,6 +102,7 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
 
 // Loads config.json and launches; relative paths in it are relative to the bundle.
 static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle, config *c, bh_error *err) {
+    // Before chdir makes relative paths mean something else.
     cleanup_free char *root = verb_absolute(s->root), *pid_file = verb_absolute(o->launch.pid_file),
                       *console = verb_absolute(o->launch.console_socket), *bundle_path = realpath(bundle, NULL);
     cleanup_fd int folder = bundle_path ? open(bundle_path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -165,6 +166,7 @@ int verb_run(const settings *s, int argc, char **argv, bh_error *err) {
     int status = pid < 0 ? -1 : 0;
     if (pid > 0 && !o.detach) {
         status = verb_wait(pid, err);
+        // Nobody else would delete it: `run` in the foreground is create, start and delete.
         if (remove_ended(root, o.launch.id, err) < 0)
             status = -1;
     }
