@@ -21,7 +21,7 @@ static json_t *linux_features(void) {
     return json_pack("{s:o, s:o, s:{s:b, s:b, s:b, s:b, s:b}, s:o, s:{s:b}, s:{s:b}, s:{s:b}, s:{s:{s:b}}}",
                      "namespaces", namespaces, "capabilities", capabilities, "cgroup", "v1", true, "v2", true,
                      "systemd", false, "systemdUser", false, "rdma", true, "seccomp", seccomp_words(), "apparmor",
-                     "enabled", true, "selinux", "enabled", false, "intelRdt", "enabled", false, "mountExtensions",
+                     "enabled", true, "selinux", "enabled", true, "intelRdt", "enabled", false, "mountExtensions",
                      "idmap", "enabled", true);
 }
 

@@ -1,16 +1,19 @@
 // SELinux, enforcing, in a VM that was asked to have it: what keeps containers from each other when everything else that
 // would is taken away. Two containers of the runtime have the same user, root, with every capability and no filter, and
 // share all namespaces but their mounts; only their categories differ. Each attempt is made again with enforcement off.
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Config, runtime } from './bundle.ts';
+import { type Config, runtime, Workshop } from './bundle.ts';
 import { GuestWorkshop } from './bundle-guest.ts';
 import { BOOTS_LIMIT_MS } from './guest.ts';
 import { Screen } from './vm.ts';
 
 const root = process.getuid?.() === 0;
 const built = existsSync(runtime);
+const POLICY = join(import.meta.dirname, '../../native/selinux');
 /** Shared by the containers; on the VM below /run, which is memory. */
 const COMMON = '/common';
 const PROGRAM = `${COMMON}/attempts`;
@@ -58,6 +61,68 @@ const allAre = (seen: Record<string, string>, outcome: RegExp): string[] =>
   Object.entries(seen)
     .filter(([, said]) => !outcome.test(said))
     .map(([what, said]) => `${what}: ${said}`);
+
+describe('the policy (needs secilc)', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bulkhead-policy-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  /** Compiles the policy with this line added; gives what the compiler said. */
+  const compile = (line: string): { status: number | null; stderr: string } => {
+    cpSync(POLICY, directory, { recursive: true });
+    appendFileSync(join(directory, 'containers.cil'), `${line}\n`);
+    const { status, stderr, stdout } = spawnSync(join(directory, 'build.sh'), [join(directory, 'policy')], {
+      encoding: 'utf8',
+    });
+    return { status, stderr: stderr + stdout };
+  };
+
+  test.skipIf(!existsSync('/usr/bin/secilc'))('compiles, but not with a line that opens a wall', () => {
+    expect(compile('')).toMatchObject({ status: 0, stderr: '' });
+    for (const line of [
+      '(allow container_t security_t (security (setenforce)))',
+      '(allow container_engine_t container_engine_t (process (setcurrent)))',
+      '(allow container_t shell_t (process (transition)))',
+      '(allow container_t bulkheadd_t (process (ptrace)))',
+      '(allow container_t container_file_t (file (relabelfrom)))',
+      '(allow container_engine_t host_file_t (file (read)))',
+      '(allow svirt_t unlabeled_t (filesystem (relabelto)))',
+    ]) {
+      const { status, stderr } = compile(line);
+      expect(stderr, line).toMatch(/neverallow/i);
+      expect(status, line).not.toBe(0);
+    }
+  });
+});
+
+describe.skipIf(!root || !built || existsSync('/sys/fs/selinux/enforce'))(
+  'a host without SELinux (needs root)',
+  () => {
+    const shop = new Workshop();
+    afterAll(() => shop.end());
+
+    test('refuses a label with its field, and runs nothing', () => {
+      const process = shop.inside('echo it ran', (config) => {
+        config.process.selinuxLabel = processLabel(MINE);
+      });
+      expect(process).toMatchObject({ status: 1, stdout: '' });
+      expect(process.stderr).toMatch(
+        /process\.selinuxLabel is "system_u:system_r:container_t:s0:c1,c2", but this host has no SELinux/,
+      );
+      const mount = shop.inside('echo it ran', (config) => {
+        config.linux.mountLabel = fileLabel(MINE);
+      });
+      expect(mount).toMatchObject({ status: 1, stdout: '' });
+      expect(mount.stderr).toContain('linux.mountLabel is ');
+    });
+
+    test('takes an empty label for none', () => {
+      const { stdout } = shop.inside('echo it ran', (config) => {
+        config.process.selinuxLabel = '';
+        config.linux.mountLabel = '';
+      });
+      expect(stdout).toBe('it ran\n');
+    });
+  },
+);
 
 describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => {
   let shop: GuestWorkshop;
