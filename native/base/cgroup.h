@@ -54,7 +54,10 @@ int cgroup_version(void);
 // Comma-separated names of the controllers that can be used here, in `names` ("cpu,memory,pids"). 0 or negative.
 int cgroup_controllers(char *names, size_t size, bh_error *err);
 
+// Makes the group, in every hierarchy, with parents where they are missing, and sets its limits. One that is there
+// already is taken as it is and limited. On failure what was made stays for cgroup_delete.
 int cgroup_create(const char *path, const cgroup_limits *limits, bh_error *err);
+// Changes the limits of a group that exists; negative fields stay as they are.
 int cgroup_set_limits(const char *path, const cgroup_limits *limits, bh_error *err);
 // Writes each setting, in order.
 int cgroup_apply(const char *path, const cgroup_setting *settings, size_t count, bh_error *err);

@@ -27,8 +27,11 @@ typedef struct loop_child {
     loop *owner;
 } loop_child;
 
+// NULL with *err set on failure. Sources, timers and children belong to the caller and must outlive their time in the
+// loop.
 loop *loop_new(bh_error *err);
 void loop_free(loop *l);
+// Calls source->ready for these EPOLL* events until loop_remove. loop_modify changes which.
 int loop_add(loop *l, loop_source *source, uint32_t events, bh_error *err);
 int loop_modify(loop *l, loop_source *source, uint32_t events, bh_error *err);
 void loop_remove(loop *l, loop_source *source); // does not close the fd

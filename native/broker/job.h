@@ -20,6 +20,7 @@ typedef void job_done(void *argument, json_t *result, const bh_error *err);
 // Runs in the broker for each job_tell of the job, in their order, before `job_done`. `told` is borrowed.
 typedef void job_news(void *argument, json_t *told);
 
+// Forks and runs `body` there. `done` is called from the loop, unless this fails. `argument` is the caller's, in both.
 int job_start(loop *l, job_body *body, job_done *done, void *argument, bh_error *err);
 
 // A job that tells how far it is, and that can be interrupted: it then finds job_interrupted() true.

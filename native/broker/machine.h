@@ -70,6 +70,7 @@ static inline bool machine_is_self(const machine *m) {
     return m->slot < 0;
 }
 
+// A record without a slot, a process or limits, to be filled in. NULL when memory is out.
 machine *machine_new(const char *id);
 void machine_free(machine *m);
 

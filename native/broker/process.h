@@ -33,6 +33,8 @@ typedef struct process_result {
     process_output out, error, report;
 } process_result;
 
+// Negative when the program could not be started or watched; how it ended, and what it said, is in *result, to be
+// freed.
 int process_run(const process_spec *spec, process_result *result, bh_error *err);
 void process_result_free(process_result *result);
 // One line for a person of why a program failed: the last line it wrote on standard error, or how it ended.

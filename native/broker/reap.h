@@ -5,6 +5,7 @@
 
 #include "broker/state.h"
 
+// Becomes the subreaper and reaps from the loop from now on, leaving alone whoever is waited for elsewhere.
 int reap_start(broker *b, bh_error *err);
 void reap_stop(broker *b);
 // At the end of the broker: kills every child that is left, such as a monitor whose opening was cut short.

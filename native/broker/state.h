@@ -74,6 +74,7 @@ typedef struct state_name {
     char text[192];
 } state_name;
 
+// <state>/run/machines/<id>; a file in it; the machine's control group; the runtime's --root; a program of ours.
 state_name machine_dir(const broker *b, const char *id);
 state_name machine_file(const broker *b, const char *id, const char *file);
 state_name machine_cgroup(const broker *b, const char *id);

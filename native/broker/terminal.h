@@ -20,7 +20,9 @@ typedef struct terminal {
     struct terminal *next;
 } terminal;
 
+// As machine.list has them (docs/protocol.md). A new reference.
 json_t *terminals_describe(const terminal *terminals);
+// NULL where the machine has no such terminal.
 terminal *terminal_find(const machine *m, const char *id);
 // Adds a terminal whose monitor runs, and watches both the monitor and what it says of its program.
 int terminal_add(machine *m, const char *id, pid_t monitor, bh_error *err);
@@ -39,4 +41,5 @@ int terminals_end(const broker *b, const char *machine_id, bh_error *err);
 // The pids of a machine's monitors; returns the count.
 size_t terminals_monitors(const machine *m, pid_t *pids, size_t max);
 
+// <machine>/terminals/<id><suffix>, such as ".sock".
 state_name terminal_file(const broker *b, const char *machine_id, const char *id, const char *suffix);

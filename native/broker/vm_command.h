@@ -23,4 +23,5 @@ typedef struct vm_command {
 // of 172 boots, and q35 without hpet and vmport in none of 64; with KVM microvm is the smaller machine.
 const char *vm_machine(const char *accel);
 
+// Writes command->argv, NULL at its end. Refuses names that could begin another option, and machines too small to boot.
 int vm_command_build(const vm_spec *spec, vm_command *command, bh_error *err);

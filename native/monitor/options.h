@@ -20,4 +20,5 @@ typedef struct options {
     char **command; // NULL-terminated
 } options;
 
+// Fails, naming the option, for one that is unknown, missing or out of range. Texts in *o are argv's.
 int options_parse(int argc, char **argv, options *o, bh_error *err);

@@ -13,6 +13,7 @@ typedef struct ring {
     uint64_t head; // offset of the next byte: how much has been printed so far
 } ring;
 
+// Room for the last `capacity` bytes, taken from the kernel as they are first written.
 int ring_open(ring *r, size_t capacity, bh_error *err);
 void ring_close(ring *r);
 

@@ -10,5 +10,6 @@ typedef struct word_list {
     const char *with; // what stands between two words
 } word_list;
 
+// An empty list whose words will be separated by `with`.
 word_list list_begin(const char *with);
 void list_add(word_list *list, const char *word);

@@ -30,7 +30,9 @@ typedef enum handshake_stage {
     HANDSHAKE_EXECED, // never sent: what handshake_wait makes of the end of file
 } handshake_stage;
 
+// A socket pair that exec closes. ends[0] is the runtime's, ends[1] the child's; each closes the other's.
 int handshake_make(int ends[2], bh_error *err);
+// One message; `value` is for the stages that have one. When nobody is there to hear it, *err is what they said last.
 int handshake_send(int fd, handshake_stage stage, int value, bh_error *err);
 // From now on a wait at this end fails after so many seconds.
 int handshake_limit(int fd, int seconds, bh_error *err);

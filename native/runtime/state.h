@@ -24,6 +24,7 @@ typedef struct state {
 // (`paused`, which it does not know but every caller does, is only what state_to_json says of a running one.)
 typedef enum state_status { STATE_CREATING, STATE_CREATED, STATE_RUNNING, STATE_STOPPED } state_status;
 
+// Fails unless the id is a plain file name: it becomes one.
 int state_check_id(const char *id, bh_error *err);
 // Makes <root>/<id>; fails with EEXIST if there is such a container. Returns an fd of it.
 int state_make_dir(const char *root, const char *id, bh_error *err);
@@ -31,7 +32,9 @@ int state_make_dir(const char *root, const char *id, bh_error *err);
 int state_open_dir(const char *root, const char *id, bh_error *err);
 int state_remove_dir(const char *root, const char *id, bh_error *err);
 
+// Replaces the record in the container's folder.
 int state_save(int dir, const state *s, bh_error *err);
+// Reads it back, to be freed. Without a record (the container is being made) pid is 0.
 int state_load(int dir, const char *id, state *s, bh_error *err);
 void state_free(state *s);
 // Asks the kernel about the process, and the folder whether it has been started.
