@@ -363,13 +363,22 @@ END
     );
   });
 
-  test('two that delete one container at once, and many at once, leave nothing', async () => {
-    const bundles = Array.from({ length: 6 }, () => shop.bundle('sleep 1000 & sleep 1000 & wait'));
-    const { stdout, stderr } =
-      await shop.shell(`${bundles.map((bundle, at) => `(${shop.starting(`m${at}`, bundle)}) &`).join('\n')}
-      wait
-      for at in 0 1 2 3 4 5; do for twice in 1 2; do ${shop.runtime} delete --force m$at & done; done; wait
-      ${shop.runtime} list --quiet; find ${TREE}/${shop.cgroup} -mindepth 1 -type d`);
+  test('two that delete one container at once, and one that makes groups to the last, leave nothing', async () => {
+    const bundles = Array.from({ length: 4 }, () => shop.bundle('sleep 1000 & sleep 1000 & wait'));
+    const builds = shop.bundle(
+      `cd /sys/fs/cgroup; at=0; while at=$((at + 1)); do
+        mkdir g$at g$at/h; (echo 0 > g$at/h/cgroup.procs; exec sleep 1000) & done 2>/dev/null`,
+      (config) => {
+        ownsItsGroup(config);
+        config.linux.resources.pids.limit = 16;
+      },
+    );
+    const { stdout, stderr } = await shop.shell(`${prelude()} ${shop.starting('builds', builds)}
+      ${bundles.map((bundle, at) => `(${shop.starting(`m${at}`, bundle)}) &`).join('\n')}
+      wait; wait_until 'ls -d ${TREE}/workshop/*/g4/h' >/dev/null 2>&1
+      for at in 0 1 2 3; do for twice in 1 2; do bulkhead delete --force m$at & done; done
+      bulkhead delete --force builds; wait
+      bulkhead list --quiet; find ${TREE}/${shop.cgroup} -mindepth 1 -type d`);
     expect([stdout, stderr]).toEqual(['', '']);
   });
 
