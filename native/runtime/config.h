@@ -92,6 +92,7 @@ typedef struct config {
     size_t mount_count;
     unsigned long namespaces;                     // CLONE_NEW* flags that are listed
     const char *namespace_paths[NAMESPACE_KINDS]; // by index in namespaces.h's table; NULL: a new one
+    bool setgroups; // the container's own process may need setgroups(2); if not, it is denied in there for good
     id_map uid_maps[ID_MAPS_MAX], gid_maps[ID_MAPS_MAX];
     size_t uid_map_count, gid_map_count;
     json_t *time_offsets; // borrowed, may be NULL

@@ -1,4 +1,5 @@
 // config.json's `linux`: namespaces, id maps, devices, sysctls, paths. Resources are in config_resources.c.
+#include "runtime/capabilities.h"
 #include "runtime/config.h"
 #include "runtime/namespaces.h"
 
@@ -243,6 +244,8 @@ int config_parse_linux(config *c, const json_place *document, bh_error *err) {
         parse_personality(c, &at, err) < 0 || json_get_object(&at, "seccomp", &seccomp, err) < 0)
         return -1;
     forget_unlimited(&c->limits);
+    c->setgroups = c->process.group_count > 0 ||
+                   (c->process.capabilities.bounding & 1ull << (unsigned)capability_number("CAP_SETGID"));
     c->seccomp = seccomp.object;
     if ((c->hostname || c->domainname) && !(c->namespaces & CLONE_NEWUTS))
         return bh_fail(err, 0, "hostname needs a uts namespace in linux.namespaces");

@@ -66,6 +66,10 @@ static int find_container(exec_context *x, bh_error *err) {
     if (dir < 0 || state_load(dir, x->options->id, &found, err) < 0)
         return -1;
     state_free(&found);
+    // What goes into a frozen group stops there, and who waits for it with it.
+    if (!x->options->even_paused && found.cgroup_path[0] && cgroup_is_frozen(found.cgroup_path))
+        return bh_fail(err, 0, "container %s is paused (bulkhead resume %s, or exec --ignore-paused)", found.id,
+                       found.id);
     x->init_pid = found.pid;
     return (x->init = state_open_process(&found, err)) < 0 ? -1 : 0;
 }
@@ -96,7 +100,7 @@ static int open_host_files(exec_context *x, bh_error *err) {
 // The new process's half, from the moment it is in all namespaces.
 static int become_process(exec_context *x, bh_error *err) {
     const process_config *p = x->process;
-    bool setgroups_allowed = !(x->config->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(x->config);
+    bool setgroups_allowed = !(x->config->namespaces & CLONE_NEWUSER) || x->config->setgroups;
     char program[PATH_MAX];
     if (handshake_wait(x->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 || label_keyring(p, x->proc, err) < 0 ||
         process_start_session(false, err) < 0)

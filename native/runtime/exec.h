@@ -10,6 +10,7 @@ typedef struct exec_options {
     const char *pid_file, *console_socket; // absolute, or NULL
     const char *cgroup;                    // joined instead of the container's; or NULL
     int preserve_fds;
+    bool even_paused; // wait with the container's processes until it is resumed
 } exec_options;
 
 // The container's own configuration, as kept at its creation; for the process and for what exec joins.

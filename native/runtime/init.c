@@ -116,7 +116,7 @@ static int wait_for_go(launch *l, bh_error *err) {
 static int become_container(launch *l, bh_error *err) {
     const config *c = l->config;
     const process_config *p = &c->process;
-    bool setgroups_allowed = !(c->namespaces & CLONE_NEWUSER) || namespaces_need_setgroups(c);
+    bool setgroups_allowed = !(c->namespaces & CLONE_NEWUSER) || c->setgroups;
     const int kept[] = {l->handshake, l->start_socket};
     char program[PATH_MAX];
     if (join_cgroup(l, err) < 0 || handshake_wait(l->handshake, HANDSHAKE_MAPPED, NULL, err) < 0 ||

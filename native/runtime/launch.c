@@ -189,8 +189,7 @@ static int map_ids(launch *l, bh_error *err) {
         if (namespaces_write_id_maps(c, l->proc, l->pid, err) < 0)
             return -1;
         trace_step("id maps", start, "uid %u is %u on the host, %u ids%s", c->uid_maps[0].container_id,
-                   c->uid_maps[0].host_id, c->uid_maps[0].size,
-                   namespaces_need_setgroups(c) ? "" : ", setgroups denied");
+                   c->uid_maps[0].host_id, c->uid_maps[0].size, c->setgroups ? "" : ", setgroups denied");
     }
     if (mounts_map_ids(c, l->mounts, l->proc, l->pid, err) < 0)
         return -1;

@@ -2,7 +2,6 @@
 #include "runtime/namespaces.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "runtime/capabilities.h"
 #include "runtime/clone.h"
 
 #include <errno.h>
@@ -107,11 +106,6 @@ uint32_t namespaces_host_root(const id_map *maps, size_t count) {
     return 0;
 }
 
-bool namespaces_need_setgroups(const config *c) {
-    return c->process.group_count > 0 ||
-           (c->process.capabilities.bounding & 1ull << (unsigned)capability_number("CAP_SETGID"));
-}
-
 static int write_map(int proc_fd, pid_t pid, const char *file, const id_map *maps, size_t count, bh_error *err) {
     char path[64], text[ID_MAPS_MAX * 36];
     size_t length = 0;
@@ -127,7 +121,7 @@ int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *
     snprintf(path, sizeof path, "%d/setgroups", pid);
     // Before gid_map, for it cannot be denied afterwards (user_namespaces(7)). Without setgroups nobody in there can
     // shed a group that a file's permissions count against (CVE-2014-8989).
-    if (!namespaces_need_setgroups(c) && fs_write_below(proc_fd, path, "deny", err) < 0)
+    if (!c->setgroups && fs_write_below(proc_fd, path, "deny", err) < 0)
         return -1;
     if (write_map(proc_fd, pid, "uid_map", c->uid_maps, c->uid_map_count, err) < 0)
         return bh_wrap(err, "linux.uidMappings");

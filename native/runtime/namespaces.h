@@ -23,7 +23,5 @@ uint32_t namespaces_host_root(const id_map *maps, size_t count);
 // A child that has nothing but a user namespace with these maps, and waits to be killed. For mounts that are to be seen
 // through other maps than the container's.
 pid_t namespaces_hold_id_maps(const id_maps *maps, int proc_fd, bh_error *err);
-// Whether the container's processes may need setgroups(2); if not, it is denied in the user namespace for good.
-bool namespaces_need_setgroups(const config *c);
 // Raises the loopback interface of the caller's network namespace.
 int namespaces_raise_loopback(bh_error *err);

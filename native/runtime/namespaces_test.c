@@ -47,23 +47,11 @@ static void they_are_described_in_the_order_of_the_table(void **state) {
     assert_string_equal(namespaces_describe(~0ul, text, sizeof text), "user mount pid network ipc uts cgroup time");
 }
 
-static void setgroups_is_allowed_only_to_who_may_use_it(void **state) {
-    (void)state;
-    config c = {0};
-    assert_false(namespaces_need_setgroups(&c));
-    c.process.capabilities.bounding = 1ull << (unsigned)capability_number("CAP_SETGID");
-    assert_true(namespaces_need_setgroups(&c));
-    c.process.capabilities.bounding = 0;
-    c.process.group_count = 1;
-    assert_true(namespaces_need_setgroups(&c));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_found_by_its_name_and_no_other),
         cmocka_unit_test(what_exists_is_joined_and_not_made),
         cmocka_unit_test(they_are_described_in_the_order_of_the_table),
-        cmocka_unit_test(setgroups_is_allowed_only_to_who_may_use_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ int process_become_root(const config *c, bh_error *err) {
     bool own_ids = c->namespaces & CLONE_NEWUSER;
     // The host's supplementary groups would go on counting for the container's processes. Where setgroups is denied
     // the runtime has dropped them before clone3.
-    if ((!own_ids || namespaces_need_setgroups(c)) && setgroups(0, NULL) < 0)
+    if ((!own_ids || c->setgroups) && setgroups(0, NULL) < 0)
         return bh_fail(err, errno, "cannot drop the supplementary groups");
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot become root of the user namespace (is container id 0 mapped?)");
@@ -123,6 +123,7 @@ int process_find_program(const process_config *p, char *path, size_t size, bh_er
 int process_drop_privileges(const process_config *p, bool setgroups_allowed, seccomp_program *filter, int handshake,
                             bh_error *err) {
     uint64_t start = trace_now();
+    // Also for what the program's own start makes; a caller's umask is none of its business.
     umask(p->umask);
     // Without no_new_privs a filter may be loaded only by who has CAP_SYS_ADMIN, so before that is dropped.
     if (!p->no_new_privileges && (seccomp_listen(filter, handshake, err) < 0 || seccomp_apply(filter, err) < 0))
@@ -132,6 +133,10 @@ int process_drop_privileges(const process_config *p, bool setgroups_allowed, sec
     // Changing from uid 0 would clear the permitted set that capabilities_apply draws on (capabilities(7)).
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot keep capabilities over the change of user");
+    if (!setgroups_allowed && p->group_count > 0)
+        return bh_fail(err, EPERM,
+                       "cannot set additional groups: setgroups(2) is denied in this container, whose own process "
+                       "has neither additionalGids nor CAP_SETGID");
     if (setgroups_allowed && setgroups(p->group_count, p->groups) < 0)
         return bh_fail(err, errno, "cannot set process.user.additionalGids");
     if (setresgid(p->gid, p->gid, p->gid) < 0)

@@ -13,73 +13,88 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { ENV_MAX = 128 };
+enum { LIST_MAX = 128 };
+
+// An option that may be given again and again.
+typedef struct word_list {
+    const char *words[LIST_MAX];
+    size_t count;
+} word_list;
 
 typedef struct exec_arguments {
     exec_options exec;
-    const char *process_file, *cwd, *user;
-    const char *env[ENV_MAX]; // K=V
-    size_t env_count;
-    bool tty, detach;
+    const char *process_file, *cwd, *user, *apparmor, *label, *preserve_fds;
+    word_list env, groups, capabilities; // K=V; "5" or "5,6"; "CAP_KILL"
+    bool tty, detach, no_new_privileges;
     char **command; // NULL-terminated
 } exec_arguments;
 
-static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
-    static const struct option options[] = {
-        {"process", required_argument, NULL, 'p'},
-        {"tty", no_argument, NULL, 't'},
-        {"detach", no_argument, NULL, 'd'},
-        {"pid-file", required_argument, NULL, 'P'},
-        {"console-socket", required_argument, NULL, 'c'},
-        {"cwd", required_argument, NULL, 'w'},
-        {"env", required_argument, NULL, 'e'},
-        {"user", required_argument, NULL, 'u'},
-        {"cgroup", required_argument, NULL, 'g'},
-        {"preserve-fds", required_argument, NULL, 'f'},
-        {NULL, 0, NULL, 0},
-    };
-    for (int option; (option = getopt_long(argc, argv, "+p:tde:u:", options, NULL)) != -1;) {
-        switch (option) {
-        case 'p':
-            a->process_file = optarg;
-            break;
-        case 't':
-            a->tty = true;
-            break;
-        case 'd':
-            a->detach = true;
-            break;
-        case 'P':
-            a->exec.pid_file = optarg;
-            break;
-        case 'c':
-            a->exec.console_socket = optarg;
-            break;
-        case 'w':
-            a->cwd = optarg;
-            break;
-        case 'e':
-            if (a->env_count == ENV_MAX)
-                return bh_fail(err, 0, "more than %d times --env", ENV_MAX);
-            a->env[a->env_count++] = optarg;
-            break;
-        case 'u':
-            a->user = optarg;
-            break;
-        case 'g':
-            a->exec.cgroup = optarg;
-            break;
-        case 'f':
-            if (descriptors_parse_preserved(optarg, &a->exec.preserve_fds, err) < 0)
-                return -1;
-            break;
-        default:
-            return bh_fail(err, 0, "see bulkhead --help");
-        }
+// Where each option goes: a text, a flag, or a list. In the order in which getopt numbers them.
+static const struct {
+    const char *name;
+    enum { TEXT, FLAG, LIST } kind;
+    size_t offset;
+    char letter; // the short form; 0: none
+} words[] = {
+    {"process", TEXT, offsetof(exec_arguments, process_file), 'p'},
+    {"tty", FLAG, offsetof(exec_arguments, tty), 't'},
+    {"detach", FLAG, offsetof(exec_arguments, detach), 'd'},
+    {"pid-file", TEXT, offsetof(exec_arguments, exec.pid_file), 0},
+    {"console-socket", TEXT, offsetof(exec_arguments, exec.console_socket), 0},
+    {"cwd", TEXT, offsetof(exec_arguments, cwd), 0},
+    {"env", LIST, offsetof(exec_arguments, env), 'e'},
+    {"user", TEXT, offsetof(exec_arguments, user), 'u'},
+    {"additional-gids", LIST, offsetof(exec_arguments, groups), 'g'},
+    {"cap", LIST, offsetof(exec_arguments, capabilities), 'c'},
+    {"no-new-privs", FLAG, offsetof(exec_arguments, no_new_privileges), 0},
+    {"apparmor", TEXT, offsetof(exec_arguments, apparmor), 0},
+    {"process-label", TEXT, offsetof(exec_arguments, label), 0},
+    {"cgroup", TEXT, offsetof(exec_arguments, exec.cgroup), 0},
+    {"preserve-fds", TEXT, offsetof(exec_arguments, preserve_fds), 0},
+    {"ignore-paused", FLAG, offsetof(exec_arguments, exec.even_paused), 0},
+};
+enum { WORDS = sizeof words / sizeof *words, FIRST_WORD = 256 };
+
+static int take(exec_arguments *a, int option, bh_error *err) {
+    int word = 0;
+    while (word < WORDS && option != FIRST_WORD + word && option != words[word].letter)
+        word++;
+    if (word == WORDS)
+        return bh_fail(err, 0, "see bulkhead --help");
+    void *field = (char *)a + words[word].offset;
+    if (words[word].kind == FLAG) {
+        *(bool *)field = true;
+    } else if (words[word].kind == TEXT) {
+        *(const char **)field = optarg;
+    } else {
+        word_list *list = field;
+        if (list->count == LIST_MAX)
+            return bh_fail(err, 0, "more than %d times --%s", LIST_MAX, words[word].name);
+        list->words[list->count++] = optarg;
     }
+    return 0;
+}
+
+static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
+    struct option options[WORDS + 1] = {{0}};
+    char letters[2 * WORDS + 2] = "+";
+    for (int i = 0; i < WORDS; i++) {
+        int argument = words[i].kind == FLAG ? no_argument : required_argument;
+        options[i] = (struct option){words[i].name, argument, NULL, FIRST_WORD + i};
+        size_t length = strlen(letters);
+        if (words[i].letter)
+            snprintf(letters + length, sizeof letters - length, "%c%s", words[i].letter, argument ? ":" : "");
+    }
+    for (int option; (option = getopt_long(argc, argv, letters, options, NULL)) != -1;)
+        if (take(a, option, err) < 0)
+            return -1;
+    if (a->preserve_fds && descriptors_parse_preserved(a->preserve_fds, &a->exec.preserve_fds, err) < 0)
+        return -1;
     // What follows the id is the command, whatever it looks like.
     a->command = argv + (optind < argc ? optind + 1 : argc);
     if ((a->process_file != NULL) == (*a->command != NULL))
@@ -116,39 +131,85 @@ static int add_environment(process_config *p, const exec_arguments *a, bh_error 
     size_t count = 0;
     while (p->env && p->env[count])
         count++;
-    const char **env = calloc(count + a->env_count + 1, sizeof *env);
+    const char **env = calloc(count + a->env.count + 1, sizeof *env);
     if (!env)
         return bh_fail(err, ENOMEM, "cannot set the environment");
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         bool hidden = false;
-        for (size_t added = 0; added < a->env_count; added++)
-            hidden |= strncmp(p->env[i], a->env[added], strcspn(p->env[i], "=") + 1) == 0;
+        for (size_t added = 0; added < a->env.count; added++)
+            hidden |= strncmp(p->env[i], a->env.words[added], strcspn(p->env[i], "=") + 1) == 0;
         if (!hidden)
             env[kept++] = p->env[i];
     }
-    memcpy(env + kept, a->env, a->env_count * sizeof *env);
+    memcpy(env + kept, a->env.words, a->env.count * sizeof *env);
     free(p->env);
     p->env = env;
     return 0;
 }
 
-static int change_own_process(process_config *p, const exec_arguments *a, bh_error *err) {
+// "5" and "5,6", on top of the container's own.
+static int add_groups(process_config *p, const word_list *groups, bh_error *err) {
+    for (size_t i = 0; i < groups->count; i++) {
+        for (const char *at = groups->words[i]; *at; at += *at == ',') {
+            char *end;
+            errno = 0;
+            unsigned long group = strtoul(at, &end, 10);
+            if (*at < '0' || *at > '9' || errno || (*end && *end != ',') || group >= UINT32_MAX)
+                return bh_fail(err, 0, "--additional-gids %s: wanted group ids", groups->words[i]);
+            gid_t *grown = realloc(p->groups, (p->group_count + 1) * sizeof *grown);
+            if (!grown)
+                return bh_fail(err, ENOMEM, "cannot add a group");
+            p->groups = grown;
+            p->groups[p->group_count++] = (gid_t)group;
+            at = end;
+        }
+    }
+    return 0;
+}
+
+// In every set but the ambient one, as runc does: it is the command that gets them, not what it starts.
+static int add_capabilities(process_config *p, const word_list *names, bh_error *err) {
+    capability_sets *sets = &p->capabilities;
+    for (size_t i = 0; i < names->count; i++) {
+        int number = capability_number(names->words[i]);
+        if (number < 0)
+            return bh_fail(err, 0, "--cap %s: there is no such capability", names->words[i]);
+        sets->bounding |= 1ull << number;
+        sets->effective |= 1ull << number;
+        sets->permitted |= 1ull << number;
+    }
+    return 0;
+}
+
+// The command line's wishes, on top of the container's own process or of the one from --process.
+static int change_process(process_config *p, const exec_arguments *a, bh_error *err) {
     size_t count = 0;
     while (a->command[count])
         count++;
-    const char **args = calloc(count + 1, sizeof *args);
-    if (!args)
-        return bh_fail(err, ENOMEM, "cannot set the command");
-    memcpy(args, a->command, count * sizeof *args);
-    free(p->args);
-    p->args = args;
-    p->terminal = a->tty;
+    if (count > 0) {
+        const char **args = calloc(count + 1, sizeof *args);
+        if (!args)
+            return bh_fail(err, ENOMEM, "cannot set the command");
+        memcpy(args, a->command, count * sizeof *args);
+        free(p->args);
+        p->args = args;
+        p->terminal = false;
+    }
+    p->terminal |= a->tty;
     if (a->cwd)
         p->cwd = a->cwd;
     if (*p->cwd != '/')
         return bh_fail(err, 0, "--cwd %s must be an absolute path", p->cwd);
-    return set_user(p, a->user, err) < 0 ? -1 : add_environment(p, a, err);
+    p->no_new_privileges |= a->no_new_privileges;
+    if (a->apparmor)
+        p->apparmor_profile = a->apparmor;
+    if (a->label)
+        p->selinux_label = a->label;
+    if (set_user(p, a->user, err) < 0 || add_groups(p, &a->groups, err) < 0 ||
+        add_capabilities(p, &a->capabilities, err) < 0)
+        return -1;
+    return add_environment(p, a, err);
 }
 
 static pid_t start(exec_arguments *a, bh_error *err) {
@@ -157,11 +218,10 @@ static pid_t start(exec_arguments *a, bh_error *err) {
     json_t *document = NULL;
     pid_t pid = -1;
     if (exec_load_config(&a->exec, &c, err) == 0) {
-        int ready = a->process_file ? read_process_file(a->process_file, &given, &document, err)
-                                    : change_own_process(&c.process, a, err);
+        int ready = a->process_file ? read_process_file(a->process_file, &given, &document, err) : 0;
         process_config *process = a->process_file ? &given : &c.process;
-        if (a->tty)
-            process->terminal = true;
+        if (ready == 0)
+            ready = change_process(process, a, err);
         // A process that says nothing of it is one of the container's like any other.
         if (!process->selinux_label)
             process->selinux_label = c.process.selinux_label;

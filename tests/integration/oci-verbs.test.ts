@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -225,16 +226,127 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
     ]);
   });
 
-  test('features names what there is', () => {
-    const features = JSON.parse(shop.run(['features']).stdout);
-    expect(features.hooks).toEqual([
-      'prestart',
-      'createRuntime',
-      'createContainer',
-      'startContainer',
-      'poststart',
-      'poststop',
+  test('exec takes runc’s options: groups, capabilities, no new privileges; and runs what they say', () => {
+    const bundle = shop.bundle('sleep 1000', (config) => {
+      Object.assign(config.process.user, { additionalGids: [4] });
+      config.process.noNewPrivileges = false;
+    });
+    shop.detach('opted', bundle);
+    const exec = (...args: string[]) => shop.run(['exec', ...args]);
+    const look = [
+      'opted',
+      'sh',
+      '-c',
+      'id -G; grep -E "^(CapPrm|CapBnd|NoNewPrivs)" /proc/self/status | cut -f2',
+    ];
+    expect(exec(...look).stdout).toBe('0 4\n0000000000000000\n0000000000000000\n0\n');
+    // A bounding set cannot grow, nor here a permitted one: the container's namespace is what it is.
+    expect(
+      exec('--additional-gids', '7,8', '-g', '9', '--no-new-privs', '--cap', 'CAP_CHOWN', ...look).stdout,
+    ).toBe('0 4 7 8 9\n0000000000000001\n0000000000000001\n1\n');
+    expect(exec('--cap', 'CAP_X', ...look).stderr).toContain('--cap CAP_X: there is no such capability');
+    expect(exec('-g', 'staff', ...look).stderr).toContain('--additional-gids staff: wanted group ids');
+    expect(exec('--apparmor', 'some', ...look).stderr).toMatch(/AppArmor|apparmorProfile/);
+    expect(exec('--process-label', 'a:b:c:s0', ...look).stderr).toContain('selinuxLabel');
+    shop.detach('closed', shop.bundle('sleep 1000'));
+    expect(exec('-g', '7', 'closed', 'true').stderr).toContain('setgroups(2) is denied in this container');
+  });
+
+  test('options win over what --process has', () => {
+    const file = join(shop.directory, 'wins.json');
+    writeFileSync(
+      file,
+      JSON.stringify({ args: ['sh', '-c', 'pwd; id -u; echo $A'], cwd: '/', env: ['A=b', 'PATH=/bin'] }),
+    );
+    const { stdout } = shop.run([
+      'exec',
+      '--process',
+      file,
+      '--cwd',
+      '/tmp',
+      '--user',
+      '7',
+      '-e',
+      'A=c',
+      'box',
     ]);
+    expect(stdout).toBe('/tmp\n7\nc\n');
+  });
+
+  test('exec into a paused container is refused, or with --ignore-paused waits', async () => {
+    shop.detach('asleep', shop.bundle('sleep 1000'));
+    shop.run(['pause', 'asleep']);
+    expect(shop.run(['exec', 'asleep', 'true']).stderr).toContain(
+      'container asleep is paused (bulkhead resume asleep',
+    );
+    const child = spawn(runtime, [
+      '--root',
+      shop.state,
+      'exec',
+      '--ignore-paused',
+      'asleep',
+      'echo',
+      'awake',
+    ]);
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const exited = once(child, 'exit');
+    // It cannot end before this, so there is nothing to race with.
+    expect(shop.run(['resume', 'asleep']).status).toBe(0);
+    expect((await lines.next()).value).toBe('awake');
+    expect(await exited).toEqual([0, null]);
+  });
+
+  test('a terminal of the size that was asked for', async () => {
+    const bundle = shop.bundle('test "$(stty size)" = "33 111" && test -t 0', (config) =>
+      Object.assign(config.process, { terminal: true, consoleSize: { height: 33, width: 111 } }),
+    );
+    const socket = join(shop.directory, 'console');
+    const run = () => shop.run(['run', '--console-socket', socket, '--bundle', bundle, 'sized']);
+    expect(run().stderr).toContain(`--console-socket: cannot connect to ${socket}`);
+    // Nobody accepts: the master waits in the socket's queue, which keeps the terminal open.
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    try {
+      expect(run()).toEqual({ status: 0, stdout: '', stderr: '' });
+    } finally {
+      server.close();
+    }
+  });
+
+  test('features names what there is, each of it taken', () => {
+    const features = JSON.parse(shop.run(['features']).stdout);
+    expect(features).toMatchObject({
+      ociVersionMin: '1.0.0',
+      ociVersionMax: '1.2.1',
+      hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'],
+      linux: {
+        namespaces: ['user', 'mount', 'pid', 'network', 'ipc', 'uts', 'cgroup', 'time'],
+        cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+        seccomp: { enabled: true },
+        apparmor: { enabled: true },
+        intelRdt: { enabled: false },
+        mountExtensions: { idmap: { enabled: true } },
+      },
+      potentiallyUnsafeConfigAnnotations: ['dev.bulkhead.overlay.'],
+    });
+    const { actions, operators } = features.linux.seccomp;
+    expect([actions.length, operators.length]).toEqual([9, 7]);
+    expect(features.linux.capabilities).toHaveLength(41);
+    expect(features.linux.capabilities).toContain('CAP_CHECKPOINT_RESTORE');
+    // Every mount option that it names is taken by a tmpfs or a bind.
+    const options = (features.mountOptions as string[]).filter(
+      (word) => !/^(idmap|ridmap|remount|r?bind)$/.test(word),
+    );
+    expect(options.length).toBeGreaterThan(50);
+    const { stderr, status } = shop.inside('true', (config) =>
+      config.mounts.push({
+        destination: '/m',
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: options.slice(0, 40),
+      }),
+    );
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     expect(spawnSync(runtime, ['--help'], { encoding: 'utf8' }).stdout).toContain('update');
   });
 });
