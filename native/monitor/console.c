@@ -18,7 +18,8 @@
 #include <sys/wait.h>
 
 enum {
-    PATIENCE_MS = 30000, // for the whole of it; a runtime takes a few milliseconds
+    PATIENCE_MS = 12000, // for the whole of it; a runtime takes a few milliseconds, and gives up after ten seconds
+    HUNG_UP = -2,
     COMPLAINT_MAX = 4096,
 };
 
@@ -91,6 +92,7 @@ static int fail_with_last_line(const runtime *r, const char *name, int wait_stat
 
 // Takes exactly one descriptor, and only the master of a pty: what is sent is later read, written and resized on behalf
 // of strangers, so it must not be a file or a host's terminal (CVE-2025-52565 is about a console that was another one).
+// HUNG_UP, and no error: the runtime sent nothing, and is about to say why.
 static int receive_master(int connection, bh_error *err) {
     char data[256];
     union {
@@ -100,8 +102,11 @@ static int receive_master(int connection, bh_error *err) {
     struct iovec piece = {data, sizeof data};
     struct msghdr message = {
         .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    if (recvmsg(connection, &message, MSG_CMSG_CLOEXEC) < 0)
+    ssize_t length = recvmsg(connection, &message, MSG_CMSG_CLOEXEC);
+    if (length < 0)
         return bh_fail(err, errno, "cannot receive the terminal from the runtime");
+    if (length == 0)
+        return HUNG_UP;
 
     int fds[8];
     size_t count = 0;
@@ -140,8 +145,11 @@ static int attend(runtime *r, int listener, int *master, frame_size size, const 
         if (now >= deadline || poll(watched, 3, (int)(deadline - now)) == 0)
             return bh_fail(err, 0, "%s did not end within %d seconds", name, PATIENCE_MS / 1000);
         // In this order: the runtime may have sent the master, complained and ended since the last look.
-        if (watched[0].revents && (*master = accept_master(listener, size, err)) < 0)
+        int taken = watched[0].revents ? accept_master(listener, size, err) : HUNG_UP;
+        if (taken < 0 && taken != HUNG_UP)
             return -1;
+        if (taken >= 0)
+            *master = taken;
         if (watched[1].revents && read_complaint(r) == 0) {
             // Not waited for: the program that the runtime started may hold the pipe open.
             close(r->errors);

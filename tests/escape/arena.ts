@@ -1,8 +1,9 @@
 // Where attempts are made: a container of each profile with a neighbour, a VM whose root may do anything, and the host.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
@@ -78,6 +79,14 @@ export class Arena {
   onHost(attempt: string, before = ''): string {
     const script = `${before}exec "$0" "$@"`;
     return this.#onHost(['sh', '-c', script, this.program, ...attempt.split(' ')]);
+  }
+
+  /** As root on the host, for an attempt that takes its time. */
+  async onHostMeanwhile(attempt: string): Promise<string> {
+    const { stdout } = await promisify(execFile)(this.program, attempt.split(' ')).catch(
+      (failure) => failure,
+    );
+    return String(stdout).trim();
   }
 
   /** As root on the host in a chroot, which is no wall. */

@@ -76,6 +76,18 @@ describe('sockets outside', () => {
     await expectBothStopped('connect_tcp 169.254.169.254 80', /ENETUNREACH/);
   });
 
+  it('cannot be reached in a neighbour’s network, which has the same addresses', async () => {
+    for (const address of ['127.0.0.1', '::1']) {
+      const terminal = await arena.broker.open('neighbour', ['/root/attempts', 'listen_tcp', address]);
+      const viewer = await arena.broker.attach('neighbour', terminal);
+      await viewer.untilText('GOT port');
+      const attempt = `connect_tcp ${address} ${/port (\d+)/.exec(viewer.text())?.[1]}`;
+      expect(await arena.inside('neighbour', attempt)).toMatch(/^GOT/);
+      await expectBothStopped(attempt, /ECONNREFUSED/);
+      await arena.broker.control.request('terminal.close', { machine: 'neighbour', terminal });
+    }
+  });
+
   it('cannot be reached by path: the broker’s, and those of terminals', async () => {
     const terminal = await arena.broker.open('neighbour');
     const attach = join(arena.broker.state, `run/machines/neighbour/terminals/${terminal}.sock`);
@@ -180,6 +192,64 @@ describe('files outside', () => {
 });
 
 describe('a command that is brought in later', () => {
+  const comeIn = async (profile: string) => {
+    for (let round = 0; round < 20; round++) await arena.broker.exec(profile, ['/bin/true']);
+  };
+
+  it('shows no path of the host while it is still the runtime', async () => {
+    const [outside] = await Promise.all([arena.onHostMeanwhile('read_newcomers 2'), comeIn('hardened')]);
+    expect(outside).toMatch(/^GOT/);
+    for (const profile of PROFILES) {
+      const [said] = await Promise.all([arena.inside(profile, 'read_newcomers 2'), comeIn(profile)]);
+      expect(said).toMatch(/^STOPPED met it [1-9]/);
+    }
+  });
+
+  it('cannot be traced while it is still the runtime', async () => {
+    const [said] = await Promise.all([arena.inside('nested', 'trace_newcomers 2'), comeIn('nested')]);
+    expect(said).toMatch(/^STOPPED met it [1-9]/);
+  });
+
+  it('keeps nobody waiting when it is stopped on the way', async () => {
+    await arena.machine('stops', 'nested');
+    const watch = arena.inside('stops', 'stop_newcomers 14');
+    const asked = { timeout_ms: 1_000 };
+    // It may slip through a few times.
+    let stopped = false;
+    for (let round = 0; round < 20 && !stopped; round++)
+      stopped = (await arena.broker.exec('stops', ['/bin/true'], asked)).timed_out;
+    expect(stopped).toBe(true);
+    let opened = '';
+    for (let round = 0; round < 20 && !opened.startsWith('BrokerError'); round++)
+      opened = await arena.broker.open('stops').catch(String);
+    expect(opened).toContain('stopped or frozen inside');
+    expect(await watch).toMatch(/^GOT to stop [1-9]/);
+    await arena.broker.control.request('machine.delete', { machine: 'stops' });
+    const runtimes = arena.broker.census().processes.filter((line) => / exec .*stops/.test(line));
+    expect(runtimes).toEqual([]);
+  });
+
+  it('takes its terminal from a /dev/pts and from nothing put in its place (CVE-2025-52565)', async () => {
+    await arena.machine('pts', 'nested');
+    const places = [
+      'ln -s /dev/zero ptmx',
+      'mkfifo ptmx',
+      'echo > ptmx',
+      'ln -s /proc/self/fd/4 ptmx',
+      'touch ptmx; mount --bind /dev/zero ptmx',
+    ];
+    for (const place of places) {
+      const cover = `mount -t tmpfs covered /dev/pts && cd /dev/pts && ${place}`;
+      expect(await arena.broker.shell('pts', cover)).toBe('');
+      await expect(arena.broker.open('pts')).rejects.toThrow(/\/dev\/pts\/ptmx/);
+      expect(await arena.broker.shell('pts', 'umount /dev/pts/ptmx 2> /dev/null; umount /dev/pts')).toBe('');
+    }
+    const terminal = await arena.broker.open('pts');
+    const viewer = await arena.broker.attach('pts', terminal);
+    await viewer.untilText('#');
+    await arena.broker.control.request('machine.delete', { machine: 'pts' });
+  });
+
   it('is confined as the first process is', async () => {
     const status = (profile: string, pid: string) =>
       arena.broker.shell(

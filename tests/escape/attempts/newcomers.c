@@ -9,23 +9,18 @@
 #include <sys/ptrace.h>
 #include <time.h>
 
-// Calls `meet` for each process that appears, as early as it can be; ends when that says so, or after so many seconds.
+// Calls `meet` for each process that is there, again and again, until that says so or so many seconds have passed.
 static bool watch_newcomers(const char *seconds, bool (*meet)(pid_t pid)) {
-    pid_t highest = 0;
-    time_t end = time(NULL) + atoi(seconds);
-    for (bool first = true; time(NULL) < end; first = false) {
+    for (time_t end = time(NULL) + atoi(seconds); time(NULL) < end;) {
         DIR *processes = opendir("/proc");
-        pid_t seen = highest;
-        for (struct dirent *entry; (entry = readdir(processes));) {
+        bool enough = false;
+        for (struct dirent *entry; !enough && (entry = readdir(processes));) {
             pid_t pid = atoi(entry->d_name);
-            seen = pid > seen ? pid : seen;
-            if (pid > highest && pid != getpid() && !first && meet(pid)) {
-                closedir(processes);
-                return true;
-            }
+            enough = pid > 1 && pid != getpid() && meet(pid);
         }
         closedir(processes);
-        highest = seen;
+        if (enough)
+            return true;
     }
     return false;
 }
