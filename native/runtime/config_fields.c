@@ -226,10 +226,38 @@ static ssize_t find(const char *kind) {
     return found ? (ssize_t)((size_t)((const char *)found - (const char *)fields) / sizeof *fields) : -1;
 }
 
-// Where a walk is: what the caller wrote, and its kind.
+enum { KIND_MAX = 128, PATH_MAX_SHOWN = 256 };
+
+// Where a walk is. A document has hundreds of properties and hardly ever one to complain of, so what the caller wrote
+// is put together only for a complaint.
 typedef struct walk {
-    const char *path, *kind;
+    const struct walk *above; // NULL: where it began, at the path `key`
+    const char *key;          // NULL: an entry of a list, number `index`
+    size_t index;
+    char *kind; // one buffer for the whole walk, of KIND_MAX; what is below writes behind the first `kind_length`
+    size_t kind_length;
 } walk;
+
+static size_t path_of(const walk *at, char *path, size_t size) {
+    size_t length = at->above ? path_of(at->above, path, size) : 0;
+    if (length >= size)
+        return length;
+    int added = at->key ? snprintf(path + length, size - length, "%s%s", length > 0 ? "." : "", at->key)
+                        : snprintf(path + length, size - length, "[%zu]", at->index);
+    return length + (size_t)added;
+}
+
+// Makes the kind of `at` that of what is above it, and `part`. False if there can be no such kind, it is so long.
+static bool add_kind(walk *at, size_t length, const char *part) {
+    size_t added = strlen(part), dot = length > 0 && *part != '[';
+    if (length + dot + added >= KIND_MAX)
+        return false;
+    if (dot)
+        at->kind[length] = '.';
+    memcpy(at->kind + length + dot, part, added + 1);
+    at->kind_length = length + dot + added;
+    return true;
+}
 
 static int check_value(const walk *at, json_t *value, bh_error *err);
 
@@ -240,22 +268,20 @@ static bool says_nothing(const json_t *value) {
 }
 
 static int check_key(const walk *object, const char *key, json_t *value, bh_error *err) {
-    char path[256], kind[128];
-    const char *dot = *object->path ? "." : "";
-    snprintf(path, sizeof path, "%s%s%s", object->path, dot, key);
-    snprintf(kind, sizeof kind, "%s%s%s", object->kind, *object->kind ? "." : "", key);
-    ssize_t field = find(kind);
-    if (field < 0) {
-        snprintf(kind, sizeof kind, "%s.*", object->kind);
-        field = find(kind);
-    }
-    if (field < 0) {
-        log_warning("%s is ignored: runtime-spec " OCI_VERSION " has no such property", path);
+    walk at = {.above = object, .key = key, .kind = object->kind};
+    ssize_t field = add_kind(&at, object->kind_length, key) ? find(at.kind) : -1;
+    if (field < 0 && add_kind(&at, object->kind_length, "*"))
+        field = find(at.kind);
+    if (field >= 0 && !fields[field].refused)
+        return check_value(&at, value, err);
+    if (field >= 0 && says_nothing(value))
         return 0;
-    }
-    if (fields[field].refused && !says_nothing(value))
+    char path[PATH_MAX_SHOWN];
+    path_of(&at, path, sizeof path);
+    if (field >= 0)
         return bh_fail(err, 0, "%s is not supported: %s", path, fields[field].refused);
-    return fields[field].refused ? 0 : check_value(&(walk){path, kind}, value, err);
+    log_warning("%s is ignored: runtime-spec " OCI_VERSION " has no such property", path);
+    return 0;
 }
 
 static int check_value(const walk *at, json_t *value, bh_error *err) {
@@ -269,17 +295,15 @@ static int check_value(const walk *at, json_t *value, bh_error *err) {
         }
     }
     json_array_foreach(value, index, item) {
-        char path[256], kind[128];
-        if (!json_is_object(item))
-            continue;
-        snprintf(path, sizeof path, "%s[%zu]", at->path, index);
-        snprintf(kind, sizeof kind, "%s[]", at->kind);
-        if (check_value(&(walk){path, kind}, item, err) < 0)
+        walk entry = {.above = at, .index = index, .kind = at->kind};
+        if (json_is_object(item) && add_kind(&entry, at->kind_length, "[]") && check_value(&entry, item, err) < 0)
             return -1;
     }
     return 0;
 }
 
 int config_check_fields(const json_place *at, const char *kind, bh_error *err) {
-    return at->object ? check_value(&(walk){at->path, kind}, at->object, err) : 0;
+    char buffer[KIND_MAX];
+    walk start = {.key = at->path, .kind = buffer};
+    return at->object && add_kind(&start, 0, kind) ? check_value(&start, at->object, err) : 0;
 }
