@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { documented } from '../tests/integration/bundle.ts';
 import { PROGRAMS, ROOT } from './setup.ts';
 
 const NATIVE = join(ROOT, 'native');
@@ -37,14 +38,15 @@ const literals = (file: string): string[] => {
 
 const profile = (name: string): string => readFileSync(join(NATIVE, `seccomp/${name}.json`), 'utf8');
 
-/** The document of docs/runtime.md, with the profile in it, and each of its parts. */
+/** The document of docs/runtime.md with a small profile in it, and the least that is a container. */
 const documents = (): Record<string, unknown>[] => {
-  const page = readFileSync(join(ROOT, 'docs/runtime.md'), 'utf8');
-  const documented = JSON.parse(/```json\n(.*?)```/s.exec(page)?.[1] ?? '{}') as Record<string, unknown>;
-  const linux = documented.linux as Record<string, unknown>;
-  const small = { ...documented, mounts: [], linux: { namespaces: [{ type: 'mount' }] } };
-  const some = { defaultAction: 'SCMP_ACT_ERRNO', syscalls: [{ names: ['read'], action: 'SCMP_ACT_ALLOW' }] };
-  return [{ ...documented, linux: { ...linux, seccomp: some } }, small];
+  const { linux, ...rest } = documented();
+  const seccomp = {
+    defaultAction: 'SCMP_ACT_ERRNO',
+    syscalls: [{ names: ['read'], action: 'SCMP_ACT_ALLOW' }],
+  };
+  const least = { ...rest, mounts: [], linux: { namespaces: [{ type: 'mount' }] } };
+  return [{ ...rest, linux: { ...linux, seccomp } }, least];
 };
 
 const part = (name: string) => (): string[] =>

@@ -7,8 +7,8 @@
 
 static char written[4096];
 
-int __wrap_fs_write(int dir, const char *path, const char *value, bh_error *err);
-int __wrap_fs_write(int dir, const char *path, const char *value, bh_error *err) {
+int __wrap_fs_write_below(int dir, const char *path, const char *value, bh_error *err);
+int __wrap_fs_write_below(int dir, const char *path, const char *value, bh_error *err) {
     (void)dir, (void)path, (void)err;
     fuzz_promise(strlen(value) < sizeof written);
     strcpy(written, value);

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -131,7 +132,10 @@ int namespaces_write_id_maps(const config *c, int proc_fd, pid_t pid, bh_error *
 }
 
 pid_t namespaces_hold_id_maps(const id_maps *maps, int proc_fd, bh_error *err) {
-    pid_t pid = clone_process(CLONE_NEWUSER, -1, err);
+    pid_t runtime = getpid(), pid = clone_process(CLONE_NEWUSER, -1, err);
+    // It ends with the runtime, whatever ends that.
+    if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != runtime))
+        _exit(1);
     while (pid == 0)
         pause();
     if (pid > 0 && (write_map(proc_fd, pid, "uid_map", maps->uids, maps->uid_count, err) < 0 ||

@@ -101,9 +101,11 @@ int rootfs_make(const config *c, int source, bh_error *err) {
 
     start = trace_now();
     bool overlay = c->overlay_size > 0;
-    cleanup_fd int root = overlay ? make_overlay(c, source, err) : fcntl(source, F_DUPFD_CLOEXEC, 3);
     cleanup_fd int old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int root = overlay ? make_overlay(c, source, err) : fcntl(source, F_DUPFD_CLOEXEC, 3);
     // On top of the old root, so that it is a mount point as pivot_root wants it.
+    if (root < 0 && !overlay)
+        return bh_fail(err, errno, "cannot take over root.path %s", c->root_path);
     if (root < 0 || mount_attach(root, old_root, c->root_path, err) < 0)
         return bh_wrap(err, "root");
     if (overlay)

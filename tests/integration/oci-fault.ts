@@ -14,7 +14,7 @@ type Said = {
   /** The call that failed; null where the process made fewer. */
   readonly call: string | null;
   /** Traced processes that outlived the command. */
-  readonly left: number;
+  readonly left: readonly number[];
 };
 export type Attempt = Said & {
   readonly status: number | null;
@@ -26,8 +26,11 @@ export type Attempt = Said & {
 export const STRIDE = process.env.BULKHEAD_FAULTS === 'all' ? 1 : 17;
 
 /** Tries one fault after the other until the chosen process makes no more calls; `first` is where to begin. */
-export const untilUnreached = (first: number, attempt: (call: number) => Said): void => {
-  for (let call = first; attempt(call).call !== null; call += STRIDE)
+export const untilUnreached = async (
+  first: number,
+  attempt: (call: number) => Promise<Said>,
+): Promise<void> => {
+  for (let call = first; (await attempt(call)).call !== null; call += STRIDE)
     if (call > 5000) throw new Error('no end');
 };
 
@@ -47,17 +50,14 @@ const choice = (fault: Fault): string[] => [
 const contents = (directory: string): string[] =>
   existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : [];
 
-/** Processes of which the command line names `directory`; the runtime's own children still have the runtime's. */
-const processesOf = (directory: string): string[] =>
-  readdirSync('/proc').flatMap((pid) => {
-    if (!/^\d+$/.test(pid)) return [];
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      return command.includes(directory) ? [`${pid} ${command}`] : [];
-    } catch {
-      return []; // it has ended meanwhile
-    }
-  });
+/** A zombie has nothing any more, and waits only for whoever reaps orphans here. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
 
 /** Faults of commands of the runtime. */
 export class Faults {
@@ -102,22 +102,20 @@ export class Faults {
     );
   }
 
-  /** What is there on the host of this workshop's containers: processes, mounts, cgroups, folders. */
-  leftovers(bundle: string): string[] {
-    const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-    return [
-      ...processesOf(this.#shop.state),
-      ...mounts.filter((line) => line.includes(this.#shop.directory)),
-      ...this.groups(),
-      ...contents(this.#shop.state).filter((path) => !path.endsWith('/.seccomp')),
-      ...contents(bundle).filter((path) => !path.endsWith('/config.json')),
-    ];
-  }
-
-  /** The same, of a container that nobody waits for: its last process may still be ending. */
-  async leftoversInTheEnd(bundle: string): Promise<string[]> {
-    for (const end = Date.now() + 5000; ; await new Promise((resolve) => setTimeout(resolve, 2))) {
-      const left = this.leftovers(bundle);
+  /**
+   * What is there on the host of this workshop's containers, and of an attempt: processes, mounts, cgroups, folders.
+   * Given a moment, for whoever hears only now that it is alone is still ending.
+   */
+  async leftovers(bundle: string, processes: readonly number[] = []): Promise<string[]> {
+    for (const end = Date.now() + 10_000; ; await new Promise((resolve) => setTimeout(resolve, 2))) {
+      const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+      const left = [
+        ...processes.filter(isAlive).map((pid) => `/proc/${pid}`),
+        ...mounts.filter((line) => line.includes(this.#shop.directory)),
+        ...this.groups(),
+        ...contents(this.#shop.state).filter((path) => !path.endsWith('/.seccomp')),
+        ...contents(bundle).filter((path) => !path.endsWith('/config.json')),
+      ];
       if (left.length === 0 || Date.now() > end) return left;
     }
   }

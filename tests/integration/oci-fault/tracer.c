@@ -8,8 +8,8 @@
 // children makes, and so on; N counts those of its calls that can fail at all, from 1. A child is let go when it
 // executes something else. Ends with the program's status when that ends; attached to a process that runs already, on
 // SIGTERM, having said "ready" when calls are counted. What happened is said on fd 3, one JSON line:
-// {"call":"mount_setattr","calls":87,"left":0}. "call" is null when the process made fewer calls than N, or does not
-// exist; "left" counts the processes that were traced and still are there.
+// {"call":"mount_setattr","calls":87,"left":[]}. "call" is null when the process made fewer calls than N, or does not
+// exist; "left" are the processes that were traced and still are there.
 #include <elf.h>
 #include <errno.h>
 #include <seccomp.h>
@@ -266,11 +266,17 @@ int main(int argc, char **argv) {
         execv(program[0], program);
         fail(program[0]);
     }
-    int status = trace(first, ends[1]), left = 0;
-    for (int i = 1; i < run.count; i++)
-        left += !run.gone[i];
-    dprintf(3, "{\"call\":%s%s%s,\"calls\":%ld,\"left\":%d}\n", run.done ? "\"" : "", run.done ? run.done : "null",
-            run.done ? "\"" : "", run.calls, left);
+    int status = trace(first, ends[1]);
+    const char *quote = run.done ? "\"" : "";
+    dprintf(3, "{\"call\":%s%s%s,\"calls\":%ld,\"left\":[", quote, run.done ? run.done : "null", quote, run.calls);
+    const char *comma = "";
+    for (int i = 1; i < run.count; i++) {
+        if (run.gone[i])
+            continue;
+        dprintf(3, "%s%d", comma, run.pids[i]);
+        comma = ",";
+    }
+    dprintf(3, "]}\n");
     // What still runs is let go with this process's end.
     return status;
 }
