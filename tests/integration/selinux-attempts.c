@@ -4,6 +4,7 @@
 //     attempts victim DIR        leaves things about, tells what in DIR/facts, and waits
 //     attempts neighbour DIR PID SHM KEY
 //     attempts policy DIR
+//     attempts keyring DIR       the label of its session keyring
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -73,8 +74,13 @@ static struct sockaddr_un socket_address(socklen_t *length) {
     return address;
 }
 
+static const char *keyring_label(void) {
+    static char label[256];
+    syscall(SYS_keyctl, KEYCTL_GET_SECURITY, KEY_SPEC_SESSION_KEYRING, label, sizeof label);
+    return label;
+}
+
 static int victim(void) {
-    char label[256] = "";
     socklen_t length;
     struct sockaddr_un address = socket_address(&length);
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -86,11 +92,10 @@ static int victim(void) {
     int shm = shmget(IPC_PRIVATE, 4096, 0666);
     long key = syscall(SYS_add_key, "user", "bulkhead", "secret", 6L, KEY_SPEC_SESSION_KEYRING);
     syscall(SYS_keyctl, KEYCTL_SETPERM, key, 0x3f3f3f3fL);
-    syscall(SYS_keyctl, KEYCTL_GET_SECURITY, KEY_SPEC_SESSION_KEYRING, label, sizeof label);
     if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 8) < 0)
         return 1;
     FILE *facts = fopen(in_dir("facts.new"), "w");
-    fprintf(facts, "%d %d %ld %s\n", getpid(), shm, key, label);
+    fprintf(facts, "%d %d %ld %s\n", getpid(), shm, key, keyring_label());
     fclose(facts);
     rename(in_dir("facts.new"), in_dir("facts"));
     for (;;)
@@ -158,6 +163,8 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (strcmp(argv[1], "victim") == 0)
         return victim();
+    if (strcmp(argv[1], "keyring") == 0)
+        return puts(keyring_label()) < 0;
     if (strcmp(argv[1], "policy") == 0)
         return policy();
     return argc < 6 ? 2 : neighbour(atoi(argv[3]), atoi(argv[4]), atol(argv[5]));

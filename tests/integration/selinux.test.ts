@@ -166,23 +166,32 @@ describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => 
   });
 
   test('the label of a container is that of its first program, of commands, and of its keys, as seen from outside', async () => {
-    const { stdout } = await shop.shell(`${shop.runtime} exec --detach theirs sleep 999
+    const { stdout } = await shop.shell(`${shop.runtime} exec theirs ${PROGRAM} keyring ${COMMON}
+      ${shop.runtime} exec --detach theirs sleep 999
       ps -eo label=,args= | grep -E 'attempts victim|sleep 999' | grep -v grep`);
-    expect(stdout.trim().split('\n')).toHaveLength(2);
-    for (const line of stdout.trim().split('\n'))
-      expect(line).toMatch(new RegExp(`^${processLabel(THEIRS)} `));
-    expect(keyring).toBe(processLabel(THEIRS));
+    const [ofExec, ...processes] = stdout.trim().split('\n');
+    expect(processes).toHaveLength(2);
+    for (const line of processes) expect(line).toMatch(new RegExp(`^${processLabel(THEIRS)} `));
+    expect([keyring, ofExec]).toEqual([processLabel(THEIRS), processLabel(THEIRS)]);
   });
 
   test('its file systems have its label; those of the kernel theirs', async () => {
+    const queues = shop.bundle("stat -c '%n %C' /dev/mqueue", (config) => {
+      const { mounts } = config;
+      bare(MINE)(config);
+      config.linux.namespaces.push({ type: 'ipc' });
+      config.mounts = mounts;
+    });
     const { stdout } = await shop.shell(
-      `${shop.runtime} exec mine stat -c '%n %C' / /dev /dev/shm /dev/pts /tmp /etc/passwd /proc /sys /dev/null ${COMMON}/secret`,
+      `${shop.runtime} run --bundle ${queues} queues
+      ${shop.runtime} exec mine stat -c '%n %C' / /dev /dev/shm /dev/pts /tmp /etc/passwd /proc /sys /dev/null ${COMMON}/secret`,
     );
     const own = ['/', '/dev', '/dev/shm', '/dev/pts', '/tmp', '/etc/passwd'].map(
       (path) => `${path} ${fileLabel(MINE)}`,
     );
     const system = (type: string): string => `system_u:object_r:${type}:s0`;
     expect(stdout.trim().split('\n')).toEqual([
+      `/dev/mqueue ${fileLabel(MINE)}`,
       ...own,
       `/proc ${system('proc_t')}`,
       `/sys ${system('sysfs_t')}`,
@@ -294,7 +303,10 @@ describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => 
     const limits = { memory_bytes: 48 * 2 ** 20, cpu_millis: 1_000, pids: 64, disk_bytes: 16 * 2 ** 20 };
     const create = async (machine: string, profile: 'hardened' | 'nested'): Promise<string> => {
       const wanted = { machine, image: 'base', profile, hostname: machine, limits, labels: {} };
-      return (await shop.link.request('container.create', wanted, { timeoutMs: 60_000 })).machine.label ?? '';
+      const made = await shop.link.request('container.create', wanted, { timeoutMs: 60_000 });
+      const label = made.machine.label ?? '';
+      expect(made.trace.find(({ step }) => step === 'label check')?.detail).toContain(label);
+      return label;
     };
 
     test('run under the label that their record says: first process, shell, command', async () => {
@@ -374,11 +386,14 @@ describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => 
       expect(running).toEqual(expect.arrayContaining(more ?? []));
     });
 
-    test('have categories that no other has: 50 at once', async () => {
-      const labels = await Promise.all(Array.from({ length: 50 }, (_, i) => create(`many-${i}`, 'hardened')));
-      expect(new Set(labels).size).toBe(50);
+    // 20, for an emulated processor; native/broker/mcs_test.c has 2,000.
+    test('have categories that no other has', async () => {
+      const labels: string[] = [];
+      for (let i = 0; i < 20; i += 5)
+        labels.push(...(await Promise.all([0, 1, 2, 3, 4].map((k) => create(`many-${i + k}`, 'hardened')))));
+      expect(new Set(labels).size).toBe(20);
       const { machines } = await shop.link.request('machine.list', {});
-      expect(new Set(machines.flatMap(({ label = [] }) => label)).size).toBe(52);
+      expect(new Set(machines.flatMap(({ label = [] }) => label)).size).toBe(22);
     }, 120_000);
   });
 });
