@@ -15,6 +15,18 @@
 
 enum { DELEGATED_GROUPS_MAX = 256, DELEGATED_DEPTH_MAX = 16, FREEZE_TIMEOUT_MS = 1000 };
 
+// Whether a v1 mount with these options has what limits need. One of net_cls alone, as VPN software mounts it on a v2
+// host, or of systemd's own ("name=systemd") takes nothing away from v2.
+static bool limits_on_v1(char *options) {
+    static const char *const names[] = {"cpu", "cpuacct", "cpuset", "memory", "pids", "blkio"};
+    char *rest = NULL;
+    for (char *option = strtok_r(options, ",", &rest); option; option = strtok_r(NULL, ",", &rest))
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (strcmp(option, names[i]) == 0)
+                return true;
+    return false;
+}
+
 bool cgroup2_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, bool alone, char *mount, size_t size) {
     char line[4096], point[128], type[32], options[512];
     bool found = false, v1 = false;
@@ -23,8 +35,7 @@ bool cgroup2_parse_mounts(FILE *mountinfo, cgroup_mount_check *shows, bool alone
         if (!tail || strncmp(tail, " - cgroup", 9) != 0 || sscanf(line, "%*s %*s %*s %*s %127s", point) != 1 ||
             sscanf(tail, " - %31s %*s %511s", type, options) != 2)
             continue;
-        // A v1 mount without a controller ("name=systemd") takes nothing away from v2.
-        if (strcmp(type, "cgroup") == 0 && !strstr(options, "name=") && (!shows || shows(point, CGROUP_SUPER_MAGIC)))
+        if (strcmp(type, "cgroup") == 0 && limits_on_v1(options) && (!shows || shows(point, CGROUP_SUPER_MAGIC)))
             v1 = true;
         if (strcmp(type, "cgroup2") == 0 && !found && (!shows || shows(point, CGROUP2_SUPER_MAGIC)))
             found = snprintf(mount, size, "%s", point) < (int)size;

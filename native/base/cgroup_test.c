@@ -98,7 +98,9 @@ static void a_limit_is_named_by_its_field_where_there_is_one(void **state) {
 static void a_unified_host_is_v2(void **state) {
     (void)state;
     char mount[128];
-    FILE *file = text_file("28 22 0:24 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    FILE *file = text_file("28 22 0:24 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+                           "29 22 0:25 / /opt/vpn/net_cls rw - cgroup net_cls rw,net_cls\n"
+                           "30 22 0:26 / /run/systemd rw - cgroup cgroup rw,xattr,name=systemd\n");
     assert_true(cgroup2_parse_mounts(file, is_in_sight, true, mount, sizeof mount));
     assert_string_equal(mount, "/sys/fs/cgroup");
     fclose(file);

@@ -97,6 +97,7 @@ describe.skipIf(!able)('cgroup v1 with hierarchies missing (needs root, native/b
       const { stdout, stderr } = without(
         [lost.mount],
         `bulkhead run --detach --bundle ${box} box >/dev/null 2>${box}/errors || cat ${box}/errors
+      until bulkhead ps --format json box | grep -q ,; do sleep 0.01; done
       bulkhead events --stats box; bulkhead ps --format json box
       bulkhead exec box echo run
       bulkhead pause box 2>&1; bulkhead state box | grep -o '"paused"'; bulkhead resume box 2>&1
