@@ -163,6 +163,7 @@ int verb_run(const settings *s, int argc, char **argv, bh_error *err) {
         return -1;
     cleanup_free char *root = verb_absolute(s->root);
     pid_t pid = launch_bundle(&o, s, bundle, &c, err);
+    config_free(&c); // while the container runs: afterwards the caller would wait for it
     int status = pid < 0 ? -1 : 0;
     if (pid > 0 && !o.detach) {
         status = verb_wait(pid, err);
@@ -170,6 +171,5 @@ int verb_run(const settings *s, int argc, char **argv, bh_error *err) {
         if (remove_ended(root, o.launch.id, err) < 0)
             status = -1;
     }
-    config_free(&c);
     return status;
 }
