@@ -1,7 +1,7 @@
 // How fast a container starts, against its peers and against the least that the kernel takes: `npm run bench -- launch`.
 // Rounds are interleaved, so that a busy second meets everybody, and each start is timed twice: after 80 ms of idleness,
 // for an interactive start is the cold case, and back to back.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runtime, Workshop } from '../integration/bundle.ts';
@@ -10,6 +10,7 @@ import {
   type Contender,
   contenders,
   hardened,
+  keepStateInMemory,
   type Programs,
   prepareImage,
 } from './contenders.ts';
@@ -170,8 +171,10 @@ const run = (shop: Workshop): void => {
 };
 
 const shop = new Workshop();
+const memory = keepStateInMemory(shop);
 try {
   run(shop);
 } finally {
   shop.end();
+  rmSync(memory, { recursive: true, force: true });
 }
