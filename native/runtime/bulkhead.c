@@ -1,6 +1,7 @@
 // `bulkhead`: the command line. What each verb does is in verb_*.c; how a container is made, in launch.c and init.c.
 #include "runtime/arguments.h"
 #include "runtime/config.h"
+#include "runtime/descriptors.h"
 #include "runtime/log.h"
 #include "runtime/seal.h"
 #include "runtime/trace.h"
@@ -24,7 +25,7 @@ static const struct {
 } verbs[] = {
     {"run", verb_run, true,
      "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] [--detach] "
-     "[--explain] ID"},
+     "[--keep] [--explain] ID"},
     {"create", verb_create, true,
      "[--bundle DIR] [--pid-file FILE] [--console-socket SOCK] [--preserve-fds N] [--no-new-keyring] ID"},
     {"start", verb_start, false, "ID"},
@@ -32,7 +33,8 @@ static const struct {
     {"kill", verb_kill, false, "[--all] ID [SIGNAL]"},
     {"delete", verb_delete, false, "[--force] ID"},
     {"exec", verb_exec, true,
-     "[--tty] [--detach] [--pid-file FILE] [--console-socket SOCK] [--process FILE] ID [COMMAND…]"},
+     "[--tty] [--detach] [--cwd DIR] [--env K=V]… [--user UID[:GID]] [--additional-gids GID]… [--cap CAP_NAME]… "
+     "[--no-new-privs] [--pid-file FILE] [--console-socket SOCK] ID COMMAND… | --process FILE ID"},
     {"list", verb_list, false, "[--quiet] [--format table|json]"},
     {"pause", verb_pause, false, "ID"},
     {"resume", verb_resume, false, "ID"},
@@ -61,6 +63,7 @@ static int parse(int argc, char **argv, settings *s, bh_error *err) {
         {"help", no_argument, NULL, 'h'},
         {"debug", no_argument, NULL, 'd'},
         {"systemd-cgroup", no_argument, NULL, 's'},
+        {"rootless", required_argument, NULL, 'R'},
         {NULL, 0, NULL, 0},
     };
     const char *log = NULL;
@@ -89,6 +92,10 @@ static int parse(int argc, char **argv, settings *s, bh_error *err) {
         case 'h':
             usage(stdout);
             return 0;
+        case 'R':
+            if (strcmp(optarg, "true") == 0)
+                return bh_fail(err, 0, "--rootless is not supported: only root can make containers with this runtime");
+            break;
         case 's':
             return bh_fail(err, 0, "--systemd-cgroup is not supported: linux.cgroupsPath is a path in the hierarchy");
         default:
@@ -116,9 +123,9 @@ static int run_verb(int argc, char **argv, settings *s, bh_error *err) {
     if (verbs[verb].starts_processes && seal_forbid_tracing(err) < 0)
         return -1;
     s->argv = argv;
-    // Nothing that the caller forgot to close may reach a container; --preserve-fds reopens what it names at the end.
-    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-        return bh_fail(err, errno, "cannot close the caller's fds on exec");
+    // Those that start processes do it when they will not exec themselves again (seal.h).
+    if (!verbs[verb].starts_processes && descriptors_close_on_exec(err) < 0)
+        return -1;
     if (s->trace_fd >= 0 && trace_to(s->trace_fd, err) < 0)
         return -1;
     optind = 1; // getopt starts anew behind the verb

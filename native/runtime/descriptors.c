@@ -23,6 +23,12 @@ int descriptors_parse_preserved(const char *text, int *count, bh_error *err) {
     return 0;
 }
 
+int descriptors_close_on_exec(bh_error *err) {
+    if (close_range(FIRST, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return bh_fail(err, errno, "cannot close the caller's fds on exec");
+    return 0;
+}
+
 int descriptors_close_others(int preserved, const int *kept, size_t count, bh_error *err) {
     for (int from = FIRST + preserved;;) {
         int next = INT_MAX; // the lowest one to keep that is not below `from`

@@ -34,27 +34,26 @@ bool seal_is_needed(const config *c, const struct stat *binary) {
            maps(c->gid_maps, c->gid_map_count, binary->st_gid) || (binary->st_mode & S_IWOTH);
 }
 
-int seal_own_binary(char **argv, int preserved, int trace_fd, bh_error *err) {
+int seal_own_binary(char **argv, int trace_fd, bh_error *err) {
     struct statvfs info;
     if (statvfs("/proc/self/exe", &info) < 0)
         return bh_fail(err, errno, "cannot look at /proc/self/exe");
     if (info.f_flag & ST_RDONLY)
-        return 0;
+        return descriptors_close_on_exec(err);
     cleanup_fd int binary = open_tree(AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
     if (binary < 0 || mount_setattr(binary, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return bh_fail(err, errno, "cannot make a read-only mount of the runtime's binary (is this root?)");
-    if (descriptors_leave_open(preserved, err) < 0)
-        return -1;
+    // The caller's fds go along as they are: --preserve-fds names some, and --log may be /proc/self/fd/3. Ours close.
     if (trace_fd >= 0)
         fcntl(trace_fd, F_SETFD, 0);
     execveat(binary, "", argv, environ, AT_EMPTY_PATH);
     return bh_fail(err, errno, "cannot run the runtime's binary from a read-only mount");
 }
 
-int seal_for_container(const config *c, char **argv, int preserved, int trace_fd, bh_error *err) {
+int seal_for_container(const config *c, char **argv, int trace_fd, bh_error *err) {
     struct stat binary;
     if (stat("/proc/self/exe", &binary) < 0)
         return bh_fail(err, errno, "cannot look at /proc/self/exe");
-    return seal_is_needed(c, &binary) ? seal_own_binary(argv, preserved, trace_fd, err) : 0;
+    return seal_is_needed(c, &binary) ? seal_own_binary(argv, trace_fd, err) : descriptors_close_on_exec(err);
 }

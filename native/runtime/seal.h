@@ -14,8 +14,8 @@ int seal_forbid_tracing(bh_error *err);
 // theirs extends to it (user_namespaces(7)).
 bool seal_is_needed(const config *c, const struct stat *binary);
 
-// Returns once this process runs from a read-only mount of its binary, having exec'ed itself again if need be. `argv`
-// is main's; the first `preserved` fds from 3 on and `trace_fd` (-1: none) stay open.
-int seal_own_binary(char **argv, int preserved, int trace_fd, bh_error *err);
-// The same for a first process; does nothing where it is not needed.
-int seal_for_container(const config *c, char **argv, int preserved, int trace_fd, bh_error *err);
+// Returns once this process runs from a read-only mount of its binary, having exec'ed itself again if need be, with
+// `argv`, which is main's, `trace_fd` (-1: none) and the caller's other fds. Those are then marked to close on exec.
+int seal_own_binary(char **argv, int trace_fd, bh_error *err);
+// The same for a first process, without the exec where it is not needed.
+int seal_for_container(const config *c, char **argv, int trace_fd, bh_error *err);

@@ -55,7 +55,7 @@ int state_open_dir(const char *root, const char *id, bh_error *err) {
         return fd;
     if (errno != ENOENT)
         return bh_fail(err, errno, "cannot open %s", path);
-    bh_fail(err, 0, "there is no container named %s", id);
+    bh_fail(err, 0, "container %s does not exist (bulkhead list)", id);
     err->code = ENOENT;
     return -1;
 }
@@ -142,7 +142,7 @@ int state_open_process(const state *s, bh_error *err) {
     cleanup_fd int process = s->pid > 0 ? pidfd_open(s->pid, 0) : -1;
     // Opened first, then compared: the pid cannot be given to another process while it is held.
     if (process < 0 || state_process_start(s->pid) != s->start_ticks) {
-        bh_fail(err, 0, "container %s is not running", s->id);
+        bh_fail(err, 0, "container %s is not running: no such process", s->id);
         err->code = ESRCH;
         return -1;
     }
@@ -164,9 +164,10 @@ const char *state_status_name(state_status status) {
 json_t *state_to_json(int dir, const state *s) {
     state_status status = state_status_of(dir, s);
     bool paused = status == STATE_RUNNING && s->cgroup_path[0] && cgroup_is_frozen(s->cgroup_path);
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ociVersion", OCI_VERSION, "id", s->id, "status",
+    // Beyond the specification what containerd's client decodes; there is no owner but root.
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ociVersion", OCI_VERSION, "id", s->id, "status",
                                paused ? "paused" : state_status_name(status), "bundle", s->bundle, "rootfs", s->rootfs,
-                               "created", s->created);
+                               "created", s->created, "owner", "root");
     // The spec wants pid while there is a process, and podman reads 0 as none.
     json_object_set_new(object, "pid", json_integer(status == STATE_STOPPED ? 0 : s->pid));
     if (s->annotations)

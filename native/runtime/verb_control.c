@@ -73,7 +73,7 @@ static void print_process(pid_t pid) {
     printf("%-8d %-8u %-10u %s\n", pid, parent, owner.st_uid, line);
 }
 
-static int parse_format(const char *word, bool *json, bh_error *err) {
+int verb_format(const char *word, bool *json, bh_error *err) {
     *json = strcmp(word, "json") == 0;
     return *json || strcmp(word, "table") == 0 ? 0 : bh_fail(err, 0, "--format is table or json, not \"%s\"", word);
 }
@@ -84,7 +84,7 @@ int verb_ps(const settings *s, int argc, char **argv, bh_error *err) {
     for (int option; (option = getopt_long(argc, argv, "+f:", options, NULL)) != -1;) {
         if (option != 'f')
             return bh_fail(err, 0, "see bulkhead --help");
-        if (parse_format(optarg, &json, err) < 0)
+        if (verb_format(optarg, &json, err) < 0)
             return -1;
     }
     state found = {0};
@@ -113,12 +113,20 @@ static const struct {
     const char *option, *group, *key;
     bool number;
 } fields[] = {
-    {"memory", "memory", "limit", true},     {"memory-reservation", "memory", "reservation", true},
-    {"memory-swap", "memory", "swap", true}, {"pids-limit", "pids", "limit", true},
-    {"cpu-quota", "cpu", "quota", true},     {"cpu-period", "cpu", "period", true},
-    {"cpu-share", "cpu", "shares", true},    {"cpu-burst", "cpu", "burst", true},
-    {"cpu-idle", "cpu", "idle", true},       {"cpuset-cpus", "cpu", "cpus", false},
-    {"cpuset-mems", "cpu", "mems", false},   {"blkio-weight", "blockIO", "weight", true},
+    {"memory", "memory", "limit", true},
+    {"memory-reservation", "memory", "reservation", true},
+    {"memory-swap", "memory", "swap", true},
+    {"pids-limit", "pids", "limit", true},
+    {"cpu-quota", "cpu", "quota", true},
+    {"cpu-period", "cpu", "period", true},
+    {"cpu-share", "cpu", "shares", true},
+    {"cpu-burst", "cpu", "burst", true},
+    {"cpu-idle", "cpu", "idle", true},
+    {"cpuset-cpus", "cpu", "cpus", false},
+    {"cpuset-mems", "cpu", "mems", false},
+    {"blkio-weight", "blockIO", "weight", true},
+    {"cpu-rt-period", "cpu", "realtimePeriod", true},
+    {"cpu-rt-runtime", "cpu", "realtimeRuntime", true},
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 

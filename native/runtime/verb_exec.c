@@ -241,7 +241,7 @@ int verb_exec(const settings *s, int argc, char **argv, bh_error *err) {
     if (parse(argc, argv, &a, err) < 0)
         return -1;
     // Always: who is inside already may have made the program to be one that runs the runtime.
-    if (seal_own_binary(s->argv, a.exec.preserve_fds, s->trace_fd, err) < 0)
+    if (seal_own_binary(s->argv, s->trace_fd, err) < 0)
         return -1;
     a.exec.root = s->root;
     pid_t pid = start(&a, err);

@@ -247,7 +247,8 @@ int verb_list(const settings *s, int argc, char **argv, bh_error *err) {
         if (option != 'q' && option != 'f')
             return bh_fail(err, 0, "see bulkhead --help");
         quiet |= option == 'q';
-        json |= option == 'f' && strcmp(optarg, "json") == 0;
+        if (option == 'f' && verb_format(optarg, &json, err) < 0)
+            return -1;
     }
     bh_error failure = {0};
     cleanup_json json_t *list = list_containers(s, &failure);
@@ -261,7 +262,7 @@ int verb_list(const settings *s, int argc, char **argv, bh_error *err) {
         return 0;
     }
     if (!quiet)
-        printf("%-32s %-8s %-8s %s\n", "ID", "PID", "STATUS", "BUNDLE");
+        printf("%-32s %-8s %-8s %-20s %-8s %s\n", "ID", "PID", "STATUS", "CREATED", "OWNER", "BUNDLE");
     size_t index;
     json_t *item;
     json_array_foreach(list, index, item) {
@@ -269,9 +270,10 @@ int verb_list(const settings *s, int argc, char **argv, bh_error *err) {
         if (quiet)
             puts(id);
         else
-            printf("%-32s %-8d %-8s %s\n", id, (int)json_integer_value(json_object_get(item, "pid")),
-                   json_string_value(json_object_get(item, "status")),
-                   json_string_value(json_object_get(item, "bundle")));
+            printf(
+                "%-32s %-8d %-8s %-20s %-8s %s\n", id, (int)json_integer_value(json_object_get(item, "pid")),
+                json_string_value(json_object_get(item, "status")), json_string_value(json_object_get(item, "created")),
+                json_string_value(json_object_get(item, "owner")), json_string_value(json_object_get(item, "bundle")));
     }
     return 0;
 }

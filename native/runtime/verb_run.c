@@ -52,6 +52,7 @@ int verb_wait(pid_t pid, bh_error *err) {
 typedef struct run_options {
     launch_options launch;
     bool detach, explain;
+    bool keep; // state and cgroup, after the end
 } run_options;
 
 static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_error *err) {
@@ -64,6 +65,8 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
         {"no-pivot", no_argument, NULL, 'P'},
         {"no-new-keyring", no_argument, NULL, 'K'},
         {"explain", no_argument, NULL, 'e'},
+        {"keep", no_argument, NULL, 'k'},
+        {"no-subreaper", no_argument, NULL, 'S'},
         {NULL, 0, NULL, 0},
     };
     *bundle = ".";
@@ -87,6 +90,11 @@ static int parse(int argc, char **argv, run_options *o, const char **bundle, bh_
             break;
         case 'e':
             o->explain = true;
+            break;
+        case 'k':
+            o->keep = true;
+            break;
+        case 'S': // runc's opposite of what is done here never
             break;
         case 'P':
             return bh_fail(err, 0, "--no-pivot is not supported: a chroot can be left");
@@ -113,7 +121,7 @@ static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle
     uint64_t start = trace_now();
     // The document says whether to seal, and if so we begin again: until then nothing is made, and "." is the caller's.
     if (config_load(c, folder, "config.json", err) < 0 ||
-        seal_for_container(c, s->argv, o->launch.preserve_fds, s->trace_fd, err) < 0)
+        seal_for_container(c, s->argv, s->trace_fd, err) < 0)
         return -1;
     if (fchdir(folder) < 0)
         return bh_fail(err, errno, "cannot go to the bundle %s", bundle);
@@ -168,7 +176,7 @@ int verb_run(const settings *s, int argc, char **argv, bh_error *err) {
     if (pid > 0 && !o.detach) {
         status = verb_wait(pid, err);
         // Nobody else would delete it: `run` in the foreground is create, start and delete.
-        if (remove_ended(root, o.launch.id, err) < 0)
+        if (!o.keep && remove_ended(root, o.launch.id, err) < 0)
             status = -1;
     }
     return status;

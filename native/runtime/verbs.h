@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "runtime/state.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 typedef struct settings {
@@ -31,6 +32,8 @@ int verb_probe(const settings *s, int argc, char **argv, bh_error *err);
 
 // The container id after the options; `more` further arguments may follow. NULL with *err set if it is missing.
 const char *verb_id(int argc, char **argv, int more, bh_error *err);
+// What --format says.
+int verb_format(const char *word, bool *json, bh_error *err);
 // `path` as seen from the working directory, absolute. malloc'ed; NULL for NULL.
 char *verb_absolute(const char *path);
 // Waits for a child in the foreground, passing on the signals that are sent to us. Returns its exit status as a shell

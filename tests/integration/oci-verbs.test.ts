@@ -119,7 +119,7 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
     expect(refused({ memory: { limit: 'much' } })).toContain('resources.memory.limit must be an integer');
     expect(refused([])).toContain('must hold an object');
     expect(shop.run(['update', '--memory', '1g', 'box']).stderr).toContain('--memory 1g: wanted a number');
-    expect(shop.run(['update', 'no-such']).stderr).toContain('there is no container named no-such');
+    expect(shop.run(['update', 'no-such']).stderr).toContain('container no-such does not exist');
   });
 
   test('events --stats says once what is used', () => {
@@ -128,6 +128,17 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
     expect(event.data.cpu.usage.total).toBeGreaterThan(0);
     expect(event.data.memory.usage.usage).toBeGreaterThan(0);
     expect(event.data.pids.current).toBeGreaterThanOrEqual(2);
+    // As containerd's client decodes it: whole numbers under these names.
+    for (const [group, part, names] of [
+      ['cpu', 'usage', ['total', 'user', 'kernel']],
+      ['cpu', 'throttling', ['periods', 'throttledPeriods', 'throttledTime']],
+      ['memory', 'usage', ['usage', 'max', 'limit', 'failcnt']],
+      ['memory', 'kernel', ['usage']],
+    ] as const)
+      for (const name of names)
+        expect(event.data[group][part][name], `${group}.${part}.${name}`).toSatisfy(Number.isInteger);
+    shop.run(['update', '--pids-limit', '77', 'box']);
+    expect(JSON.parse(shop.run(['events', '--stats', 'box']).stdout).data.pids.limit).toBe(77);
   });
 
   test('events goes on until the container ends', async () => {
@@ -152,6 +163,10 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
     expect(box?.['bundle']).toMatch(/bundle-/);
     expect(Date.parse(String(box?.['created']))).toBeGreaterThan(Date.now() - 600_000);
     expect(box?.['annotations']).toMatchObject({ 'dev.bulkhead.overlay.size': '67108864' });
+    expect(box?.['owner']).toBe('root');
+    expect(shop.run(['list']).stdout).toMatch(/^ID +PID +STATUS +CREATED +OWNER +BUNDLE\n/);
+    expect(shop.run(['list', '--quiet']).stdout.split('\n')).toContain('box');
+    expect(shop.run(['list', '--format', 'yaml']).stderr).toContain('--format is table or json, not "yaml"');
   });
 
   test('--preserve-fds hands over the fds from 3 on, and only those', () => {
@@ -165,6 +180,78 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
     expect(shop.shell(`${line} exec --preserve-fds 1 box cat /proc/self/fd/3`).stdout).toBe(
       'of the caller\n',
     );
+  });
+
+  test('state has what the specification wants, and no more than runc', () => {
+    const state = JSON.parse(shop.run(['state', 'box']).stdout);
+    expect(Object.keys(state).sort()).toEqual(
+      ['annotations', 'bundle', 'created', 'id', 'ociVersion', 'owner', 'pid', 'rootfs', 'status'].sort(),
+    );
+    expect(state.bundle).toMatch(/^\//);
+  });
+
+  test('each status refuses what does not go with it, and says what would', () => {
+    const bundle = shop.bundle('sleep 1000');
+    const error = (...args: string[]) => {
+      const done = shop.run(args);
+      expect({ args, status: done.status }).toEqual({ args, status: 1 });
+      expect(done.stdout).toBe('');
+      return done.stderr;
+    };
+    for (const verb of ['state', 'start', 'kill', 'delete', 'pause', 'resume', 'ps', 'events', 'update'])
+      expect(error(verb, 'nobody'), verb).toContain('container nobody does not exist');
+    expect(error('exec', 'nobody', 'true')).toContain('container nobody does not exist');
+    for (const verb of ['state', 'start', 'kill', 'delete', 'create', 'run', 'pause', 'ps'])
+      expect(error(verb), verb).toContain("the container's id is missing");
+    for (const id of ['../x', '.x', 'a/b', '', 'x'.repeat(129)])
+      expect(error('state', id), id).toContain('is not a container id');
+
+    shop.detach('life', bundle, ['create']);
+    expect(status('life')).toBe('created');
+    expect(error('create', '--bundle', bundle, 'life')).toContain('a container named life already exists');
+    expect(shop.run(['start', 'life']).status).toBe(0);
+    expect(error('start', 'life')).toContain('container life is running; only a created one can be started');
+    expect(error('delete', 'life')).toContain(
+      'container life is running (bulkhead kill life, or delete --force)',
+    );
+    expect(error('kill', 'life', 'SIGNOSUCH')).toContain('there is no signal "SIGNOSUCH"');
+    expect(shop.run(['kill', 'life', 'SIGKILL']).status).toBe(0);
+    const deadline = Date.now() + 5000;
+    while (status('life') !== 'stopped' && Date.now() < deadline);
+    // containerd takes this for "it has ended already".
+    expect(error('kill', 'life')).toContain('container life is not running: no such process');
+    expect(error('start', 'life')).toContain('container life is stopped');
+    expect(error('exec', 'life', 'true')).toContain('no such process');
+    expect(JSON.parse(shop.run(['state', 'life']).stdout).pid).toBe(0);
+    expect(shop.run(['delete', 'life']).status).toBe(0);
+    expect(error('delete', 'life')).toContain('container life does not exist');
+    expect(shop.run(['delete', '--force', 'life']).status).toBe(0);
+  });
+
+  test('run --keep leaves the ended container to be looked at', () => {
+    const bundle = shop.bundle('exit 5');
+    expect(shop.run(['run', '--no-subreaper', '--keep', '--bundle', bundle, 'kept-on']).status).toBe(5);
+    expect(status('kept-on')).toBe('stopped');
+    expect(shop.run(['delete', 'kept-on']).status).toBe(0);
+  });
+
+  test('--log-format json: one object a line, as containerd’s client and podman read it', () => {
+    const log = join(shop.directory, 'verbs.log');
+    for (const id of ['first', 'second'])
+      shop.run(['--debug', '--rootless=false', `--log=${log}`, '--log-format=json', 'state', id]);
+    const lines = readFileSync(log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toEqual(
+      ['first', 'second'].map((id) => ({
+        level: 'error',
+        msg: expect.stringContaining(`container ${id} does not exist`),
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+      })),
+    );
+    expect(shop.run(['--log-format', 'xml', 'list']).stderr).toContain('--log-format is text or json');
+    expect(shop.run(['--rootless=true', 'list']).stderr).toContain('only root');
   });
 
   test('--no-pivot and --systemd-cgroup are refused with the reason', () => {

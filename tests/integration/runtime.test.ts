@@ -266,7 +266,7 @@ describe.skipIf(!root || !built)('bulkhead, the runtime (needs root and native/b
       while (state() !== 'stopped' && Date.now() < deadline);
       expect(state()).toBe('stopped');
       expect(shop.run(['delete', 'life']).status).toBe(0);
-      expect(shop.run(['state', 'life']).stderr).toContain('there is no container named life');
+      expect(shop.run(['state', 'life']).stderr).toContain('container life does not exist');
       expect(shop.run(['delete', '--force', 'life']).status).toBe(0);
     });
 
