@@ -64,4 +64,15 @@ describe.skipIf(!able)('the runtime’s own file (needs root and native/build)',
     expect(stdout).toMatch(/^kept\n\/\n\{"step":"config.json".*\n/);
     expect(stdout.match(/"step":"config.json"/g)).toHaveLength(1);
   });
+
+  test('leaves a log open that the caller named by its descriptor', () => {
+    shop.detach('logged', shop.bundle('sleep 1000'));
+    const { stdout } = shop.shell(
+      `${runtime} --root ${shop.state} --log /proc/self/fd/9 --log-format json exec logged no-such-program 9>${shop.directory}/log; cat ${shop.directory}/log`,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({
+      level: 'error',
+      msg: expect.stringContaining('no-such-program'),
+    });
+  });
 });
