@@ -83,9 +83,9 @@ static void find_apparmor(json_t *report, bool active) {
                           .state = PROBE_NOTE,
                           .value = json_boolean(active),
                           .shown = active ? "active" : "absent",
-                          .means = active ? "The runtime loads no profile of its own; profiles of the host go on "
-                                            "holding, for QEMU too."
-                                          : "Nothing is missing: the runtime asks it for nothing.",
+                          .means = active ? "A container can be put under a profile that the host has loaded "
+                                            "(process.apparmorProfile); the host's own hold for QEMU."
+                                          : "Nothing is missing: Bulkhead's own containers ask for no profile.",
                       });
 }
 
