@@ -129,21 +129,22 @@ static void a_group_is_made_joined_emptied_and_removed(void **state) {
     limits.cpu_quota_us = 50000;
     assert_int_equal(cgroup_create(path, &limits, &err), 0);
 
+    // The child tells when it is in all hierarchies: it joins one after the other.
+    int joined[2];
+    assert_int_equal(pipe(joined), 0);
     pid_t child = fork();
     if (child == 0) {
-        if (cgroup_join_self(path, &err) < 0)
+        if (cgroup_join_self(path, &err) < 0 || write(joined[1], "", 1) != 1)
             _exit(1);
         pause();
         _exit(0);
     }
+    char told;
+    close(joined[1]);
+    assert_int_equal(read(joined[0], &told, 1), 1);
+    close(joined[0]);
     pid_t *pids = NULL;
-    int count = 0;
-    for (int tries = 0; tries < 1000 && count == 0; tries++) {
-        free(pids);
-        count = cgroup_read_pids(path, &pids, &err);
-        usleep(1000);
-    }
-    assert_int_equal(count, 1);
+    assert_int_equal(cgroup_read_pids(path, &pids, &err), 1);
     assert_int_equal(pids[0], child);
     free(pids);
 
