@@ -113,37 +113,35 @@ static int make_parent_in_root(int root, const char *path, const char **name, bh
     return fs_make_dirs_in_root(root, parent, 0755, err);
 }
 
-int fs_make_dirs_in_root(int root, const char *path, mode_t mode, bh_error *err) {
+// Opens what is at `path` already. Where nothing is, returns -1 with *parent an fd of the directory that `name` belongs
+// into; on any other failure *parent is -1 as well, and *err set.
+static int open_or_parent(int root, const char *path, int flags, int *parent, const char **name, bh_error *err) {
     bh_error missing = {0};
-    int fd = fs_open_in_root(root, path, O_PATH | O_DIRECTORY, &missing);
-    if (fd >= 0)
-        return fd;
-    if (missing.code != ENOENT) {
+    int fd = fs_open_in_root(root, path, flags, &missing);
+    if (fd < 0 && missing.code == ENOENT)
+        *parent = make_parent_in_root(root, path, name, err);
+    else if (fd < 0)
         *err = missing;
-        return -1;
-    }
+    return fd;
+}
+
+int fs_make_dirs_in_root(int root, const char *path, mode_t mode, bh_error *err) {
     const char *name;
-    cleanup_fd int parent = make_parent_in_root(root, path, &name, err);
-    if (parent < 0)
-        return -1;
+    cleanup_fd int parent = -1;
+    int fd = open_or_parent(root, path, O_PATH | O_DIRECTORY, &parent, &name, err);
+    if (fd >= 0 || parent < 0)
+        return fd;
     if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
         return bh_fail(err, errno, "cannot create directory %s inside the container's root", path);
     return fs_open_in_root(root, path, O_PATH | O_DIRECTORY, err);
 }
 
 int fs_make_file_in_root(int root, const char *path, bh_error *err) {
-    bh_error missing = {0};
-    int fd = fs_open_in_root(root, path, O_PATH, &missing);
-    if (fd >= 0)
-        return fd;
-    if (missing.code != ENOENT) {
-        *err = missing;
-        return -1;
-    }
     const char *name;
-    cleanup_fd int parent = make_parent_in_root(root, path, &name, err);
-    if (parent < 0)
-        return -1;
+    cleanup_fd int parent = -1;
+    int fd = open_or_parent(root, path, O_PATH, &parent, &name, err);
+    if (fd >= 0 || parent < 0)
+        return fd;
     cleanup_fd int made = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (made < 0 && errno != EEXIST)
         return bh_fail(err, errno, "cannot create file %s inside the container's root", path);
