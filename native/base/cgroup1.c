@@ -163,8 +163,9 @@ static void count_sockets(const char *directory) {
 // Returns whether it was made, and not there already.
 static int make_group(const cgroup1_hierarchy *h, const char *directory, bh_error *err) {
     char parent[512];
-    if (mkdir(directory, 0755) < 0)
-        return errno == EEXIST ? 0 : bh_fail(err, errno, "cannot create cgroup %s", directory);
+    int made = cgroup_tree_make(directory, err);
+    if (made <= 0)
+        return made;
     if (h->controllers & 1u << MEMORY)
         count_sockets(directory);
     if (!(h->controllers & 1u << CPUSET))

@@ -78,8 +78,8 @@ static int create(const char *path, bh_error *err) {
         slash = strchr(slash + 1, '/');
         if (slash)
             *slash = '\0';
-        if (mkdir(directory, 0755) < 0 && errno != EEXIST)
-            return bh_fail(err, errno, "cannot create cgroup %s", directory);
+        if (cgroup_tree_make(directory, err) < 0)
+            return -1;
     }
     return 0;
 }

@@ -62,6 +62,8 @@ int cgroup2_pass_on(const char *root, const char *path, const char *controller, 
 // Waits until `key` of the group's cgroup.events has this value. False: it has not, after the time-out.
 bool cgroup2_await(const char *directory, const char *key, int64_t wanted, unsigned timeout_ms);
 
+// Makes one directory. Returns whether it was made (1) or there already (0).
+int cgroup_tree_make(const char *directory, bh_error *err);
 // Walks over one directory of a mounted hierarchy, used by both versions. `directory` is absolute.
 int cgroup_tree_pids(const char *directory, pid_t **pids, bh_error *err);
 int cgroup_tree_signal(const char *directory, int number, bh_error *err);

@@ -12,6 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+int cgroup_tree_make(const char *directory, bh_error *err) {
+    if (mkdir(directory, 0755) == 0)
+        return 1;
+    const char *hint = errno == EAGAIN ? " (cgroup.max.descendants or cgroup.max.depth of a group above is reached)"
+                       : errno == EROFS || errno == EACCES ? " (is it delegated to us, and mounted writable?)"
+                                                           : "";
+    return errno == EEXIST ? 0 : bh_fail(err, errno, "cannot create cgroup %s%s", directory, hint);
+}
+
 typedef struct pid_list {
     pid_t *pids;
     int count, room;

@@ -385,8 +385,12 @@ END
   test('where the runtime itself is in a delegated group, that group must be free of processes', async () => {
     // As in a container, or under systemd with Delegate=yes: what it sees as the root is a group that is not the root.
     const limited = shop.bundle('cat /proc/self/cgroup');
+    const direct = shop.bundle('true', (config) => {
+      config.linux.cgroupsPath = 'slice/direct';
+    });
     const { stdout } = await shop.shell(`mkdir ${TREE}/slice; cat > ${shop.directory}/delegate <<'END'
         echo $$ > ${TREE}/slice/cgroup.procs
+        ${shop.runtime} run --bundle ${direct} direct 2>&1
         exec unshare --cgroup --mount --propagation private sh -c '
           mount -t cgroup2 cgroup2 ${TREE}; cd ${TREE}; cat /proc/self/cgroup
           ${shop.runtime} run --bundle ${limited} crowded 2>&1; find workshop -mindepth 1 -type d
@@ -396,6 +400,9 @@ END
 END
       sh ${shop.directory}/delegate 2>&1; rmdir ${TREE}/slice/*/ ${TREE}/slice`);
     expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(
+        /memory\.limit: cgroup \/sys\/fs\/cgroup\/slice cannot pass the memory controller on/,
+      ),
       '0::/',
       expect.stringMatching(
         /^bulkhead: cgroup workshop\/\d+: linux\.resources\.memory\.limit: cgroup \/sys\/fs\/cgroup cannot pass the memory controller on while it has processes itself \(such as pid \d+\): move them into a group below it first: Device or resource busy$/,
@@ -417,16 +424,19 @@ END
     const held = shop.bundle('true', place('inner', { pids: { limit: 5 } }));
     const threaded = shop.bundle('true', place('threads/inner', {}));
     const counted = shop.bundle('true', place('threads/inner', { memory: { limit: 67108864 } }));
+    const deep = shop.bundle('true', place('full/inner', {}));
     const { stdout } =
-      await shop.shell(`cd ${TREE}; mkdir held held/here threads; echo threaded > threads/cgroup.type
+      await shop.shell(`cd ${TREE}; mkdir held held/here threads full; echo threaded > threads/cgroup.type
       ${shop.runtime} run --bundle ${threaded} t1 2>&1; ${shop.runtime} run --bundle ${counted} t2 2>&1
+      echo 0 > full/cgroup.max.descendants; ${shop.runtime} run --bundle ${deep} d1 2>&1
       cat > ${shop.directory}/held <<'END'
         echo $$ > held/here/cgroup.procs
         exec unshare --cgroup --mount --propagation private sh -c '
           mount -t cgroup2 cgroup2 ${TREE}
-          ${shop.runtime} run --bundle ${held} h1 2>&1; ${shop.runtime} run --bundle ${free} h2 2>&1'
+          ${shop.runtime} run --bundle ${held} h1 2>&1; ${shop.runtime} run --bundle ${free} h2 2>&1
+          mount -o remount,bind,ro ${TREE}; ${shop.runtime} run --bundle ${free} h3 2>&1'
 END
-      sh ${shop.directory}/held; find held threads -mindepth 2 -type d; rmdir held/here held threads`);
+      sh ${shop.directory}/held; find held threads -mindepth 2 -type d; rmdir held/here held threads full`);
     expect(stdout.trim().split('\n')).toEqual([
       expect.stringMatching(
         /no process can be made in cgroup \/sys\/fs\/cgroup\/threads\/inner, which is "domain invalid"/,
@@ -435,9 +445,15 @@ END
         /memory\.limit: cgroup \/sys\/fs\/cgroup\/threads is threaded and has no memory controller/,
       ),
       expect.stringMatching(
+        /cannot create cgroup \/sys\/fs\/cgroup\/full\/inner \(cgroup\.max\.descendants or /,
+      ),
+      expect.stringMatching(
         /linux\.resources\.pids\.limit: cgroup v2 at \/sys\/fs\/cgroup has no pids controller \(.*held back by the group above/,
       ),
       '0::/',
+      expect.stringMatching(
+        /cannot create cgroup \S+ \(is it delegated to us, and mounted writable\?\): Read-only/,
+      ),
     ]);
   });
 
