@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/stat.h>
 
 static int parse_namespaces(config *c, const json_place *at, bh_error *err) {
     json_t *array = NULL;
@@ -75,7 +76,7 @@ static int parse_device(device_config *d, const json_place *at, bh_error *err) {
     if (json_get_string(at, "path", &d->path, err) < 0 || json_get_string(at, "type", &type, err) < 0 ||
         json_get_integer(at, "major", 0, 4095, &d->major, err) < 0 ||
         json_get_integer(at, "minor", 0, 1048575, &d->minor, err) < 0 ||
-        json_get_integer(at, "fileMode", 0, 07777, &mode, err) < 0 ||
+        json_get_integer(at, "fileMode", 0, UINT32_MAX, &mode, err) < 0 ||
         json_get_integer(at, "uid", 0, UINT32_MAX - 1, &d->uid, err) < 0 ||
         json_get_integer(at, "gid", 0, UINT32_MAX - 1, &d->gid, err) < 0)
         return -1;
@@ -86,8 +87,13 @@ static int parse_device(device_config *d, const json_place *at, bh_error *err) {
     d->type = *type == 'u' ? 'c' : *type;
     if (d->type != 'p' && !(json_object_get(at->object, "major") && json_object_get(at->object, "minor")))
         return bh_fail(err, 0, "%s needs major and minor", at->path);
+    // As stat(2) gave it, for some callers (podman): the kind of file is in it too.
+    mode_t kind = d->type == 'b' ? S_IFBLK : d->type == 'p' ? S_IFIFO : S_IFCHR;
+    if (mode >= 0 && ((mode_t)mode & ~(mode_t)07777) != 0 && ((mode_t)mode & ~(mode_t)07777) != kind)
+        return bh_fail(err, 0, "%s.fileMode %#llo is not of a device of type %s", at->path, (unsigned long long)mode,
+                       type);
     d->has_mode = mode >= 0;
-    d->mode = d->has_mode ? (mode_t)mode : 0666;
+    d->mode = d->has_mode ? (mode_t)mode & 07777 : 0666;
     return 0;
 }
 

@@ -174,7 +174,7 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
           Object.assign(config.linux, {
             devices: [
               { path: '/dev/c', type: 'c', ...numbers, fileMode: 0o640, uid: 5, gid: 6 },
-              { path: '/dev/b', type: 'b', major: 7, minor: 0, fileMode: 0o600 },
+              { path: '/dev/b', type: 'b', major: 7, minor: 0, fileMode: 0o60600 }, // as stat(2) gives it
               { path: '/dev/u', type: 'u', ...numbers },
               { path: '/srv/deep/p', type: 'p', fileMode: 0o622, uid: 1, gid: 2 },
             ],
@@ -208,6 +208,9 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
       const refused = (device: unknown) =>
         shop.inside('true', (config) => Object.assign(config.linux, { devices: [device] })).stderr;
       expect(refused({ path: '/srv/pipe', type: 'p', fileMode: 0o600 })).toBe(''); // also in a user namespace
+      expect(refused({ path: '/dev/x', type: 'c', major: 1, minor: 3, fileMode: 0o60600 })).toContain(
+        'linux.devices[0].fileMode 060600 is not of a device of type c',
+      );
       expect(refused({ path: 'dev/x', type: 'c', major: 1, minor: 3 })).toContain(
         'linux.devices[0].path must be',
       );
