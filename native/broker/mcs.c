@@ -74,6 +74,13 @@ int mcs_process_label(const char *what, const char *level, char label[MCS_LABEL_
         err, 0, "the host's SELinux policy has no type %s (install container-selinux, or see native/selinux)", wanted);
 }
 
+void mcs_monitor_label(const char *process_label, char label[MCS_LABEL_MAX]) {
+    // A range: its sockets are s0, for the server to reach, and what it may touch goes up to the machine's pair.
+    snprintf(label, MCS_LABEL_MAX, PROCESS "monitor_t:s0-%s", level_of(process_label));
+    if (!*process_label || !selinux_knows(label))
+        *label = '\0';
+}
+
 void mcs_file_label(const char *process_label, char label[MCS_LABEL_MAX]) {
     snprintf(label, MCS_LABEL_MAX, "system_u:object_r:container_file_t:%s", level_of(process_label));
 }

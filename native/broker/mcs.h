@@ -26,6 +26,9 @@ int mcs_allocate(const struct machine *machines, char level[MCS_LEVEL_MAX], bh_e
 // The label of such a machine with these categories: it has the first type of a list that the host's policy knows.
 // Fails when it knows none.
 int mcs_process_label(const char *what, const char *level, char label[MCS_LABEL_MAX], bh_error *err);
+// The label of a machine's monitors: they reach its categories and no other's. Empty where the machine has none, and
+// where the policy has no type for them (container-selinux): they are then labelled as the broker is.
+void mcs_monitor_label(const char *process_label, char label[MCS_LABEL_MAX]);
 // The label of the files of a container whose processes have this one.
 void mcs_file_label(const char *process_label, char label[MCS_LABEL_MAX]);
 // Whether `text` is a label that mcs_process_label writes, or empty.

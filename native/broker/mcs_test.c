@@ -91,6 +91,8 @@ static void a_host_without_selinux_gives_no_label(void **state) {
         skip();
     assert_int_equal(mcs_give(NULL, "hardened", label, &err), 0);
     assert_string_equal(label, "");
+    mcs_monitor_label("", label);
+    assert_string_equal(label, "");
 }
 
 static void files_of_a_container_have_its_categories(void **state) {

@@ -1,5 +1,6 @@
 // terminal.open, terminal.close and channel.open.
 #include "base/cleanup.h"
+#include "base/selinux.h"
 #include "broker/end.h"
 #include "broker/identity.h"
 #include "broker/ids.h"
@@ -27,6 +28,7 @@ typedef struct opening {
     char id[17];
     bool direct; // the guest itself: no container to enter
     uid_t service_id;
+    char label[MCS_LABEL_MAX]; // the monitor's; may be empty
 } opening;
 
 // An argument list being written; the strings live in `text` or with the caller.
@@ -77,7 +79,7 @@ static void argue_command(arguments *a, const opening *o, const char *runtime, c
         argue(a, *word);
 }
 
-static _Noreturn void become_monitor(const char *const *argv, int status_fd, bool direct) {
+static _Noreturn void become_monitor(const opening *o, const char *const *argv, int status_fd) {
     signal(SIGPIPE, SIG_DFL); // ignored here, and execve keeps that
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     // Not the broker's standard error: whoever reads that would have to wait for every terminal to end.
@@ -88,8 +90,14 @@ static _Noreturn void become_monitor(const char *const *argv, int status_fd, boo
     if (high < 0 || dup2(high, 3) < 0)
         _exit(127);
     close_range(4, ~0U, 0);
-    if (chdir(direct ? "/root" : "/") < 0 && chdir("/") < 0)
+    if (chdir(o->direct ? "/root" : "/") < 0 && chdir("/") < 0)
         _exit(127);
+    bh_error err;
+    cleanup_fd int proc = *o->label ? open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (*o->label && selinux_write_attribute(proc, "exec", o->label, &err) < 0) {
+        dprintf(3, "{\"error\": \"the monitor cannot be labelled\"}\n");
+        _exit(127);
+    }
     execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)profile_environment);
     dprintf(3, "{\"error\": \"cannot run %s: %s\"}\n", argv[0], strerror(errno));
     _exit(127);
@@ -151,7 +159,7 @@ static int open_body(void *argument, json_t **result, bh_error *err) {
         return bh_fail(err, errno, "cannot make a pipe for the monitor");
     pid_t pid = fork();
     if (pid == 0)
-        become_monitor(a.list, ends[1], o->direct);
+        become_monitor(o, a.list, ends[1]);
     close(ends[1]);
     cleanup_fd int status_fd = ends[0];
     if (pid < 0)
@@ -222,6 +230,7 @@ void terminal_open(request *r) {
         o->request = r;
         o->direct = direct;
         o->service_id = slot_service_id(r->broker->config.id_base, m->slot);
+        mcs_monitor_label(m->label, o->label);
         if (job_start(r->broker->loop, open_body, open_done, o, &err) == 0) {
             m->opening++; // it cannot be deleted before that is done
             return;
