@@ -21,6 +21,9 @@ export const ensureRoot = (): void => {
 const asRoot = (command: string, args: readonly string[]): [string, string[]] =>
   isRoot ? [command, [...args]] : ['sudo', ['-n', '--', command, ...args]];
 
+/** How long a command's output is still waited for when the command itself is over. */
+const LINGER_MS = 2_000;
+
 /** What `run` has under way. */
 const running = new Set<ChildProcess>();
 
@@ -72,6 +75,12 @@ export const run = (
     follow(2, 'stderr');
     if (options.statusFd) follow(3, 'status');
     child.on('error', (error) => reject(new PlainError(`cannot run ${program}: ${error.message}`)));
+    // What it started and left behind may hold its output open for ever. It has had its say when it is over itself.
+    child.on('exit', () => {
+      setTimeout(() => {
+        for (const stream of child.stdio) stream?.destroy();
+      }, LINGER_MS).unref();
+    });
     child.on('close', (status) => {
       running.delete(child);
       resolve({ status: status ?? 1, stdout: collected.stdout, stderr: collected.stderr });
