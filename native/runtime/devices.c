@@ -84,9 +84,10 @@ static int make_node(const device_config *d, int root, bh_error *err) {
     if (parent < 0)
         return -1;
     dev_t number = d->type == 'p' ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
-    if (mknodat(parent, name, file_type(d->type) | d->mode, number) < 0 &&
-        (errno != EEXIST || check_existing(d, parent, name, err) < 0))
-        return errno == EEXIST ? -1 : bh_fail(err, errno, "cannot make device %s", d->path);
+    if (mknodat(parent, name, file_type(d->type) | d->mode, number) < 0)
+        // What is there keeps its mode and owner: where a mount brought it, they are the host's.
+        return errno == EEXIST ? check_existing(d, parent, name, err)
+                               : bh_fail(err, errno, "cannot make device %s", d->path);
     if (fchmodat(parent, name, d->mode, 0) < 0 ||
         fchownat(parent, name, d->uid < 0 ? 0 : (uid_t)d->uid, d->gid < 0 ? 0 : (gid_t)d->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return bh_fail(err, errno, "cannot set mode and owner of device %s", d->path);
@@ -103,10 +104,18 @@ static int make_links(int root, bh_error *err) {
     return 0;
 }
 
+// A default device that linux.devices has too is made as it says there.
+static bool is_listed(const config *c, const char *path) {
+    for (size_t i = 0; i < c->device_count; i++)
+        if (strcmp(c->devices[i].path, path) == 0)
+            return true;
+    return false;
+}
+
 int devices_make(const config *c, int root, bh_error *err) {
     uint64_t start = trace_now();
     for (size_t i = 0; i < sizeof default_devices / sizeof *default_devices; i++)
-        if (bind_device(&default_devices[i], root, err) < 0)
+        if (!is_listed(c, default_devices[i].path) && bind_device(&default_devices[i], root, err) < 0)
             return -1;
     for (size_t i = 0; i < c->device_count; i++) {
         const device_config *d = &c->devices[i];

@@ -190,6 +190,21 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
       ]);
     });
 
+    test('a default device that is listed is made as it says; what an image has as something else is refused', () => {
+      const listed = (path: string, change = withoutUser) =>
+        shop.inside('stat -c "%F %a %u:%g %t:%T" /dev/full; stat -c %a /dev/null', (config) => {
+          change(config);
+          const device = { path, type: 'c', major: 1, minor: 7, fileMode: 0o600, uid: 5, gid: 6 };
+          Object.assign(config.linux, { devices: [device] });
+        });
+      expect(listed('/dev/full').stdout).toBe('character special file 600 5:6 1:7\n666\n');
+      expect(listed('/dev/full', () => {}).stdout).toMatch(/ 1:7\n666\n$/);
+      expect(listed('/etc/motd').stderr).toContain(
+        'linux.devices[0]: /etc/motd is something else in the image',
+      );
+      expect(shop.shell('stat -c %a /dev/full').stdout).toBe('666\n'); // the host's own
+    });
+
     test('what every container has, and what is no device', () => {
       const { stdout } = shop.inside(
         'stat -c "%n %t:%T" /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty; for l in fd stdin stdout stderr ptmx; do readlink /dev/$l; done',
