@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -91,6 +91,17 @@ describe('the secret that signs cookies', () => {
     expect(readFileSync(join(state, 'secret'))).toEqual(secret);
     writeFileSync(join(state, 'secret'), 'short');
     expect(() => loadSecret(state)).toThrow(/damaged/);
+    for (const known of [
+      '\0'.repeat(32),
+      'change-me-change-me-change-me-32',
+      'CorrectHorseBatteryStaple1234567',
+    ]) {
+      writeFileSync(join(state, 'secret'), known);
+      expect(() => loadSecret(state)).toThrow(/not made by chance/);
+    }
+    writeFileSync(join(state, 'secret'), secret);
+    chmodSync(join(state, 'secret'), 0o644);
+    expect(() => loadSecret(state)).toThrow(/read by others/);
     rmSync(state, { recursive: true });
   });
 });

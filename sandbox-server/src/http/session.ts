@@ -1,7 +1,16 @@
 // Who is asking: an anonymous learner, known by a signed cookie. The cookie holds an id and nothing else; the signature
 // is what makes it worth anything.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fchmodSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../ids.ts';
@@ -18,9 +27,15 @@ export function loadSecret(state: string): Buffer {
   const path = join(state, 'secret');
   try {
     const secret = readFileSync(path);
-    if (secret.length !== SECRET_BYTES) {
-      throw new Error(`${path} is damaged; remove it, and every learner gets a new cookie`);
+    const next = 'remove it, and every learner gets a new cookie';
+    if (secret.length !== SECRET_BYTES) throw new Error(`${path} is damaged; ${next}`);
+    // Whoever knows the key can sign a cookie for any learner. 32 random bytes have some 30 different values; a text or
+    // a filler that somebody put there has few, or is all letters.
+    const values = new Set(secret);
+    if (values.size < SECRET_BYTES / 2 || secret.every((byte) => byte >= 0x20 && byte < 0x7f)) {
+      throw new Error(`${path} was not made by chance; ${next}`);
     }
+    if (statSync(path).mode & 0o077) throw new Error(`${path} can be read by others; ${next}`);
     return secret;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
