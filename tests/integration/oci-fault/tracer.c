@@ -124,6 +124,7 @@ static volatile sig_atomic_t over;
 static void end(int number) {
     (void)number;
     over = 1;
+    ualarm(2000, 2000); // again, should the wait begin just now
 }
 
 static int process_of(pid_t pid) {
@@ -214,7 +215,7 @@ static int trace(pid_t first, int go) {
     int status;
     begin(first);
     close(go);
-    for (pid_t pid; (pid = waitpid(-1, &status, __WALL)) > 0;) {
+    for (pid_t pid; !over && (pid = waitpid(-1, &status, __WALL)) > 0;) {
         if (WIFSTOPPED(status))
             handle(pid, status);
         else if (pid == first)
@@ -222,7 +223,7 @@ static int trace(pid_t first, int go) {
         else if (process_of(pid) >= 0)
             run.gone[process_of(pid)] = true;
     }
-    if (errno == EINTR && over)
+    if (over)
         return 0;
     fail("waitpid");
 }
@@ -252,7 +253,9 @@ int main(int argc, char **argv) {
         table[i].code = failures[i].code;
         table[i].number = seccomp_syscall_resolve_name(failures[i].name);
     }
-    sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL); // without SA_RESTART: it ends a wait
+    // Without SA_RESTART: they end a wait.
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL);
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = end}, NULL);
     int ends[2]; // the program waits at it until it is watched
     if (pipe(ends) < 0)
         fail("pipe");
