@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { UNDO_TIMEOUT_MS = 2000 };
+
 int launch_pin_proc(bh_error *err) {
     // Opened once and checked: a later "/proc/..." could be something that was mounted there since (CVE-2025-52881).
     cleanup_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -294,7 +296,8 @@ static void undo(launch *l) {
         kill(l->pid, SIGKILL);
         waitpid(l->pid, NULL, 0);
     }
-    if (l->owns_cgroup)
+    // By its group as well: of one made by a process between, nothing is known if that could not say so.
+    if (l->owns_cgroup && cgroup_kill_all(l->config->cgroup_path, UNDO_TIMEOUT_MS, &ignored) == 0)
         cgroup_delete(l->config->cgroup_path, &ignored);
     state_remove_dir(l->options->root, l->options->id, &ignored);
     if (l->wrote_pid_file)

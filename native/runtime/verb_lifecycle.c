@@ -171,7 +171,9 @@ static int kill_process(const state *found, bh_error *err) {
         return bh_fail(err, errno, "cannot kill container %s", found->id);
     wake_to_die(found, SIGKILL);
     if (poll(&ended, 1, DEATH_TIMEOUT_MS) <= 0)
-        return bh_fail(err, ETIMEDOUT, "container %s (pid %d) does not die", found->id, found->pid);
+        return bh_fail(err, ETIMEDOUT,
+                       "container %s (pid %d) does not die (stuck in the kernel, or a cgroup above it frozen?)",
+                       found->id, found->pid);
     return 0;
 }
 
