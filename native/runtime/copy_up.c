@@ -90,10 +90,12 @@ static int copy_directory(int from, int to, int depth, bh_error *err) {
     if (!entries || fstat(from, &info) < 0)
         return bh_fail(err, errno, "cannot read a folder to copy");
     take_fd(&list); // closedir closes it
-    for (struct dirent *entry; (entry = readdir(entries));)
+    for (struct dirent *entry; errno = 0, (entry = readdir(entries));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             copy_entry(from, entry->d_name, to, depth, err) < 0)
             return -1;
+    if (errno != 0)
+        return bh_fail(err, errno, "cannot read a folder to copy");
     if (fchown(to, info.st_uid, info.st_gid) < 0 || fchmod(to, info.st_mode & 07777) < 0)
         return bh_fail(err, errno, "cannot set the owner of a copied folder");
     return 0;

@@ -51,6 +51,7 @@ typedef struct exec_context {
     int handshake;      // this side's end
     seccomp_program filter;
     pid_t init_pid, joiner, pid;
+    bool wrote_pid_file;
 } exec_context;
 
 int exec_load_config(const exec_options *options, config *c, bh_error *err) {
@@ -243,6 +244,7 @@ static int run_steps(exec_context *x, bh_error *err) {
         label_verify_waiting(x->process, x->proc, x->pid, err) < 0 || scheduling_apply(schedule, x->pid, err) < 0)
         return -1;
     snprintf(pid, sizeof pid, "%d", x->pid);
+    x->wrote_pid_file = x->options->pid_file != NULL;
     if (x->options->pid_file && fs_replace(AT_FDCWD, x->options->pid_file, pid, 0644, err) < 0)
         return -1;
     if (handshake_send(x->handshake, HANDSHAKE_GO, 0, err) < 0)
@@ -267,6 +269,8 @@ pid_t exec_process(const exec_options *options, const config *c, const process_c
         kill(x.pid, SIGKILL);
         waitpid(x.pid, NULL, 0);
     }
+    if (result < 0 && x.wrote_pid_file)
+        unlink(options->pid_file);
     const int fds[] = {x.proc, x.init, x.cgroup, x.console_socket, x.handshake};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
