@@ -111,5 +111,6 @@ void probe_print(const json_t *report, bool colour, FILE *out) {
             count(report, "good"), count(report, "note"), count(report, "weak"), count(report, "missing"));
     int number = print_remedies(report, "missing", 0, out);
     number = print_remedies(report, "weak", number, out);
-    print_remedies(report, "note", number, out);
+    if (print_remedies(report, "note", number, out) > 0)
+        fputs("What sysctl sets lasts until the next boot; a line in /etc/sysctl.d/ keeps it.\n", out);
 }
