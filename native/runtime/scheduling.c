@@ -7,6 +7,8 @@
 #include <linux/ioprio.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -117,28 +119,30 @@ typedef struct cpu_mask {
     unsigned char bits[CPUS_MAX / 8]; // as sched_setaffinity(2) wants them on a little-endian machine
 } cpu_mask;
 
+// The number at *at, which then is behind it; negative for none, or one that no processor has.
+static int read_cpu(const char **at) {
+    char *end;
+    errno = 0;
+    unsigned long cpu = **at >= '0' && **at <= '9' ? strtoul(*at, &end, 10) : CPUS_MAX;
+    if (errno || cpu >= CPUS_MAX)
+        return -1;
+    *at = end;
+    return (int)cpu;
+}
+
 // "0-3, 7" as a set of processors. Negative for what is no such list.
 static int read_cpus(const char *text, cpu_mask *set) {
     bool any = false;
     *set = (cpu_mask){0};
-    for (const char *at = text; *at;) {
-        unsigned first, last;
-        int length = 0;
-        at += strspn(at, " ,");
-        if (!*at)
-            break;
-        if (*at < '0' || *at > '9' || sscanf(at, "%u%n", &first, &length) != 1)
-            return -1;
-        at += length;
-        last = first;
-        if (*at == '-') {
-            if (at[1] < '0' || at[1] > '9' || sscanf(at, "-%u%n", &last, &length) != 1)
-                return -1;
-            at += length;
+    for (const char *at = text + strspn(text, " ,"); *at; at += strspn(at, " ,")) {
+        int first = read_cpu(&at), last = first;
+        if (first >= 0 && *at == '-') {
+            at++;
+            last = read_cpu(&at);
         }
-        if (last < first || last >= CPUS_MAX || (*at && *at != ',' && *at != ' '))
+        if (first < 0 || last < first || (*at && *at != ',' && *at != ' '))
             return -1;
-        for (unsigned cpu = first; cpu <= last; cpu++)
+        for (int cpu = first; cpu <= last; cpu++)
             set->bits[cpu / 8] |= (unsigned char)(1u << cpu % 8);
         any = true;
     }

@@ -411,6 +411,7 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
         cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
         seccomp: { enabled: true },
         apparmor: { enabled: true },
+        selinux: { enabled: true },
         intelRdt: { enabled: false },
         mountExtensions: { idmap: { enabled: true } },
       },
