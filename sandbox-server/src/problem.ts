@@ -54,6 +54,8 @@ export function problemOf(error: unknown): unknown {
       return new Problem('unsupported', error.message);
     case 'not_found':
       return new Problem('not_found', error.message);
+    case 'exists':
+      return new Problem('conflict', error.message);
     default:
       return new Problem('failed', error.message);
   }

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import { VirtualMachine } from '../machines/vm.ts';
 import { messageOf, Problem } from '../problem.ts';
 import {
   createSandboxSchema,
@@ -9,6 +10,7 @@ import {
   openTerminalSchema,
   type Status,
   sandboxIdSchema,
+  snapshotNameSchema,
 } from '../protocol/api.ts';
 import type { Probe } from '../protocol/broker.ts';
 import type { Policy } from '../sandboxes/policy.ts';
@@ -77,14 +79,65 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     return reply.code(204).send();
   });
 
-  app.post('/api/sandboxes/:id/machines/:name/terminals', async (request, reply) => {
+  const ownMachine = (request: FastifyRequest) => {
     const sandbox = own(request);
     const name = machineNameSchema.safeParse((request.params as { name: string }).name);
     if (!name.success) throw new Problem('not_found', 'This sandbox has no machine of that name.');
-    const size = openTerminalSchema.parse(request.body);
-    const terminal = await sandbox.machine(name.data).openTerminal(size);
+    return { sandbox, machine: sandbox.machine(name.data) };
+  };
+
+  app.post('/api/sandboxes/:id/machines/:name/terminals', async (request, reply) => {
+    const { sandbox, machine } = ownMachine(request);
+    const terminal = await machine.openTerminal(openTerminalSchema.parse(request.body));
     sandbox.noteActivity();
     return reply.code(201).send({ terminal });
+  });
+
+  const ownVm = (request: FastifyRequest): VirtualMachine => {
+    const { sandbox, machine } = ownMachine(request);
+    if (!(machine instanceof VirtualMachine)) {
+      const message = `${machine.view.name} is a container: its memory is its host's, and stays there. Ask for a vm.`;
+      throw new Problem('unsupported', message);
+    }
+    sandbox.noteActivity();
+    return machine;
+  };
+  const snapshotOf = (request: FastifyRequest): string => {
+    const name = snapshotNameSchema.safeParse((request.params as { snapshot: string }).snapshot);
+    if (name.success) return name.data;
+    throw new Problem('bad_request', `A snapshot's name ${name.error.issues[0]?.message}.`, {
+      field: 'snapshot',
+    });
+  };
+
+  app.post('/api/sandboxes/:id/machines/:name/migration', (request) => {
+    nothing.parse(request.body);
+    return ownVm(request).migrate();
+  });
+
+  app.delete('/api/sandboxes/:id/machines/:name/migration', async (request, reply) => {
+    await ownVm(request).cancelMigration();
+    return reply.code(204).send();
+  });
+
+  app.get('/api/sandboxes/:id/machines/:name/snapshots', async (request) => ({
+    snapshots: await ownVm(request).snapshots(),
+  }));
+
+  app.put('/api/sandboxes/:id/machines/:name/snapshots/:snapshot', async (request, reply) => {
+    nothing.parse(request.body);
+    return reply.code(201).send(await ownVm(request).saveSnapshot(snapshotOf(request)));
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/snapshots/:snapshot/restore', async (request, reply) => {
+    nothing.parse(request.body);
+    await ownVm(request).restoreSnapshot(snapshotOf(request));
+    return reply.code(204).send();
+  });
+
+  app.delete('/api/sandboxes/:id/machines/:name/snapshots/:snapshot', async (request, reply) => {
+    await ownVm(request).deleteSnapshot(snapshotOf(request));
+    return reply.code(204).send();
   });
 
   app.get('/api/sandboxes/:id/events', (request, reply) => {

@@ -131,6 +131,7 @@ function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers }: At
   viewers.join(`${machine.id}/${terminal}`, ws, stream, {
     mayType: true,
     onInput: () => sandbox.noteActivity(),
+    wentBack: target.machine.wentBack,
     isGone: () => sandbox.ended || machine.ending || machine.view.state !== 'running',
   });
 }

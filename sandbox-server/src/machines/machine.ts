@@ -5,7 +5,7 @@ import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MachineStats } from '../protocol/api.ts';
+import type { Machine, MachineStats, MoveFigures } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
@@ -31,6 +31,8 @@ export interface MachineContext {
 export abstract class LearnerMachine {
   /** Told the whole view after every change. */
   readonly changes = new Listeners<Machine>();
+  /** Told how far it is while it is moved or saved. */
+  readonly movings = new Listeners<MoveFigures>();
   protected readonly context: MachineContext;
   #view: Machine;
   #ending: Promise<void> | null = null;
@@ -47,6 +49,11 @@ export abstract class LearnerMachine {
 
   /** Takes over a machine that an earlier run of the server made. */
   abstract adopt(record: MachineRecord): Promise<void>;
+
+  /** Whether its terminals have gone back in time, so that what their viewers have may not have happened. */
+  get wentBack(): boolean {
+    return false;
+  }
 
   /** Where its programs run: the broker that opens its terminals, and the machine's name there. */
   protected abstract get inside(): { host: Host; machine: string };

@@ -157,6 +157,6 @@ describe('a VM that a new server finds', () => {
   test('has failed when it stays silent, and says what to do', async () => {
     const vm = await found(5_000);
     await until(() => vm.view.state === 'failed');
-    expect(vm.view.reason).toMatch(/After a restart of the server: .* End the sandbox and start again\./);
+    expect(vm.view.reason).toMatch(/It does not answer any more: .* End the sandbox and start again\./);
   });
 });

@@ -1,11 +1,13 @@
 // A VM of a learner: QEMU is started by the host's broker, and everything inside is asked of the guest's own broker over
 // the link. A boot that hangs is ended, said, and tried once more.
+
+import type * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { GUEST_ITSELF, LinkHost } from '../broker/link.ts';
-import { messageOf } from '../problem.ts';
-import type { Machine } from '../protocol/api.ts';
-import type { MachineRecord } from '../protocol/broker.ts';
+import { messageOf, Problem } from '../problem.ts';
+import type { Machine, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
+import type { BrokerResult, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LearnerMachine, type MachineContext } from './machine.ts';
 import type { MachinePlan } from './placement.ts';
@@ -14,6 +16,8 @@ import type { Stopwatch } from './stopwatch.ts';
 const ATTEMPTS = 2;
 /** The first copy of a template waits until that has been made: a boot, and what the broker grants it. */
 const CREATE_TIMEOUT_MS = 120_000;
+/** A guest that changes its memory as fast as it is sent takes long to move. */
+const MOVE_TIMEOUT_MS = 120_000;
 const REGREET_MS = 5_000;
 
 /** Milliseconds that a guest has to say hello, from QEMU's start. */
@@ -30,6 +34,7 @@ export class VirtualMachine extends LearnerMachine {
   #link: LinkHost | null = null;
   #boot: Promise<void> | null = null;
   #leaveEvents: (() => void) | null = null;
+  #wentBack = false;
 
   /** `linkPath`: where the broker puts the VM's link.sock. */
   constructor(context: MachineContext, view: Machine, linkPath: string, limits: BootLimits = bootLimits) {
@@ -47,7 +52,64 @@ export class VirtualMachine extends LearnerMachine {
   async adopt(record: MachineRecord): Promise<void> {
     if (record.state === 'exited') return;
     this.#followEvents();
-    this.#boot = this.#resume();
+    this.#boot = this.#resume(this.#connect());
+  }
+
+  /** Moves it to another QEMU while it runs. Its terminals lose their connection for a moment and nothing else. Throws Problem
+   * `conflict` unless it runs. */
+  async migrate(): Promise<MoveFigures> {
+    this.#mustRun();
+    const { broker, id: machine } = this.context;
+    return this.#moved(await broker.request('vm.migrate', { machine }, { timeoutMs: MOVE_TIMEOUT_MS }));
+  }
+
+  /** The move that is under way fails, and the machine stays where it is. */
+  async cancelMigration(): Promise<void> {
+    await this.context.broker.request('vm.migrate.cancel', { machine: this.id });
+  }
+
+  /** Saves all of it, memory included; it stands still meanwhile. */
+  async saveSnapshot(snapshot: string): Promise<MoveFigures> {
+    this.#mustRun();
+    const params = { machine: this.id, snapshot };
+    return this.#moved(
+      await this.context.broker.request('vm.snapshot.save', params, { timeoutMs: MOVE_TIMEOUT_MS }),
+    );
+  }
+
+  /** Goes back to the moment of a snapshot; resolves when its terminals can be reached there. */
+  async restoreSnapshot(snapshot: string): Promise<void> {
+    this.#mustRun();
+    const params = { machine: this.id, snapshot };
+    const { broker } = this.context;
+    const { machine } = await broker.request('vm.snapshot.restore', params, { timeoutMs: MOVE_TIMEOUT_MS });
+    this.#wentBack = true;
+    this.update({ hostPid: machine.pid });
+    if (this.#link) await this.#resume(this.#link);
+  }
+
+  async snapshots(): Promise<z.output<typeof snapshotListSchema>['snapshots']> {
+    const { snapshots } = await this.context.broker.request('vm.snapshot.list', { machine: this.id });
+    return snapshots.map(({ snapshot, created_ms, bytes }) => ({ snapshot, createdAt: created_ms, bytes }));
+  }
+
+  async deleteSnapshot(snapshot: string): Promise<void> {
+    await this.context.broker.request('vm.snapshot.delete', { machine: this.id, snapshot });
+  }
+
+  #mustRun(): void {
+    const { name, state } = this.view;
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: only a VM that runs can do that.`);
+  }
+
+  #moved({ machine, figures }: BrokerResult<'vm.migrate'>): MoveFigures {
+    this.update({ hostPid: machine.pid });
+    return figuresOf(figures);
+  }
+
+  override get wentBack(): boolean {
+    return this.#wentBack;
   }
 
   protected get inside(): { host: Host; machine: string } {
@@ -152,10 +214,9 @@ export class VirtualMachine extends LearnerMachine {
     this.update({ state: 'failed', reason, terminals: [] });
   }
 
-  /** After a restart of the server: the guest has run on, or is still booting. What a shell there runs is worth more than
-   * one chance, so a conversation that was lost is begun again. Never rejects. */
-  async #resume(): Promise<void> {
-    const link = this.#connect();
+  /** After a restart of the server: the guest has run on, or is still booting. Or it goes on from a snapshot. What a shell
+   * there runs is worth more than one chance, so a conversation that was lost is begun again. Never rejects. */
+  async #resume(link: LinkHost): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         await link.greeted(this.#limits[this.view.where.accel ?? 'tcg']);
@@ -169,7 +230,7 @@ export class VirtualMachine extends LearnerMachine {
         const why = messageOf(error);
         this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM does not answer yet');
         if (attempt < ATTEMPTS) continue;
-        const reason = `After a restart of the server: ${why}. End the sandbox and start again.`;
+        const reason = `It does not answer any more: ${why}. End the sandbox and start again.`;
         this.update({ state: 'failed', reason });
         return;
       }
@@ -190,9 +251,23 @@ export class VirtualMachine extends LearnerMachine {
 
   #followEvents(): void {
     this.#leaveEvents = this.context.broker.events.add((event) => {
-      if (event.machine === this.id && event.event === 'machine.exited') this.noteExit(event.reason);
+      if (event.machine !== this.id) return;
+      if (event.event === 'machine.exited') this.noteExit(event.reason);
+      if (event.event === 'machine.moving') this.movings.emit(figuresOf(event));
     });
   }
+}
+
+function figuresOf(figures: BrokerResult<'vm.migrate'>['figures']): MoveFigures {
+  return {
+    status: figures.status ?? 'completed',
+    elapsedMs: figures.elapsed_ms ?? 0,
+    pauseMs: figures.pause_ms ?? 0,
+    rounds: figures.rounds ?? 0,
+    transferredBytes: figures.transferred_bytes ?? 0,
+    remainingBytes: figures.remaining_bytes ?? 0,
+    totalBytes: figures.total_bytes ?? 0,
+  };
 }
 
 function capital(sentence: string): string {

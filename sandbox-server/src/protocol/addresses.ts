@@ -25,6 +25,10 @@ export const apiPaths = {
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
   events: (id: string) => `/api/sandboxes/${id}/events`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
+  migration: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/migration`,
+  snapshots: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/snapshots`,
+  snapshot: (id: string, machine: string, snapshot: string) =>
+    `/api/sandboxes/${id}/machines/${machine}/snapshots/${snapshot}`,
   attach: (id: string, machine: string, terminal: string) =>
     `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
 } as const;

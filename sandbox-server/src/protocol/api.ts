@@ -286,6 +286,39 @@ export const terminalSchema = z
   .strictObject({ terminal: terminalIdSchema })
   .describe('201 of POST /api/sandboxes/:id/machines/:name/terminals');
 
+// ---- VMs on the move
+
+export const moveFiguresSchema = z
+  .strictObject({
+    status: z.string().describe("QEMU's word: setup, active, pre-switchover, device, completed."),
+    elapsedMs: z.number().describe('Since it began.'),
+    pauseMs: z.number().describe('How long the VM stood still; 0 until it has.'),
+    rounds: z.int().describe('Times that memory was gone through, for what had changed again.'),
+    transferredBytes: z.int().describe('Sent so far.'),
+    remainingBytes: z.int().describe('Still to be sent.'),
+    totalBytes: z.int().describe('Memory of the VM.'),
+  })
+  .describe('How far a VM has got on its way to another QEMU, or into a snapshot.');
+export type MoveFigures = z.output<typeof moveFiguresSchema>;
+
+export const snapshotNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,26}$/, 'must be 1 to 27 of a-z, 0-9 and -, not starting with -')
+  .describe('Name of a snapshot.');
+export const snapshotListSchema = z
+  .strictObject({
+    snapshots: z
+      .array(
+        z.strictObject({
+          snapshot: snapshotNameSchema,
+          createdAt: time,
+          bytes: z.int().describe('On disk.'),
+        }),
+      )
+      .describe('Oldest first.'),
+  })
+  .describe('GET /api/sandboxes/:id/machines/:name/snapshots');
+
 // ---- events
 
 /** The server-sent events of a sandbox: the `event:` field is the key, the `data:` field is JSON of the value. On
@@ -298,6 +331,9 @@ export const sandboxEvents = {
       machines: z.record(machineNameSchema, machineStatsSchema).describe('By machine; running ones only.'),
     })
     .describe('Every second while somebody listens.'),
+  moving: moveFiguresSchema
+    .extend({ machine: machineNameSchema })
+    .describe('A VM is being moved, or saved: twenty times a second.'),
   expiring: z
     .strictObject({
       expiresAt: time,

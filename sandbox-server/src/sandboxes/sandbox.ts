@@ -74,6 +74,9 @@ export class Sandbox {
   add(machine: LearnerMachine): void {
     this.#machines.set(machine.view.name, machine);
     machine.changes.add((data) => this.events.emit({ event: 'machine', data }));
+    machine.movings.add((figures) =>
+      this.events.emit({ event: 'moving', data: { machine: machine.view.name, ...figures } }),
+    );
   }
 
   /** Somebody typed in one of its terminals. */

@@ -6,6 +6,7 @@ import { attachClose } from '../protocol/addresses.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import {
   checkFrame,
+  decodeFrame,
   encodeFrame,
   FrameError,
   FrameSplitter,
@@ -31,6 +32,8 @@ export interface ViewerOptions {
   mayType: boolean;
   /** A key was pressed, or text pasted. */
   onInput(): void;
+  /** Whether the terminal has gone back in time: what a viewer has may then be of a future that never was. */
+  wentBack: boolean;
   /** Called when the stream ends without the terminal's EXIT: whether there is something to come back to. */
   isGone(): boolean;
   /** The viewer has left, whoever ended it. */
@@ -91,7 +94,8 @@ export class Viewer {
       this.#check(checkFrame(frame));
       if (frame[0] === opcodes.input) this.#options.onInput();
       // A monitor that does not read is not waited for with ever more memory: the browser is.
-      if (!this.#stream.write(prefixFrame(frame))) this.#socket.pause();
+      const passed = this.#options.wentBack ? forgetOffset(frame) : frame;
+      if (!this.#stream.write(prefixFrame(passed))) this.#socket.pause();
     } catch (error) {
       this.close(attachClose.protocol, messageOf(error));
     }
@@ -150,4 +154,12 @@ export function closeWith(socket: WebSocket, code: number, reason: string): void
 function asBytes(data: RawData): Uint8Array {
   if (Array.isArray(data)) return Buffer.concat(data);
   return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+}
+
+/** ATTACH with an offset that no terminal has reached: the monitor then has the screen cleared and sends what it has. Other
+ * frames are returned as they are. */
+function forgetOffset(body: Uint8Array): Uint8Array {
+  const frame = decodeFrame(body);
+  if (frame.type !== 'attach' || frame.offset === 0) return body;
+  return encodeFrame({ ...frame, offset: Number.MAX_SAFE_INTEGER });
 }
