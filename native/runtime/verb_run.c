@@ -120,8 +120,7 @@ static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle
         return -1;
     uint64_t start = trace_now();
     // The document says whether to seal, and if so we begin again: until then nothing is made, and "." is the caller's.
-    if (config_load(c, folder, "config.json", err) < 0 ||
-        seal_for_container(c, s->argv, s->trace_fd, err) < 0)
+    if (config_load(c, folder, "config.json", err) < 0 || seal_for_container(c, s->argv, s->trace_fd, err) < 0)
         return -1;
     if (fchdir(folder) < 0)
         return bh_fail(err, errno, "cannot go to the bundle %s", bundle);
