@@ -4,7 +4,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runtime, Workshop } from '../integration/bundle.ts';
+import { Workshop } from '../integration/bundle.ts';
 import {
   buildPrograms,
   type Contender,
@@ -82,7 +82,7 @@ const verbs = (shop: Workshop, programs: Programs): Measured[] => {
   const step = (name: string, ...args: string[]): Step => ({
     group: 'verbs',
     name,
-    command: [runtime, '--root', shop.state, ...args],
+    command: [programs.bulkhead, '--root', shop.state, ...args],
   });
   const steps = [
     step('create', 'create', '--bundle', bundle, 'bench-verbs'),
@@ -175,6 +175,9 @@ const memory = keepStateInMemory(shop);
 try {
   run(shop);
 } finally {
-  shop.end();
-  rmSync(memory, { recursive: true, force: true });
+  try {
+    shop.end();
+  } finally {
+    rmSync(memory, { recursive: true, force: true });
+  }
 }

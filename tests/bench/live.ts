@@ -1,6 +1,6 @@
 // Containers that live while others are started, and what each of them costs in memory.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { runtime, type Workshop } from '../integration/bundle.ts';
+import type { Workshop } from '../integration/bundle.ts';
 import { hardened, type Programs } from './contenders.ts';
 import { time } from './timer.ts';
 
@@ -32,8 +32,8 @@ const ifThere = (read: () => string): string => {
   }
 };
 
-/** Processes in cgroups of the shop, and those that run the runtime with its state. */
-const processes = (shop: Workshop): { pss: number; runtimes: number } => {
+/** Processes in cgroups of the shop, and those that run `runtime`, a copy that nobody else has. */
+const processes = (shop: Workshop, runtime: string): { pss: number; runtimes: number } => {
   let pss = 0;
   let runtimes = 0;
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -41,9 +41,7 @@ const processes = (shop: Workshop): { pss: number; runtimes: number } => {
       const rollup = ifThere(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
       pss += Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
     }
-    const runs = ifThere(() => readlinkSync(`/proc/${pid}/exe`)) === runtime;
-    const ours = ifThere(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).includes(shop.state);
-    if (runs && ours) runtimes++;
+    if (ifThere(() => readlinkSync(`/proc/${pid}/exe`)) === runtime) runtimes++;
   }
   return { pss, runtimes };
 };
@@ -68,7 +66,7 @@ export class Live {
     const steps = ids.map((n) => {
       const bundle = hardened(this.#shop, `live-${n}`, ['/bin/payload', 'stay']);
       const command = [
-        runtime,
+        this.#programs.bulkhead,
         '--root',
         this.#shop.state,
         'run',
@@ -83,7 +81,7 @@ export class Live {
     time(this.#programs.timer, steps, 1, 0);
     const after = meminfo();
     this.#count = count;
-    const { pss, runtimes } = processes(this.#shop);
+    const { pss, runtimes } = processes(this.#shop, this.#programs.bulkhead);
     return {
       live: count,
       availableKiB: Math.round((before.available - after.available) / added),
@@ -97,7 +95,7 @@ export class Live {
     const steps = Array.from({ length: this.#count }, (_, n) => ({
       group: String(n),
       name: '-',
-      command: [runtime, '--root', this.#shop.state, 'delete', '--force', `live-${n}`],
+      command: [this.#programs.bulkhead, '--root', this.#shop.state, 'delete', '--force', `live-${n}`],
     }));
     if (steps.length > 0) time(this.#programs.timer, steps, 1, 0);
     this.#count = 0;

@@ -1,7 +1,7 @@
 // Times commands with timer.c, which is small and starts all of them alike: a Node that forks itself takes longer than
 // what is to be measured.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 
 /** A command to time. Steps of one group run in their order; a step called `-` is run and not told. */
 export interface Step {
@@ -46,19 +46,25 @@ const asOneVersion = (command: readonly string[]): readonly string[] => {
 export const time = (timer: string, steps: readonly Step[], rounds: number, gapMs: number): Timing[] => {
   const [program = '', ...args] = asOneVersion([timer, String(rounds), String(gapMs), '1']);
   const input = steps.map(({ group, name, command }) => [group, name, ...command].join('\t')).join('\n');
+  // To a file: a container that lives on keeps its standard error, and nobody shall wait for a pipe's end.
+  const errors = `${timer}.stderr`;
+  const stderr = openSync(errors, 'w+');
   const done = spawnSync(program, args, {
     input: `${input}\n`,
     encoding: 'utf8',
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', stderr],
     maxBuffer: 1 << 26,
   });
-  if (done.status !== 0) throw new Error(`timer ended with status ${done.status}`);
+  closeSync(stderr);
+  const said = readFileSync(errors, 'utf8').trim();
+  rmSync(errors);
+  if (done.status !== 0) throw new Error(`timer ended with status ${done.status}: ${said}`);
   return done.stdout
     .split('\n')
     .filter(Boolean)
     .map((line) => {
       const [name = '', round, wall, payload, cpu, status] = line.split('\t');
-      if (status !== '0') throw new Error(`${name} failed with status ${status} (its message is above)`);
+      if (status !== '0') throw new Error(`${name} failed with status ${status}: ${said}`);
       const began = Number(payload) / 1e6;
       return {
         name,

@@ -25,6 +25,7 @@ describe.skipIf(!able)('npm run bench -- launch (needs root and native/build)', 
     const done = spawnSync(process.execPath, [bench, '--rounds=2', '--live=0,3', `--out=${out}`], {
       encoding: 'utf8',
       env: { ...process.env, TMPDIR: directory },
+      timeout: 55_000,
     });
     expect(done.status, done.stderr).toBe(0);
     expect(done.stdout).toContain('3 live containers, back to back');
