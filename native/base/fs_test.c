@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -91,12 +92,28 @@ static void what_is_not_procfs_is_not_taken_for_it(void **state) {
     assert_int_equal(fs_check_magic(root, PROC_SUPER_MAGIC, "/proc", &err), -1);
 }
 
+static void no_link_is_written_through(void **state) {
+    (void)state;
+    bh_error err = {0};
+    char path[64], text[16];
+    cleanup_fd int proc = open("/proc", O_PATH | O_CLOEXEC);
+    snprintf(path, sizeof path, "%d/oom_score_adj", getpid());
+    assert_true(fs_read(proc, path, text, sizeof text, &err) > 0);
+    assert_int_equal(fs_write_below(proc, path, text, &err), 0);
+    assert_int_equal(fs_write(proc, "self/oom_score_adj", text, &err), 0);
+    assert_int_equal(fs_write_below(proc, "self/oom_score_adj", text, &err), -1);
+    assert_int_equal(err.code, ELOOP);
+    assert_int_equal(fs_write_below(root, "../file", "x", &err), -1);
+    assert_int_equal(err.code, EXDEV);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(links_stay_inside),
         cmocka_unit_test(directories_and_files_are_made_inside),
         cmocka_unit_test(a_small_file_is_replaced_whole),
         cmocka_unit_test(what_is_not_procfs_is_not_taken_for_it),
+        cmocka_unit_test(no_link_is_written_through),
     };
     return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }

@@ -54,6 +54,8 @@ int process_become_root(const config *c, bh_error *err) {
 }
 
 int process_start_session(bool keep_keyring, bh_error *err) {
+    // The caller's terminal, where that is our standard input, is not this session's: nothing can be typed into it from
+    // here (TIOCSTI, CVE-2017-5226).
     if (setsid() < 0)
         return bh_fail(err, errno, "cannot start a session");
     // Keys of the caller's session keyring are not for the container. A kernel without keyrings has none to leak.
@@ -128,6 +130,7 @@ int process_drop_privileges(const process_config *p, bool setgroups_allowed, sec
     // Without no_new_privs a filter may be loaded only by who has CAP_SYS_ADMIN, so before that is dropped.
     if (!p->no_new_privileges && (seccomp_listen(filter, handshake, err) < 0 || seccomp_apply(filter, err) < 0))
         return -1;
+    // While there is CAP_SETPCAP, which this takes; what is not in the bounding set no later exec can give.
     if (capabilities_bound(&p->capabilities, err) < 0)
         return -1;
     // Changing from uid 0 would clear the permitted set that capabilities_apply draws on (capabilities(7)).

@@ -72,7 +72,7 @@ export class Arena {
   async inGuest(attempt: string): Promise<string> {
     const guest = await this.guest();
     const command = ['/root/attempts', ...attempt.split(' ')];
-    return said(await guest.request('exec', { machine: 'host', command, ...LIMIT }));
+    return said(await guest.request('exec', { machine: 'host', command, ...LIMIT }, { timeoutMs: 40_000 }));
   }
 
   /** The same as root on the host, in a mount namespace that ends with it; `before` is shell text that comes first. */

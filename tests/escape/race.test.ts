@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type Config, Workshop } from '../integration/bundle.ts';
 import { buildAttempts } from './arena.ts';
 
-const LAUNCHES = 200;
+const LAUNCHES = 150;
 
 const tools = mkdtempSync(join(tmpdir(), 'bulkhead-race-'));
 const attempts = join(tools, 'attempts');
@@ -100,7 +100,7 @@ it('what is hidden in /proc stays hidden, wherever its folder is moved meanwhile
   const look = `proc=$(ls -d /proc*/self | head -1); proc=\${proc%/self}
     wc -c < $proc/timer_list; wc -c < $proc/keys; echo 1 2>&1 > $proc/sys/vm/drop_caches`;
   let moved = 0;
-  for (let round = 0; round < 50; round++) {
+  for (let round = 0; round < 30; round++) {
     await exchange(join(shop.image, 'proc'), join(shop.image, 'proc-2'));
     shop.detach('hidden', bundle);
     await stop();
@@ -109,5 +109,5 @@ it('what is hidden in /proc stays hidden, wherever its folder is moved meanwhile
     moved += `${stdout}${stderr}`.includes('/proc-2/') ? 1 : 0;
     shop.run(['delete', '--force', 'hidden']);
   }
-  expect(moved).toBeGreaterThan(5);
+  expect(moved).toBeGreaterThan(2);
 });

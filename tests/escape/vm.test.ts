@@ -72,7 +72,13 @@ describe('containers in a VM that was set up carelessly', () => {
   const asRoot = (command: string) => inContainer('host', command);
   const inside = async (profile: string, attempt: string) => {
     const command = ['/root/attempts', ...attempt.split(' ')];
-    return (await guest.request('exec', { machine: `careless-${profile}`, command, ...LIMIT })).stdout.trim();
+    return (
+      await guest.request(
+        'exec',
+        { machine: `careless-${profile}`, command, ...LIMIT },
+        { timeoutMs: 40_000 },
+      )
+    ).stdout.trim();
   };
 
   beforeAll(async () => {
@@ -84,7 +90,7 @@ describe('containers in a VM that was set up carelessly', () => {
       const machine = `careless-${profile}`;
       const wanted = { machine, image: 'base', profile, hostname: machine, limits, labels: {} } as const;
       await guest.request('container.create', wanted, { timeoutMs: 30_000 });
-      await guest.request('exec', { machine, ...bring, ...LIMIT });
+      await guest.request('exec', { machine, ...bring, ...LIMIT }, { timeoutMs: 40_000 });
     }
   }, 120_000);
 
@@ -107,12 +113,16 @@ describe('containers in a VM that was set up carelessly', () => {
   it('trace nobody who comes in, also where all may be traced (fs.suid_dumpable)', async () => {
     await asRoot('echo 1 > /proc/sys/fs/suid_dumpable');
     const comeIn = async () => {
-      for (let round = 0; round < 6; round++)
-        await guest.request('exec', { machine: 'careless-nested', command: ['/bin/true'], ...LIMIT });
+      for (let round = 0; round < 5; round++)
+        await guest.request(
+          'exec',
+          { machine: 'careless-nested', command: ['/bin/true'], ...LIMIT },
+          { timeoutMs: 40_000 },
+        );
     };
-    const [outside] = await Promise.all([arena.inGuest('trace_newcomers 6'), comeIn()]);
+    const [outside] = await Promise.all([arena.inGuest('trace_newcomers 4'), comeIn()]);
     expect(outside).toMatch(/^GOT/);
-    const [said] = await Promise.all([inside('nested', 'trace_newcomers 6'), comeIn()]);
+    const [said] = await Promise.all([inside('nested', 'trace_newcomers 4'), comeIn()]);
     expect(said).toMatch(/^STOPPED met it [1-9]/);
   });
 

@@ -210,7 +210,7 @@ describe('a command that is brought in later', () => {
     expect(said).toMatch(/^STOPPED met it [1-9]/);
   });
 
-  it('keeps nobody waiting when it is stopped on the way', async () => {
+  it.concurrent('keeps nobody waiting when it is stopped on the way', async () => {
     await arena.machine('stops', 'nested');
     const watch = arena.inside('stops', 'stop_newcomers 14');
     const asked = { timeout_ms: 1_000 };
@@ -229,7 +229,40 @@ describe('a command that is brought in later', () => {
     expect(runtimes).toEqual([]);
   });
 
-  it('takes its terminal from a /dev/pts and from nothing put in its place (CVE-2025-52565)', async () => {
+  it.concurrent('begins inside, though its folder is exchanged with a way out without a pause', async () => {
+    const marker = join(arena.directory, 'marker-of-the-host');
+    writeFileSync(marker, '');
+    for (const profile of PROFILES) {
+      const machine = `${profile}-planted`;
+      await arena.machine(machine, profile);
+      await arena.broker.shell(machine, 'cp /root/attempts /tmp');
+      for (const way of [
+        '/proc/1/root/../../..',
+        '/proc/self/fd/4/..',
+        '/proc/self/cwd/../..',
+        '/dev/fd/5',
+      ]) {
+        await arena.broker.shell(machine, `ln -sfn ${way} /way-out`);
+        const terminal = await arena.broker.open(machine, ['/tmp/attempts', 'exchange', '/root', '/way-out']);
+        const viewer = await arena.broker.attach(machine, terminal);
+        await viewer.untilText('GOT');
+        for (let round = 0; round < 6; round++) {
+          const look = ['/bin/sh', '-c', `pwd; ls .${marker} ..${marker} 2> /dev/null`];
+          const said = await arena.broker.exec(machine, look).then(({ stdout }) => stdout, String);
+          expect(said).toMatch(/^\/|process\.cwd/);
+          expect(said).not.toContain('marker-of-the-host');
+        }
+        await arena.broker.control.request('terminal.close', { machine, terminal });
+        await arena.broker.shell(
+          machine,
+          'test -L /root && /tmp/attempts exchange /root /way-out < /dev/null',
+        );
+      }
+      await arena.broker.control.request('machine.delete', { machine });
+    }
+  });
+
+  it.concurrent('takes its terminal from a /dev/pts and from nothing put in its place (CVE-2025-52565)', async () => {
     await arena.machine('pts', 'nested');
     const places = [
       'ln -s /dev/zero ptmx',
