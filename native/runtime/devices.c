@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+// In every container, as the specification wants it. None of them leads to hardware, or to anybody else's data.
 static const device_config default_devices[] = {
     {.path = "/dev/null", .type = 'c', .major = 1, .minor = 3},
     {.path = "/dev/zero", .type = 'c', .major = 1, .minor = 5},
@@ -94,8 +95,8 @@ static int make_node(const device_config *d, int root, bh_error *err) {
     return 0;
 }
 
-// Below whatever /dev is in the image: where that is a link, links made by its path would be made where it leads, on the
-// host (CVE-2026-41579, CVE-2026-47766).
+// Below whatever /dev is in the image: where that is a link, links made by its path would be made where it leads, on
+// the host (CVE-2026-41579, CVE-2026-47766).
 static int make_links(int root, bh_error *err) {
     cleanup_fd int dev = fs_make_dirs_in_root(root, "/dev", 0755, err);
     if (dev < 0)

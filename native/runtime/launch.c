@@ -236,6 +236,7 @@ static int save(launch *l, bh_error *err) {
     strftime(s.created, sizeof s.created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     if (state_save(l->state_dir, &s, err) < 0)
         return -1;
+    // Last: whoever waits for this file may ask for the state at once.
     char pid[16];
     snprintf(pid, sizeof pid, "%d", l->pid);
     l->wrote_pid_file = o->pid_file != NULL;

@@ -175,6 +175,7 @@ static int make_one(const config *c, mount_plan *plans, mount_plan *plan, int ro
     cleanup_fd int mount = bind ? take_fd(&plan->bind) : make_new(plan, target, err);
     if (mount < 0)
         return bh_wrap(err, "%s (%s)", m->path, m->destination);
+    // Before it is attached: nobody shall reach it without its attributes and its label.
     if (!bind &&
         (set_attributes(mount, &plan->options, false, m->destination, err) < 0 || label_mount(c, m, mount, err) < 0))
         return bh_wrap(err, "%s", m->path);

@@ -32,6 +32,7 @@ char *verb_absolute(const char *path) {
 }
 
 int verb_wait(pid_t pid, bh_error *err) {
+    // Blocked, so that sigwaitinfo takes them: what a caller sends to the runtime is meant for the container.
     sigset_t all;
     int status;
     sigfillset(&all);
