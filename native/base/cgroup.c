@@ -30,6 +30,8 @@ FILE *cgroup_mountinfo(void) {
         cleanup_file FILE *file = fopen("/proc/self/mountinfo", "re");
         size_t room = 0;
         length = file ? getdelim(&text, &room, '\0', file) : -1;
+        if (file && ferror(file))
+            length = -1; // half a list would leave some hierarchies out
     }
     return length > 0 ? fmemopen(text, (size_t)length, "r") : NULL;
 }

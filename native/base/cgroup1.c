@@ -180,8 +180,16 @@ static int make_group(const cgroup1_hierarchy *h, const char *directory, bh_erro
 // Returns whether the group itself was made.
 static int create_in(const cgroup1_hierarchy *h, const char *path, bh_error *err) {
     char directory[512];
-    int made = 0;
+    bh_error missing = {0};
     directory_of(h, path, directory, sizeof directory);
+    // Mostly the groups above it are there.
+    int made = make_group(h, directory, &missing);
+    if (made >= 0)
+        return made;
+    if (missing.code != ENOENT) {
+        *err = missing;
+        return -1;
+    }
     // Each part of the path in turn, from just below the hierarchy's root.
     for (char *part = directory + strlen(h->mount) + 1; part;) {
         char *slash = strchr(part, '/');
@@ -284,6 +292,12 @@ static int allow_devices(const char *path, const cgroup_device *rules, size_t co
         return 0;
     if (!find_directory(DEVICES, path, directory, sizeof directory))
         return fail_missing(DEVICES, "devices.allow", err), bh_wrap(err, "cgroup %s", path);
+    snprintf(file, sizeof file, "%s/devices.allow", directory);
+    cleanup_fd int allow = open(file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    snprintf(file, sizeof file, "%s/devices.deny", directory);
+    cleanup_fd int deny = open(file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (allow < 0 || deny < 0)
+        return bh_fail(err, errno, "cannot open devices.allow and devices.deny of cgroup %s", directory);
     for (size_t i = 0; i < count; i++) {
         device_number(rules[i].major, major, sizeof major);
         device_number(rules[i].minor, minor, sizeof minor);
@@ -291,9 +305,10 @@ static int allow_devices(const char *path, const cgroup_device *rules, size_t co
             snprintf(rule, sizeof rule, "a");
         else
             snprintf(rule, sizeof rule, "%c %s:%s %s", rules[i].type, major, minor, rules[i].access);
-        snprintf(file, sizeof file, "%s/devices.%s", directory, rules[i].allow ? "allow" : "deny");
-        if (fs_write(AT_FDCWD, file, rule, err) < 0)
-            return -1;
+        // One write a rule (kernel doc, cgroup-v1/devices).
+        if (write(rules[i].allow ? allow : deny, rule, strlen(rule)) < 0)
+            return bh_fail(err, errno, "cannot %s device \"%s\" in cgroup %s", rules[i].allow ? "allow" : "deny", rule,
+                           directory);
     }
     return 0;
 }
