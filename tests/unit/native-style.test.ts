@@ -43,6 +43,13 @@ describe('native/ stays readable', () => {
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
+  // A floor against forgetting, well below what stands; whether a comment says why, only a reader can tell.
+  test('at least one line in twelve is a comment', () => {
+    const sum = (count: (file: (typeof sources)[number]) => number) =>
+      sources.reduce((total, file) => total + count(file), 0);
+    expect(sum(({ comments }) => comments) / sum(({ lines }) => lines)).toBeGreaterThan(1 / 12);
+  });
+
   test('no name says nothing, and nothing is left to be done later', () => {
     for (const { path, text } of files) {
       expect(path).not.toMatch(/util|helper|manager|common|misc/);
