@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import { Arena, PROFILES } from './arena.ts';
+import { expectStopped, GROUPS } from './table.ts';
 
 let arena: Arena;
 let guest: LinkHost;
@@ -93,6 +94,19 @@ describe('containers in a VM that was set up carelessly', () => {
       await guest.request('exec', { machine, ...bring, ...LIMIT }, { timeoutMs: 40_000 });
     }
   }, 120_000);
+
+  // Before anything is set up carelessly. Another kernel and another version of control groups than the host's.
+  for (const profile of PROFILES) {
+    it(`${profile}: what is stopped on the host is stopped there as well`, async () => {
+      for (const attempts of Object.values(GROUPS)) {
+        const all = attempts.map(({ run }) => `/root/attempts ${run} 2>&1; echo ====`).join('\n');
+        const { stdout } = await inContainer(`careless-${profile}`, all);
+        const said = stdout.split('====\n');
+        for (const [at, attempt] of attempts.entries())
+          expectStopped(said[at]?.trim() ?? '', attempt.run.startsWith('own_limit') ? '' : attempt[profile]);
+      }
+    });
+  }
 
   it('start no program of the host’s by a crash (core_pattern with a bar)', async () => {
     const handler = (file: string) =>
