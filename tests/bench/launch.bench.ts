@@ -78,7 +78,7 @@ const summarise = (
 
 /** create, start, exec and delete of one container, each timed for itself, after a gap. */
 const verbs = (shop: Workshop, programs: Programs): Measured[] => {
-  const bundle = hardened(shop, 'verbs', ['/bin/payload', 'stay']);
+  const bundle = hardened(shop, 'verbs', 0, ['/bin/payload', 'stay']);
   const step = (name: string, ...args: string[]): Step => ({
     group: 'verbs',
     name,

@@ -64,7 +64,7 @@ export class Live {
     const ids = Array.from({ length: added }, (_, i) => this.#count + i);
     // Before the memory is looked at: the documents lie in the page cache.
     const steps = ids.map((n) => {
-      const bundle = hardened(this.#shop, `live-${n}`, ['/bin/payload', 'stay']);
+      const bundle = hardened(this.#shop, `live-${n}`, 1 + n, ['/bin/payload', 'stay']);
       const command = [
         this.#programs.bulkhead,
         '--root',
