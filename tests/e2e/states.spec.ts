@@ -190,6 +190,8 @@ test.describe('a host without VMs, one sandbox a learner', () => {
   }) => {
     const box = await startBox(page, stack.url);
     await box.type('for i in $(seq 100); do echo tick-$i; sleep 0.02; done\n');
+    // What is typed in the moment of death is lost with it, so the line has to have got there.
+    await expect.poll(() => box.screen()).toContain('tick-1');
     await stack.killServer();
     await expect(page.getByText(/Connection lost .* Trying again (in \d+ s|now)/)).toBeVisible();
     await expect(page.getByText(/The server does not answer; the numbers stand still/)).toBeVisible({
