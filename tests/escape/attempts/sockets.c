@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -94,4 +95,27 @@ ATTEMPT(listen_tcp) {
     got("port %d", ntohs(v4->sin_port)); // at the same place in both
     hold();
     return 0;
+}
+
+// out_of_band: the one byte that may overtake others, on a Unix socket. By sendmsg where an argument is given.
+ATTEMPT(out_of_band) {
+    int ends[2];
+    struct iovec byte = {(void *)"x", 1};
+    struct msghdr message = {.msg_iov = &byte, .msg_iovlen = 1};
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+        return stopped("socketpair");
+    ssize_t sent = args[0] ? sendmsg(ends[0], &message, MSG_OOB) : send(ends[0], "x", 1, MSG_OOB);
+    return sent == 1 ? got("to send") : stopped("send");
+}
+
+// tls_in_kernel: another protocol put between a connection and its user.
+ATTEMPT(tls_in_kernel) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
+        connect(fd, (struct sockaddr *)&address, length) < 0)
+        return stopped("connect");
+    return setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0 ? got("TLS") : stopped("setsockopt");
 }
