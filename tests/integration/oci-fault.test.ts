@@ -1,5 +1,5 @@
 // Each step of a launch fails in turn, or is where the runtime is killed: what is left, and what is said.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -154,7 +154,9 @@ describe.skipIf(!able)('a launch that fails half-way (needs root and native/buil
         const { status, stderr } = shop.run(['delete', '--force', 'c']);
         const where = `${attempt.call}, call ${call}`;
         expect({ status, stderr }, where).toEqual({ status: 0, stderr: '' });
-        rmSync(join(bundle, 'pid'), { force: true });
+        // The caller's file, which delete knows nothing of, or what was going to be it.
+        for (const name of readdirSync(bundle).filter((one) => /^pid(\.\d+\.new)?$/.test(one)))
+          rmSync(join(bundle, name));
         expect(await faults.leftovers(bundle, attempt.left), where).toEqual([]);
         if (attempt.call !== null) killed.push({ process, call });
         return attempt;
