@@ -225,6 +225,8 @@ static pid_t start(exec_arguments *a, bh_error *err) {
         // A process that says nothing of it is one of the container's like any other.
         if (!process->selinux_label)
             process->selinux_label = c.process.selinux_label;
+        if (!process->apparmor_profile)
+            process->apparmor_profile = c.process.apparmor_profile;
         if (ready == 0 && !(c.namespaces & CLONE_NEWUSER))
             ready = capabilities_keep_own(&process->capabilities, err);
         if (ready == 0)
