@@ -132,6 +132,7 @@ ATTEMPT(release_agent) {
     int result = fd >= 0 && write(fd, "/bin/true", 9) == 9;
     code = fd >= 0 ? errno : code;
     umount2("/root/cgroups", MNT_DETACH);
+    rmdir("/root/cgroups");
     errno = code;
     return result ? got("to set release_agent") : stopped("release_agent");
 }
@@ -148,6 +149,7 @@ ATTEMPT(own_limit) {
                  : write(fd, args[2], strlen(args[2])) > 0 ? got("%s", path)
                                                            : stopped("write");
     umount2("/root/cgroups", MNT_DETACH);
+    rmdir("/root/cgroups");
     return result;
 }
 
