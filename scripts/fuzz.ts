@@ -126,6 +126,8 @@ const record = {
   slot: 6,
   pid: 7,
   start_time: 8,
+  selinux: false,
+  label: '',
 };
 const mountinfo = [
   '36 31 0:33 / /sys/fs/cgroup/devices rw,relatime shared:9 - cgroup cgroup rw,devices',

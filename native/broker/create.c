@@ -132,6 +132,12 @@ static void make_done(void *argument, json_t *result, const bh_error *failure) {
     free(making_);
     template_release(m);
     bh_error err;
+    if (!result && failure->code == JOB_DIED) {
+        // It had no time to remove what it had made.
+        request_fail(r, failure);
+        machine_start_deletion(m);
+        return;
+    }
     if (!result) {
         request_fail(r, failure);
         // Its maker removed what there was. A deletion asked for meanwhile has that to confirm.

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,9 +53,12 @@ static void deliver(job *j) {
     json_t *result = json_object_get(answer, "result");
     bh_error err;
     if (!result) {
+        // Without an answer it may be anywhere in its work: it must not go on, unwatched.
+        if (!answer)
+            kill(j->child.pid, SIGKILL);
         const char *message = json_string_value(json_object_get(answer, "error"));
         bh_fail(&err, 0, "%s", message ? message : "the broker's job ended without an answer (was it killed?)");
-        err.code = (int)json_integer_value(json_object_get(answer, "code"));
+        err.code = answer ? (int)json_integer_value(json_object_get(answer, "code")) : JOB_DIED;
     }
     j->done(j->argument, result, &err);
 }
@@ -156,8 +160,8 @@ static int detach_from_broker(int result_fd, pid_t broker_pid) {
 }
 
 int job_fork(int *result_fd, bh_error *err) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    int ends[2]; // both ways: see job_start_telling
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return bh_fail(err, errno, "cannot make a pipe for a job");
     pid_t broker_pid = getpid();
     pid_t pid = fork();
@@ -189,6 +193,10 @@ job *job_start_telling(loop *l, job_body *body, job_news *news, job_done *done, 
         signal(SIGUSR1, note_interrupt);
     int pid = job_fork(&fd, err);
     if (pid == 0) {
+        char go;
+        free(j); // is the broker's to keep
+        if (read(fd, &go, 1) != 1)
+            _exit(1); // nobody would wait for it, nor know what it has made
         result_fd_of_this_job = fd;
         json_t *result = NULL;
         int outcome = body(argument, &result, err);
@@ -207,9 +215,16 @@ job *job_start_telling(loop *l, job_body *body, job_news *news, job_done *done, 
                .argument = argument,
                .references = 2};
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    if (loop_add(l, &j->pipe, EPOLLIN, err) < 0 || loop_watch_child(l, &j->child, err) < 0) {
-        // Without the loop nothing can be awaited: the child is ended and the caller told at once.
+    // Begun only when it is watched: one that cannot be, has made nothing when it is ended here. (EPIPE: it has ended
+    // itself, and the loop will hear of that.)
+    int watched = loop_add(l, &j->pipe, EPOLLIN, err) < 0 ? -1 : loop_watch_child(l, &j->child, err);
+    if (watched == 0 && send(fd, "", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE) {
+        watched = bh_fail(err, errno, "cannot start a job");
+        loop_unwatch_child(l, &j->child);
+    }
+    if (watched < 0) {
         kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
         loop_remove(l, &j->pipe);
         close(fd);
         free(j);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,8 @@ typedef struct job job;
 
 // Runs in the child. On success it sets *result (or leaves it NULL for an empty object).
 typedef int job_body(void *argument, json_t **result, bh_error *err);
+// The code of an error that says that the job has died in the middle of its work.
+enum { JOB_DIED = ECHILD };
 // Runs in the broker, once: `result` (borrowed) or, when it is NULL, what went wrong.
 typedef void job_done(void *argument, json_t *result, const bh_error *err);
 

@@ -184,13 +184,17 @@ int main(int argc, char **argv) {
     if (start(&m, &o, &err) < 0) {
         remove_what_was_made(&m, &o);
         status_failed(o.status_fd, &err);
+        loop_free(m.loop);
         return 1;
     }
     // From here on the files can no longer be removed: the caller does it, as at a terminal's end.
     pid_t self = getpid(); // the seccomp filter does not even allow to ask
     if (confine(o.uid, o.gid, &err) < 0 || status_ready(m.status_file, o.status_fd, m.program, self, &err) < 0) {
         status_failed(o.status_fd, &err);
+        loop_free(m.loop);
         return 1;
     }
-    return loop_run(m.loop, &err) < 0 ? 1 : 0;
+    int outcome = loop_run(m.loop, &err);
+    loop_free(m.loop);
+    return outcome < 0 ? 1 : 0;
 }

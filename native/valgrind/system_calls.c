@@ -1,0 +1,130 @@
+// Linked into the programs of `make VALGRIND=1` only: system calls that valgrind (3.19, of Debian 12) does not know and
+// would answer with ENOSYS are made behind its back, on the real processor. What they write is said to be defined.
+#include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <valgrind/memcheck.h>
+
+typedef struct system_call {
+    long number, arguments[6];
+} system_call;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+int __wrap_open_tree(int dir, const char *path, unsigned flags);
+int __wrap_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags);
+int __wrap_fsopen(const char *type, unsigned flags);
+int __wrap_fsmount(int fs, unsigned flags, unsigned attributes);
+int __wrap_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux);
+int __wrap_mount_setattr(int dir, const char *path, unsigned flags, struct mount_attr *attr, size_t size);
+int __wrap_pidfd_open(pid_t pid, unsigned flags);
+int __wrap_pidfd_send_signal(int process, int number, siginfo_t *info, unsigned flags);
+int __real_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_close_range(unsigned first, unsigned last, int flags);
+
+static long make_call(unsigned long thread, const system_call *c) {
+    (void)thread;
+    long result;
+    register long r10 __asm__("r10") = c->arguments[3], r8 __asm__("r8") = c->arguments[4],
+                      r9 __asm__("r9") = c->arguments[5];
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(c->number), "D"(c->arguments[0]), "S"(c->arguments[1]), "d"(c->arguments[2]), "r"(r10),
+                       "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static long behind(system_call c) {
+    long result = (long)VALGRIND_NON_SIMD_CALL1(make_call, &c);
+    VALGRIND_MAKE_MEM_DEFINED(&result, sizeof result);
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+// As the clone(2) that valgrind knows: a copy of the process, whose copy of valgrind goes on in it. It has no bit for a
+// time namespace.
+static long clone_plainly(const struct clone_args *args) {
+    uint64_t flags = args->flags & ~(uint64_t)CLONE_NEWTIME;
+    long pid = __real_syscall(SYS_clone, flags | args->exit_signal, 0L, 0L, 0L, 0L);
+    if (pid == 0 && flags != args->flags && unshare(CLONE_NEWTIME) < 0)
+        _exit(1);
+    return pid;
+}
+
+long __wrap_syscall(long number, ...) {
+    system_call c = {.number = number};
+    va_list list;
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        c.arguments[i] = va_arg(list, long);
+    va_end(list);
+    VALGRIND_MAKE_MEM_DEFINED(&c, sizeof c); // fewer may have been given
+    switch (number) {
+    case SYS_clone3:
+        return clone_plainly((const struct clone_args *)c.arguments[0]);
+    case SYS_openat2:
+    case SYS_seccomp:
+    case SYS_pidfd_open:
+    case SYS_pivot_root:
+    case SYS_bpf:
+        return behind(c);
+    default:
+        return __real_syscall(number, c.arguments[0], c.arguments[1], c.arguments[2], c.arguments[3], c.arguments[4],
+                              c.arguments[5]);
+    }
+}
+
+int __wrap_open_tree(int dir, const char *path, unsigned flags) {
+    return (int)behind((system_call){SYS_open_tree, {dir, (long)path, flags}});
+}
+
+int __wrap_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags) {
+    return (int)behind((system_call){SYS_move_mount, {from, (long)from_path, to, (long)to_path, flags}});
+}
+
+int __wrap_fsopen(const char *type, unsigned flags) {
+    return (int)behind((system_call){SYS_fsopen, {(long)type, flags}});
+}
+
+int __wrap_fsmount(int fs, unsigned flags, unsigned attributes) {
+    return (int)behind((system_call){SYS_fsmount, {fs, flags, attributes}});
+}
+
+int __wrap_fsconfig(int fs, unsigned command, const char *key, const void *value, int aux) {
+    return (int)behind((system_call){SYS_fsconfig, {fs, command, (long)key, (long)value, aux}});
+}
+
+int __wrap_mount_setattr(int dir, const char *path, unsigned flags, struct mount_attr *attr, size_t size) {
+    return (int)behind((system_call){SYS_mount_setattr, {dir, (long)path, flags, (long)attr, (long)size}});
+}
+
+// Not of valgrind's own files, which lie far above.
+int __wrap_close_range(unsigned first, unsigned last, int flags) {
+    return (int)behind((system_call){SYS_close_range, {first, last < 1000 ? last : 1000, flags}});
+}
+
+int __wrap_pidfd_open(pid_t pid, unsigned flags) {
+    return (int)behind((system_call){SYS_pidfd_open, {pid, flags}});
+}
+
+int __wrap_pidfd_send_signal(int process, int number, siginfo_t *info, unsigned flags) {
+    return (int)behind((system_call){SYS_pidfd_send_signal, {process, number, (long)info, flags}});
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *argument) {
+    if (request == TIOCGPTPEER)
+        return (int)behind((system_call){SYS_ioctl, {fd, (long)request, (long)argument}});
+    return __real_ioctl(fd, request, argument);
+}
