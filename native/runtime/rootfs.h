@@ -8,7 +8,8 @@ int rootfs_open(const config *c, bh_error *err);
 // As the host's root, once the container's user namespace has its maps: files of the image's uid 0 are to belong to the
 // container's uid 0. Only for an overlay.
 int rootfs_map_ids(int source, int proc_fd, pid_t pid, bh_error *err);
-// In the container's init: makes the root out of `source` and returns an fd of it.
-int rootfs_make(const config *c, int source, bh_error *err);
+// In the container's init: makes the root out of `source` and returns an fd of it. *stage becomes that of the mount
+// with the overlay's layers, to be handed on and closed, or -1.
+int rootfs_make(const config *c, int source, int *stage, bh_error *err);
 // Turns the root into "/" and lets go of everything that was there before.
-int rootfs_enter(const config *c, int root, bh_error *err);
+int rootfs_enter(const config *c, int root, int stage, bh_error *err);

@@ -33,12 +33,12 @@ enum { LIMITED = 2, UNFIT = 3 };
 // The child's half: the root of a container, and a file written to it.
 static _Noreturn void make_root(const config *c, int source, int handshake) {
     bh_error err = {0};
-    int root = -1;
+    int root = -1, stage;
     if (handshake_wait(handshake, HANDSHAKE_MAPPED, NULL, &err) == 0 &&
         (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         bh_fail(&err, errno, "cannot become root of the user namespace");
     else if (!err.message[0])
-        root = rootfs_make(c, source, &err);
+        root = rootfs_make(c, source, &stage, &err);
     int file = root < 0 ? -1 : openat(root, "bulkhead-probe", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (root >= 0 && file < 0)
         bh_fail(&err, errno, "cannot write to the overlay");
