@@ -18,19 +18,27 @@ int capability_number(const char *name) {
     return -1;
 }
 
-int capabilities_keep_own(capability_sets *sets, bh_error *err) {
+static void leave_out(const char *set, uint64_t *capabilities, uint64_t possible, const char *why) {
+    for (size_t number = 0; capability_names[number]; number++)
+        if (*capabilities & ~possible & 1ull << number)
+            log_warning("process.capabilities%s: %s is left out, for %s", set, capability_names[number], why);
+    *capabilities &= possible;
+}
+
+int capabilities_keep_possible(capability_sets *sets, bool own_ids, bh_error *err) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
     if (syscall(SYS_capget, &header, data) < 0)
         return bh_fail(err, errno, "cannot read the runtime's own capabilities");
-    uint64_t own = data[0].permitted | (uint64_t)data[1].permitted << 32;
-    uint64_t *const all[] = {&sets->effective, &sets->permitted, &sets->inheritable, &sets->ambient};
-    for (size_t number = 0; capability_names[number]; number++)
-        if ((sets->effective | sets->permitted) & ~own & 1ull << number)
-            log_warning("process.capabilities: %s is left out, for the runtime itself has not got it",
-                        capability_names[number]);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        *all[i] &= own;
+    uint64_t own = own_ids ? UINT64_MAX : data[0].permitted | (uint64_t)data[1].permitted << 32;
+    leave_out("", &sets->permitted, own, "the runtime itself has not got it");
+    // What is missing there has been told.
+    sets->effective &= own;
+    sets->inheritable &= own;
+    sets->ambient &= own;
+    leave_out(".effective", &sets->effective, sets->permitted, "it is not permitted");
+    leave_out(".inheritable", &sets->inheritable, sets->bounding, "the bounding set has not got it");
+    leave_out(".ambient", &sets->ambient, sets->permitted & sets->inheritable, "it is not permitted and inheritable");
     return 0;
 }
 

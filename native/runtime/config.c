@@ -119,6 +119,22 @@ int config_load(config *c, int dir, const char *path, bh_error *err) {
     return result < 0 ? bh_wrap(err, "%s", path) : 0;
 }
 
+// What the specification leaves to the runtime. Only for who asks for limits, or wants to see its group: the others
+// stay in their caller's.
+int config_default_cgroup(config *c, const char *id, bh_error *err) {
+    bool needed = c->limited;
+    for (size_t i = 0; i < c->mount_count; i++)
+        needed |= strcmp(c->mounts[i].type, "cgroup") == 0 && cgroup_version() == 1;
+    if (!needed || c->cgroup_path)
+        return 0;
+    if (asprintf(&c->default_cgroup_path, "bulkhead-containers/%s", id) < 0) {
+        c->default_cgroup_path = NULL;
+        return bh_fail(err, ENOMEM, "cannot name the container's cgroup");
+    }
+    c->cgroup_path = c->default_cgroup_path;
+    return 0;
+}
+
 void config_free(config *c) {
     config_free_process(&c->process);
     for (size_t i = 0; i < c->mount_count; i++)
@@ -129,6 +145,7 @@ void config_free(config *c) {
     free(c->devices);
     free(c->sysctls);
     free(c->mount_context);
+    free(c->default_cgroup_path);
     free(c->masked_paths);
     free(c->readonly_paths);
     json_decref(c->document);

@@ -97,6 +97,8 @@ typedef struct config {
     size_t uid_map_count, gid_map_count;
     json_t *time_offsets; // borrowed, may be NULL
     const char *cgroup_path;
+    char *default_cgroup_path; // owned: what cgroup_path is where the document names none
+    bool limited;              // linux.resources asks for something
     cgroup_limits limits;
     cgroup_setting *settings;
     size_t setting_count;
@@ -121,6 +123,8 @@ typedef struct config {
 int config_parse(config *c, const char *text, size_t length, bh_error *err);
 // Reads the file (relative to `dir`), then as above.
 int config_load(config *c, int dir, const char *path, bh_error *err);
+// Gives a container that needs a cgroup, and is given none, one of its own name.
+int config_default_cgroup(config *c, const char *id, bh_error *err);
 void config_free(config *c);
 
 // The parts, each from its object in the document.

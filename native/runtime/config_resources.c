@@ -110,10 +110,8 @@ int config_parse_resources(config *c, const json_place *at, bh_error *err) {
     if (parse_device_rules(c, at, err) < 0 || config_parse_settings(c, at, cgroup_version(), err) < 0)
         return -1;
     const int64_t set[] = {l->memory_bytes, l->pids, l->cpu_quota_us, l->cpu_weight};
-    bool limited = c->device_rule_count > 0 || c->setting_count > 0;
+    c->limited = c->device_rule_count > 0 || c->setting_count > 0;
     for (size_t i = 0; i < sizeof set / sizeof *set; i++)
-        limited |= set[i] >= 0 && set[i] != CGROUP_UNLIMITED;
-    if (limited && !c->cgroup_path)
-        return bh_fail(err, 0, "%s needs linux.cgroupsPath", at->path);
+        c->limited |= set[i] >= 0 && set[i] != CGROUP_UNLIMITED;
     return 0;
 }

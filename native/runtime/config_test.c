@@ -93,6 +93,25 @@ static void what_is_not_supported_is_refused_with_its_path(void **state) {
         assert_string_equal(problem(cases[i][0]), cases[i][1]);
 }
 
+static void only_who_is_limited_gets_a_cgroup_by_default(void **state) {
+    (void)state;
+    static const char *const documents[] = {
+        HEAD PROCESS LINUX(""), HEAD PROCESS LINUX(",\"resources\":{\"pids\":{\"limit\":5}}"),
+        HEAD PROCESS LINUX(",\"cgroupsPath\":\"a/b\",\"resources\":{\"pids\":{\"limit\":5}}")};
+    static const char *const paths[] = {NULL, "bulkhead-containers/box", "a/b"};
+    for (size_t i = 0; i < 3; i++) {
+        config c;
+        bh_error err = {0};
+        assert_int_equal(config_parse(&c, documents[i], strlen(documents[i]), &err), 0);
+        assert_int_equal(config_default_cgroup(&c, "box", &err), 0);
+        if (paths[i])
+            assert_string_equal(c.cgroup_path, paths[i]);
+        else
+            assert_null(c.cgroup_path);
+        config_free(&c);
+    }
+}
+
 static void an_empty_unsupported_field_says_nothing(void **state) {
     (void)state;
     assert_string_equal(
@@ -110,7 +129,6 @@ static void a_wrong_value_is_named(void **state) {
          "linux.namespaces must list mount: the container's root would be the host's"},
         {HEAD PROCESS "\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}}",
          "linux.uidMappings and linux.gidMappings are needed with a user namespace"},
-        {HEAD PROCESS LINUX(",\"resources\":{\"pids\":{\"limit\":5}}"), "linux.resources needs linux.cgroupsPath"},
         {HEAD PROCESS LINUX(",\"sysctl\":{\"kernel.core_pattern\":\"x\"}"),
          "linux.sysctl.kernel.core_pattern does not belong to a namespace of the container's own"},
         {HEAD "\"hooks\":{\"poststop\":[{\"path\":\"/x\"},{\"path\":\"x\"}]}," PROCESS LINUX(""),
@@ -151,6 +169,7 @@ int main(void) {
         cmocka_unit_test(a_minimal_document_is_read),
         cmocka_unit_test(a_full_document_is_read),
         cmocka_unit_test(what_is_not_supported_is_refused_with_its_path),
+        cmocka_unit_test(only_who_is_limited_gets_a_cgroup_by_default),
         cmocka_unit_test(an_empty_unsupported_field_says_nothing),
         cmocka_unit_test(a_wrong_value_is_named),
         cmocka_unit_test(text_that_is_no_json_never_gets_further),

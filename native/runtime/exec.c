@@ -44,11 +44,12 @@ typedef struct exec_context {
     const exec_options *options;
     const config *config;
     const process_config *process;
-    int proc;           // the host's procfs, pinned
-    int init;           // pidfd of the container's first process
-    int cgroup;         // v2: the group to clone into
-    int console_socket; // -1: no terminal
-    int handshake;      // this side's end
+    int proc;                                          // the host's procfs, pinned
+    char cgroup_path[sizeof((state *)0)->cgroup_path]; // the container's own; "" for none
+    int init;                                          // pidfd of the container's first process
+    int cgroup;                                        // v2: the group to clone into
+    int console_socket;                                // -1: no terminal
+    int handshake;                                     // this side's end
     seccomp_program filter;
     pid_t init_pid, joiner, pid;
     bool wrote_pid_file;
@@ -72,12 +73,13 @@ static int find_container(exec_context *x, bh_error *err) {
         return bh_fail(err, 0, "container %s is paused (bulkhead resume %s, or exec --ignore-paused)", found.id,
                        found.id);
     x->init_pid = found.pid;
+    memcpy(x->cgroup_path, found.cgroup_path, sizeof x->cgroup_path);
     return (x->init = state_open_process(&found, err)) < 0 ? -1 : 0;
 }
 
 // The container's own group, unless the caller wants to find again all that it started (--cgroup).
 static const char *joined_group(const exec_context *x) {
-    return x->options->cgroup ? x->options->cgroup : x->config->cgroup_path;
+    return x->options->cgroup ? x->options->cgroup : x->cgroup_path[0] ? x->cgroup_path : NULL;
 }
 
 static int open_host_files(exec_context *x, bh_error *err) {

@@ -227,8 +227,8 @@ static pid_t start(exec_arguments *a, bh_error *err) {
             process->selinux_label = c.process.selinux_label;
         if (!process->apparmor_profile)
             process->apparmor_profile = c.process.apparmor_profile;
-        if (ready == 0 && !(c.namespaces & CLONE_NEWUSER))
-            ready = capabilities_keep_own(&process->capabilities, err);
+        if (ready == 0)
+            ready = capabilities_keep_possible(&process->capabilities, c.namespaces & CLONE_NEWUSER, err);
         if (ready == 0)
             pid = exec_process(&a->exec, &c, process, err);
     }

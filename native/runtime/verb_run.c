@@ -123,9 +123,11 @@ static pid_t launch_bundle(run_options *o, const settings *s, const char *bundle
     // The document says whether to seal, and if so we begin again: until then nothing is made, and "." is the caller's.
     if (config_load(c, folder, "config.json", err) < 0 || seal_for_container(c, s->argv, s->trace_fd, err) < 0)
         return -1;
+    if (config_default_cgroup(c, o->launch.id, err) < 0)
+        return -1;
     if (fchdir(folder) < 0)
         return bh_fail(err, errno, "cannot go to the bundle %s", bundle);
-    if (!(c->namespaces & CLONE_NEWUSER) && capabilities_keep_own(&c->process.capabilities, err) < 0)
+    if (capabilities_keep_possible(&c->process.capabilities, c->namespaces & CLONE_NEWUSER, err) < 0)
         return -1;
     trace_step("config.json", start, "%s/config.json, OCI %s", bundle_path, c->oci_version);
     o->launch.root = root;

@@ -194,6 +194,28 @@ describe.skipIf(!able)('process (needs root and native/build)', () => {
     });
   });
 
+  test('a bundle as `runc spec` and `crun spec` write it runs', () => {
+    for (const program of ['runc', 'crun']) {
+      if (!existsSync(`/usr/bin/${program}`) && !existsSync(`/usr/sbin/${program}`)) continue;
+      const bundle = shop.bundle('true');
+      const file = join(bundle, 'config.json');
+      writeFileSync(file, '');
+      execFileSync('sh', ['-c', `rm ${file} && cd ${bundle} && ${program} spec`]);
+      const spec = JSON.parse(readFileSync(file, 'utf8'));
+      spec.root.path = shop.image;
+      Object.assign(spec.process, {
+        terminal: false,
+        args: ['sh', '-c', 'id -u; cat /proc/self/cgroup; hostname'],
+      });
+      writeFileSync(file, JSON.stringify(spec));
+      const id = `spec-${process.pid}`;
+      const { stdout, status } = shop.run(['run', '--bundle', bundle, id]);
+      expect({ program, status }).toEqual({ program, status: 0 });
+      expect(stdout).toMatch(new RegExp(`^0\n(.*\n)*${spec.hostname}\n$`));
+      shop.shell('rmdir /sys/fs/cgroup/bulkhead-containers /sys/fs/cgroup/*/bulkhead-containers 2>/dev/null');
+    }
+  });
+
   test('AppArmor: unconfined is what there is without it, a profile is refused', () => {
     const enabled = '/sys/module/apparmor/parameters/enabled';
     if (existsSync(enabled) && readFileSync(enabled, 'utf8').startsWith('Y')) {

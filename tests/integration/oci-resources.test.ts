@@ -204,6 +204,23 @@ describe.skipIf(!root || !built)('cgroup resources (needs root and native/build)
     shop.run(['delete', '--force', 'checked']);
   });
 
+  test('limits without a cgroupsPath get a group by the container’s name, for exec too', () => {
+    const bundle = shop.bundle('sleep 1000', (config) => Reflect.deleteProperty(config.linux, 'cgroupsPath'));
+    const id = `unnamed-${process.pid}`;
+    shop.detach(id, bundle);
+    shop.shell(`exec ${runtime} --root ${shop.state} exec --detach ${id} sleep 500`, true);
+    const pids = JSON.parse(shop.run(['ps', '--format', 'json', id]).stdout);
+    expect(pids).toHaveLength(2);
+    expect(readFileSync(`/proc/${pids[0]}/cgroup`, 'utf8')).toContain(`/bulkhead-containers/${id}\n`);
+    const limit = shop.shell(
+      `cat /sys/fs/cgroup/pids/bulkhead-containers/${id}/pids.max /sys/fs/cgroup/bulkhead-containers/${id}/pids.max 2>/dev/null`,
+    );
+    expect(limit.stdout).toBe('128\n');
+    expect(shop.run(['delete', '--force', id])).toEqual({ status: 0, stdout: '', stderr: '' });
+    // The parent is whoever else's too: gone if it is empty.
+    shop.shell('rmdir /sys/fs/cgroup/bulkhead-containers /sys/fs/cgroup/*/bulkhead-containers 2>/dev/null');
+  });
+
   test('what is not supported is refused by its path, with the reason', () => {
     for (const [resources, reason] of [
       [
