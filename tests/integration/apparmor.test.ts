@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runtime } from './bundle.ts';
 
-const kernel = join(process.env['BULKHEAD_IMAGES'] ?? '/var/lib/bulkhead/images', 'vm/vmlinux');
+const kernel = join(process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images', 'vm/vmlinux');
 const parser = ['/usr/sbin/apparmor_parser', '/sbin/apparmor_parser'].find((path) => existsSync(path));
 const able =
   parser !== undefined &&

@@ -17,7 +17,7 @@ import { join, resolve } from 'node:path';
 import { copyForAnyone } from './anyone.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
-export const runtime = join(process.env['BULKHEAD_PROGRAMS'] ?? join(repository, 'native/build'), 'bulkhead');
+export const runtime = join(process.env.BULKHEAD_PROGRAMS ?? join(repository, 'native/build'), 'bulkhead');
 
 /** config.json, as far as tests change it. */
 export type Config = {
@@ -170,6 +170,6 @@ export const asNested = (config: Config): void => {
 /** A container whose ids are the host's. */
 export const withoutUser = (config: Config): void => {
   config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
-  delete config.linux['uidMappings'];
-  delete config.linux['gidMappings'];
+  delete config.linux.uidMappings;
+  delete config.linux.gidMappings;
 };

@@ -39,7 +39,7 @@ describe.skipIf(!able)('config.json (needs root and native/build)', () => {
       const { stdout } = shop.inside('id; umask; cat /proc/self/oom_score_adj; pwd; echo $HERE', (config) => {
         Object.assign(config.process, { oomScoreAdj: 321, cwd: '/new/folder' });
         Object.assign(config.process.user, { uid: 5, gid: 6, umask: 0o77, additionalGids: [8, 9] });
-        config.process.capabilities['bounding'] = ['CAP_SETGID'];
+        config.process.capabilities.bounding = ['CAP_SETGID'];
         config.process.env.push('HERE=there');
       });
       expect(stdout).toBe('uid=5 gid=6 groups=8,9\n0077\n321\n/new/folder\nthere\n');

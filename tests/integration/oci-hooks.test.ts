@@ -44,7 +44,7 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
     (hooks: Partial<Record<Kind, Hook[]>>, change: (config: Config) => void = () => {}) =>
     (config: Config): void => {
       config.annotations = { ...config.annotations, 'org.example.told': 'yes' };
-      config['hooks'] = hooks;
+      config.hooks = hooks;
       change(config);
     };
 
@@ -76,7 +76,7 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
         annotations: { 'org.example.told': 'yes' },
       });
     }
-    expect(KINDS.map((kind) => by.get(kind)?.state['status'])).toEqual([
+    expect(KINDS.map((kind) => by.get(kind)?.state.status)).toEqual([
       'creating',
       'creating',
       'creating',
@@ -84,9 +84,9 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
       'running',
       'stopped',
     ]);
-    expect(by.get('createRuntime')?.state['pid']).toBe(by.get('poststart')?.state['pid']);
-    expect(by.get('createContainer')?.state['pid']).toBe(1);
-    expect(by.get('startContainer')?.state['pid']).toBe(1);
+    expect(by.get('createRuntime')?.state.pid).toBe(by.get('poststart')?.state.pid);
+    expect(by.get('createContainer')?.state.pid).toBe(1);
+    expect(by.get('startContainer')?.state.pid).toBe(1);
     expect(by.get('poststop')?.state).not.toHaveProperty('pid');
   });
 

@@ -96,8 +96,8 @@ describe.skipIf(!root || !built)('cgroup resources (needs root and native/build)
         Object.assign(config.linux.resources, { devices });
         Object.assign(config.linux, { devices: [{ path: '/dev/loop0', type: 'b', major: 7, minor: 0 }] });
         config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'user');
-        delete config.linux['uidMappings'];
-        delete config.linux['gidMappings'];
+        delete config.linux.uidMappings;
+        delete config.linux.gidMappings;
         // A tmpfs of the host's user namespace: the kernel opens no node on one of another's.
         for (const mount of config.mounts)
           mount.options = mount.options.filter((option) => option !== 'nodev');

@@ -157,13 +157,13 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
 
   test('list --format json has the fields that containerd reads', () => {
     const all: Record<string, unknown>[] = JSON.parse(shop.run(['list', '--format=json']).stdout);
-    const box = all.find((one) => one['id'] === 'box');
+    const box = all.find((one) => one.id === 'box');
     expect(box).toMatchObject({ ociVersion: '1.2.1', status: 'running', rootfs: shop.image });
-    expect(box?.['pid']).toBeTypeOf('number');
-    expect(box?.['bundle']).toMatch(/bundle-/);
-    expect(Date.parse(String(box?.['created']))).toBeGreaterThan(Date.now() - 600_000);
-    expect(box?.['annotations']).toMatchObject({ 'dev.bulkhead.overlay.size': '67108864' });
-    expect(box?.['owner']).toBe('root');
+    expect(box?.pid).toBeTypeOf('number');
+    expect(box?.bundle).toMatch(/bundle-/);
+    expect(Date.parse(String(box?.created))).toBeGreaterThan(Date.now() - 600_000);
+    expect(box?.annotations).toMatchObject({ 'dev.bulkhead.overlay.size': '67108864' });
+    expect(box?.owner).toBe('root');
     expect(shop.run(['list']).stdout).toMatch(/^ID +PID +STATUS +CREATED +OWNER +BUNDLE\n/);
     expect(shop.run(['list', '--quiet']).stdout.split('\n')).toContain('box');
     expect(shop.run(['list', '--format', 'yaml']).stderr).toContain('--format is table or json, not "yaml"');
@@ -295,7 +295,7 @@ describe.skipIf(!root || !built)('the verbs that callers add (needs root and nat
       }),
     );
     const bundle = shop.bundle('sleep 1000', (config) => {
-      config.process.capabilities['bounding'] = ['CAP_SETGID', 'CAP_CHOWN']; // or setgroups is denied in there
+      config.process.capabilities.bounding = ['CAP_SETGID', 'CAP_CHOWN']; // or setgroups is denied in there
     });
     shop.detach('fields', bundle);
     const { stdout, stderr } = shop.run(['exec', '--process', file, 'fields']);

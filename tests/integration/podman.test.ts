@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Outcome, runtime } from './bundle.ts';
 
-const image = join(process.env['BULKHEAD_IMAGES'] ?? '/var/lib/bulkhead/images', 'base/rootfs');
+const image = join(process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images', 'base/rootfs');
 const root = process.getuid?.() === 0;
 const able = root && existsSync(runtime) && existsSync(image) && existsSync('/usr/bin/podman');
 
