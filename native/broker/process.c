@@ -82,8 +82,8 @@ static int open_pipes(const process_spec *spec, int ours[REPORT + 1], int theirs
         ours[i] = ends[i == IN];
         theirs[i] = fcntl(ends[i != IN], F_DUPFD_CLOEXEC, 4);
         close(ends[i != IN]);
-        fcntl(ours[i], F_SETFL, O_NONBLOCK);
-        if (theirs[i] < 0)
+        // A broker's end that blocks would hold up the deadline.
+        if (theirs[i] < 0 || fcntl(ours[i], F_SETFL, O_NONBLOCK) < 0)
             return bh_fail(err, errno, "cannot make a pipe for %s", spec->argv[0]);
     }
     return 0;
@@ -103,9 +103,17 @@ static int start(run *r, bh_error *err) {
         close_all(ours, REPORT + 1);
         return -1;
     }
+    int process = (int)syscall(SYS_pidfd_open, r->pid, 0);
+    if (process < 0) {
+        bh_fail(err, errno, "cannot watch %s", r->spec->argv[0]);
+        kill(r->pid, SIGKILL);
+        waitpid(r->pid, NULL, 0);
+        close_all(ours, REPORT + 1);
+        return -1;
+    }
     for (int i = 0; i <= REPORT; i++)
         r->fds[i] = (struct pollfd){ours[i], i == IN ? POLLOUT : POLLIN, 0};
-    r->fds[ENDED] = (struct pollfd){(int)syscall(SYS_pidfd_open, r->pid, 0), POLLIN, 0};
+    r->fds[ENDED] = (struct pollfd){process, POLLIN, 0};
     return 0;
 }
 

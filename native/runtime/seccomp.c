@@ -156,7 +156,12 @@ static int export_programs(const compilation *from, seccomp_program *program, bh
         off_t end = lseek(fd, 0, SEEK_END);
         if (code < 0)
             return bh_fail(err, -code, "cannot compile linux.seccomp");
-        program->lengths[i] = (unsigned short)((size_t)(end - size) / sizeof *program->code);
+        size_t length = (size_t)(end - size) / sizeof *program->code;
+        // Not left to the kernel: its count has 16 bits, and cut to them a program may be a shorter one that it takes.
+        if (length > BPF_MAXINSNS)
+            return bh_fail(err, 0, "linux.seccomp makes a program of %zu instructions, of which the kernel takes %d",
+                           length, BPF_MAXINSNS);
+        program->lengths[i] = (unsigned short)length;
         size = end;
     }
     program->code = malloc((size_t)size);

@@ -124,11 +124,27 @@ static void what_a_profile_cannot_mean_is_refused(void **state) {
     }
 }
 
+static void a_program_too_long_for_the_kernel_is_refused(void **state) {
+    (void)state;
+    json_t *rules = json_array();
+    for (json_int_t value = 0; value < 3000; value++)
+        json_array_append_new(rules, json_pack("{s:[s], s:s, s:[{s:i, s:I, s:s}]}", "names", "socket", "action",
+                                               "SCMP_ACT_ALLOW", "args", "index", 0, "value", value << 33 | value, "op",
+                                               "SCMP_CMP_EQ"));
+    json_t *document = json_pack("{s:s, s:o}", "defaultAction", "SCMP_ACT_ERRNO", "syscalls", rules);
+    bh_error err = {0};
+    seccomp_program program = {0};
+    assert_int_equal(seccomp_compile(document, &program, &err), -1);
+    assert_non_null(strstr(err.message, "of which the kernel takes 4096"));
+    json_decref(document);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hardened_refuses_what_it_should),
         cmocka_unit_test(nested_lets_its_root_make_namespaces),
         cmocka_unit_test(what_a_profile_cannot_mean_is_refused),
+        cmocka_unit_test(a_program_too_long_for_the_kernel_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,10 @@ describe.skipIf(!able)('a machine whose making fails half-way (needs root and an
 
         const { call: failed, left } = await fault.end();
         const where = `${failed}, call ${call}: ${answer}`;
-        if (answer === 'created') await broker.control.request('machine.delete', { machine: 'm' });
+        // An answer that could not be sent is a connection closed; the machine is then in the list.
+        const { machines } = await broker.control.request('machine.list', {});
+        const made = answer === 'created' || (/closed/.test(answer) && machines.length > 0);
+        if (made) await broker.control.request('machine.delete', { machine: 'm' });
         else expect(answer, where).toMatch(/.{10,}/);
         control.close();
         await expect
