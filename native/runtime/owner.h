@@ -14,5 +14,5 @@
 // From now on the effective and the saved user id are `owner`. Real id and the one for files stay root's, and so do all
 // capabilities.
 int owner_begin(uid_t owner, bh_error *err);
-// Root by every id again.
+// Root by every id again. Fails when the process was to end with its parent, and that has ended meanwhile.
 int owner_end(bh_error *err);

@@ -51,6 +51,18 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
   const every = (): Partial<Record<Kind, Hook[]>> =>
     Object.fromEntries(KINDS.map((kind) => [kind, [told(kind)]]));
 
+  test('a launch whose caller dies in the middle ends with it, when that was asked for', async () => {
+    // The runtime is this shell's child, and the shell's last words are the death of its parent.
+    const parent = 'read -r _ _ _ parent _ < /proc/$PPID/stat; kill -9 $parent; sleep 0.3';
+    const bundle = shop.bundle('sleep 1000', withHooks({ createRuntime: [script(parent)] }));
+    const run = `setpriv --pdeathsig KILL ${runtime} --root ${shop.state} run --detach --bundle ${bundle} left`;
+    shop.shell(`sh -c '${run}; true' & wait`, true);
+    await expect.poll(() => shop.run(['state', 'left']).stdout).not.toContain('"running"');
+    await new Promise((resolve) => setTimeout(resolve, 500)); // what went on alone would be there by now
+    expect(shop.run(['state', 'left']).stdout).not.toContain('"running"');
+    expect(shop.run(['delete', '--force', 'left']).status).toBe(0);
+  });
+
   test('run in their order, each told the state, in the namespaces it is meant for', () => {
     const bundle = shop.bundle('echo {\\"kind\\":\\"program\\"} >&2', withHooks(every()));
     const { stderr, status } = shop.run(['run', '--bundle', bundle, 'order']);
