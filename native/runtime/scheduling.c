@@ -110,7 +110,7 @@ static int parse_io_priority(scheduling *s, const json_place *process, bh_error 
         return bh_fail(err, 0, "%s is missing", where);
     if (find(io_classes, COUNT(io_classes), class, where, &value, err) < 0)
         return -1;
-    s->io_priority = (int)IOPRIO_PRIO_VALUE(value, (uint64_t)priority);
+    s->io_priority = (int)IOPRIO_PRIO_VALUE((int)value, (int)priority); // a macro once, a function of newer headers
     return 0;
 }
 
