@@ -194,7 +194,9 @@ job *job_start_telling(loop *l, job_body *body, job_news *news, job_done *done, 
     int pid = job_fork(&fd, err);
     if (pid == 0) {
         char go;
-        free(j); // is the broker's to keep
+        // What this process was given stays in sight of whoever looks for what was lost.
+        *j = (job){.argument = argument, .next = under_way};
+        under_way = j;
         if (read(fd, &go, 1) != 1)
             _exit(1); // nobody would wait for it, nor know what it has made
         result_fd_of_this_job = fd;

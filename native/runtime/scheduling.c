@@ -110,7 +110,9 @@ static int parse_io_priority(scheduling *s, const json_place *process, bh_error 
         return bh_fail(err, 0, "%s is missing", where);
     if (find(io_classes, COUNT(io_classes), class, where, &value, err) < 0)
         return -1;
-    s->io_priority = (int)IOPRIO_PRIO_VALUE((int)value, (int)priority); // a macro once, a function of newer headers
+    // Not by IOPRIO_PRIO_VALUE, which is a macro of unsigned numbers in old headers and a function of signed ones in
+    // new.
+    s->io_priority = (int)value << IOPRIO_CLASS_SHIFT | (int)priority;
     return 0;
 }
 
