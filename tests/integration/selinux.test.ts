@@ -1,7 +1,7 @@
 // SELinux, enforcing, in a VM that was asked to have it: what keeps containers from each other when everything else that
 // would is taken away. Two containers of the runtime have the same user, root, with every capability and no filter, and
 // share all namespaces but their mounts; only their categories differ. Each attempt is made again with enforcement off.
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,8 @@ import { Screen } from './vm.ts';
 
 const root = process.getuid?.() === 0;
 const built = existsSync(runtime);
-const POLICY = join(import.meta.dirname, '../../native/selinux');
+const NATIVE = join(import.meta.dirname, '../../native');
+const POLICY = join(NATIVE, 'selinux');
 /** Shared by the containers; on the VM below /run, which is memory. */
 const COMMON = '/common';
 const PROGRAM = `${COMMON}/attempts`;
@@ -125,6 +126,7 @@ describe.skipIf(!root || !built || existsSync('/sys/fs/selinux/enforce'))(
 );
 
 describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bulkhead-selinux-'));
   let shop: GuestWorkshop;
   /** Arguments for the program in the second container: the victim's pid, shared memory, key. */
   let victim = '';
@@ -150,7 +152,10 @@ describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => 
     expect(facts.stderr).toBe('');
     [victim, keyring] = facts.stdout.trim().split(/ (?=system_u)/) as [string, string];
   }, BOOTS_LIMIT_MS + 60_000);
-  afterAll(() => shop?.end());
+  afterAll(async () => {
+    rmSync(directory, { recursive: true });
+    await shop?.end();
+  });
 
   test('a VM that was asked to have it enforces from its boot on, and says so', async () => {
     const { selinux, boot = [] } = await shop.link.request('probe', {});
@@ -163,6 +168,21 @@ describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => 
       processLabel(all, 'shell_t'),
       processLabel(all, 'bulkheadd_t'),
     ]);
+  });
+
+  test('the unit tests of its interface hold where it is', async () => {
+    const program = join(directory, 'selinux_test');
+    const sources = ['selinux_test', 'selinux', 'fs', 'error'].map((name) => `base/${name}.c`);
+    const options = ['-D_GNU_SOURCE', '-I.', '-o', program, ...sources, '-lcmocka'];
+    execFileSync('cc', options, { cwd: NATIVE });
+    const library = execFileSync('cc', ['-print-file-name=libcmocka.so'], { encoding: 'utf8' }).trim();
+    await shop.bring(program, 'selinux_test');
+    await shop.bring(library, 'libcmocka.so.0'); // distributions have no static one
+    const { status, stderr } = await shop.shell(
+      `LD_LIBRARY_PATH=${shop.directory} ${shop.directory}/selinux_test`,
+    );
+    expect(stderr).toContain('[  PASSED  ] 5 test(s).');
+    expect(status).toBe(0);
   });
 
   test('the label of a container is that of its first program, of commands, and of its keys, as seen from outside', async () => {
