@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, runtime, Workshop } from './bundle.ts';
+import { runs } from './monitor.ts';
 
 const root = process.getuid?.() === 0;
 const built = existsSync(runtime);
@@ -52,13 +53,21 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
     Object.fromEntries(KINDS.map((kind) => [kind, [told(kind)]]));
 
   test('a launch whose caller dies in the middle ends with it, when that was asked for', async () => {
-    // The runtime is this shell's child, and the shell's last words are the death of its parent.
-    const parent = 'read -r _ _ _ parent _ < /proc/$PPID/stat; kill -9 $parent; sleep 0.3';
-    const bundle = shop.bundle('sleep 1000', withHooks({ createRuntime: [script(parent)] }));
+    const container = join(shop.directory, 'container');
+    const launcher = join(shop.directory, 'launcher');
+    // The runtime waits for this hook, which first kills the runtime's parent and ends when it has another parent itself.
+    const hook = `sed 's/.*"pid":\\([0-9]*\\).*/\\1/' > ${container}
+      read -r _ _ _ caller _ < /proc/$PPID/stat; kill -9 $caller
+      until read -r _ _ _ parent _ < /proc/$$/stat; [ $parent != $PPID ]; do sleep 0.01; done
+      echo $PPID > ${launcher}.new; mv ${launcher}.new ${launcher}`;
+    const bundle = shop.bundle('sleep 1000', withHooks({ createRuntime: [script(hook, { timeout: 30 })] }));
     const run = `setpriv --pdeathsig KILL ${runtime} --root ${shop.state} run --detach --bundle ${bundle} left`;
     shop.shell(`sh -c '${run}; true' & wait`, true);
-    await expect.poll(() => shop.run(['state', 'left']).stdout).not.toContain('"running"');
-    await new Promise((resolve) => setTimeout(resolve, 500)); // what went on alone would be there by now
+    await expect.poll(() => existsSync(launcher), { timeout: 20_000 }).toBe(true);
+    // Neither is there to go on: no launcher, and nothing that it launched.
+    const pids = [launcher, container].map((file) => Number(readFileSync(file, 'utf8')));
+    expect(Math.min(...pids)).toBeGreaterThan(1);
+    await expect.poll(() => pids.filter(runs), { timeout: 20_000 }).toEqual([]);
     expect(shop.run(['state', 'left']).stdout).not.toContain('"running"');
     expect(shop.run(['delete', '--force', 'left']).status).toBe(0);
   });
