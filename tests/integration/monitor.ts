@@ -14,7 +14,8 @@ import {
   RING_BYTES,
 } from '../../sandbox-server/src/protocol/frames.ts';
 
-const program = join(import.meta.dirname, '../../native/build/bulkhead-monitor');
+const programs = process.env.BULKHEAD_PROGRAMS ?? join(import.meta.dirname, '../../native/build');
+const program = join(programs, 'bulkhead-monitor');
 
 type FrameOf<Type extends Frame['type']> = Extract<Frame, { type: Type }>;
 
