@@ -10,6 +10,7 @@ import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
 import type { MachinePlan } from './placement.ts';
+import { type KernelToAsk, StatsMeter } from './stats.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
@@ -36,7 +37,7 @@ export abstract class LearnerMachine {
   protected readonly context: MachineContext;
   #view: Machine;
   #ending: Promise<void> | null = null;
-  #lastCpu: { atMs: number; cpuMs: number } | null = null;
+  readonly #meter = new StatsMeter();
 
   constructor(context: MachineContext, view: Machine) {
     this.context = context;
@@ -57,6 +58,11 @@ export abstract class LearnerMachine {
 
   /** Where its programs run: the broker that opens its terminals, and the machine's name there. */
   protected abstract get inside(): { host: Host; machine: string };
+
+  /** A VM's own kernel, while it answers; a container shares its host's. */
+  protected get kernel(): KernelToAsk | 'shared' | null {
+    return 'shared';
+  }
 
   /** The machine as the API shows it. */
   get view(): Machine {
@@ -92,19 +98,9 @@ export abstract class LearnerMachine {
     return host.attach(machine, terminal);
   }
 
-  async stats(): Promise<MachineStats> {
-    const stats = await this.context.broker.request('machine.stats', { machine: this.id });
-    const cpuMs = stats.cpu_usec === null ? null : stats.cpu_usec / 1_000;
-    return {
-      memoryBytes: stats.memory_bytes,
-      memoryPeakBytes: stats.memory_peak_bytes,
-      cpuMs,
-      cpuShare: this.#cpuShare(cpuMs),
-      pids: stats.pids,
-      oomKills: stats.oom_kills,
-      hostBytes: stats.host?.pss_bytes ?? null,
-      hostProcesses: stats.host?.processes ?? null,
-    };
+  /** What it uses now. */
+  stats(): Promise<MachineStats> {
+    return this.#meter.read({ host: this.context.broker, machine: this.id }, this.kernel);
   }
 
   /** Ends it; resolves when nothing of it is left on the host. Safe to call twice. */
@@ -201,14 +197,6 @@ export abstract class LearnerMachine {
     }
     this.noteExit('It was ended.');
   }
-
-  #cpuShare(cpuMs: number | null): number | null {
-    const now = { atMs: performance.now(), cpuMs: cpuMs ?? 0 };
-    const last = this.#lastCpu;
-    this.#lastCpu = cpuMs === null ? null : now;
-    if (cpuMs === null || !last || now.atMs <= last.atMs) return null;
-    return Math.max(0, (now.cpuMs - last.cpuMs) / (now.atMs - last.atMs));
-  }
 }
 
 /** The view of a machine that is about to be made. */
@@ -221,6 +209,7 @@ export function viewOfPlan(plan: MachinePlan): Machine {
     image: plan.image,
     state: 'starting',
     reason: null,
+    end: null,
     where: plan.where,
     why: plan.why,
     limits: {
@@ -251,6 +240,7 @@ export function viewOfRecord(
     image: record.image,
     state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
     reason: record.exit,
+    end: null,
     ...place,
     limits: {
       memoryBytes: limits.memory_bytes ?? 0,

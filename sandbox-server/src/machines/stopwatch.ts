@@ -71,6 +71,7 @@ export class Stopwatch {
       requestedAt: this.#requestedAt,
       readyMs: this.#readyMs,
       terminalMs: this.#terminalMs,
+      promptMs: null,
       steps: this.#steps.toSorted((a, b) => a.startMs - b.startMs || b.endMs - a.endMs),
     };
   }

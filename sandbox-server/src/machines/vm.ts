@@ -11,6 +11,7 @@ import type { BrokerResult, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LearnerMachine, type MachineContext } from './machine.ts';
 import type { MachinePlan } from './placement.ts';
+import type { KernelToAsk } from './stats.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 const ATTEMPTS = 2;
@@ -115,6 +116,10 @@ export class VirtualMachine extends LearnerMachine {
   protected get inside(): { host: Host; machine: string } {
     if (!this.#link) throw new BrokerError('unavailable', 'the guest does not answer');
     return { host: this.#link, machine: GUEST_ITSELF };
+  }
+
+  protected override get kernel(): KernelToAsk | null {
+    return this.#link?.connected ? { host: this.#link, machine: GUEST_ITSELF } : null;
   }
 
   /** A server that was just started greets its guests again: a page that comes back in that moment waits for it. */

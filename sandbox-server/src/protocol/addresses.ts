@@ -25,6 +25,7 @@ export const apiPaths = {
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
   events: (id: string) => `/api/sandboxes/${id}/events`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
+  restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
   migration: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/migration`,
   snapshots: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/snapshots`,
   snapshot: (id: string, machine: string, snapshot: string) =>

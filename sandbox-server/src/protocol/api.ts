@@ -161,14 +161,49 @@ export const measuresSchema = z
       .describe(
         "From the request's arrival until its first terminal was open; null until then or if none was asked for.",
       ),
+    promptMs: ms
+      .nullable()
+      .describe(
+        "From the request's arrival until the first byte of its first terminal was on its way to a page; null until then.",
+      ),
     steps: z
       .array(timelineStepSchema)
       .describe(
         "The server's own parts (placement, broker, waiting for the guest, terminal), the runtime's launch steps, " +
-          "and a VM's boot steps, all on one axis, in order of their start. Parts contain the steps of those they call.",
+          "and a VM's boot steps, all on one axis, in order of their start. Parts contain the steps of those they call. " +
+          'The phases of a boot are start QEMU, firmware, kernel, init and prompt; those of a copy of a template ' +
+          'map memory, start QEMU, restore, hello, identity and prompt; a container ends with prompt as well.',
       ),
   })
-  .describe('How the machine was made, and how long each part took.');
+  .describe('How the machine was made (or, after a restart, made again), and how long each part took.');
+
+export const endCauses = [
+  'panic', // a VM's kernel panicked
+  'poweroff', // a VM was powered off from inside
+  'reboot', // a VM was restarted from inside, which ends it: it can be restarted from outside
+  'exit', // a container's first process exited
+  'crash', // QEMU, or a container's first process, was killed by a signal or failed
+  'oom', // the host's kernel killed it for want of memory
+  'host', // the VM it was in has ended
+  'asked', // it was ended from outside
+  'lost', // it is gone and nobody saw how, such as after a restart of the host
+] as const;
+export type EndCause = (typeof endCauses)[number];
+
+export const machineEndSchema = z
+  .strictObject({
+    cause: z.enum(endCauses).describe('What ended it, for programs; `reason` says it to a person.'),
+    at: time.describe('When that was seen, Unix time in milliseconds.'),
+    containers: count.describe('Containers that ran inside it and went with it; 0 for a container.'),
+    console: z
+      .array(z.string())
+      .describe(
+        "The last lines of a VM's console: at most 40, of at most 8 KiB together, oldest first, without control " +
+          'characters; the host keeps them until the machine is restarted or ended. None for a container.',
+      ),
+  })
+  .describe('How a machine ended.');
+export type MachineEnd = z.output<typeof machineEndSchema>;
 
 export const machineStates = ['starting', 'booting', 'running', 'ended', 'failed'] as const;
 
@@ -188,6 +223,7 @@ export const machineSchema = z
       .string()
       .nullable()
       .describe('For ended and failed: why, and what to do. While booting: said when a boot is tried again.'),
+    end: machineEndSchema.nullable().describe('How it ended; null unless its state is ended.'),
     where: z
       .strictObject({
         depth: z.enum(['host', 'vm']).describe('On the host itself, or inside a VM.'),
@@ -222,21 +258,66 @@ export type MachineFacts = z.output<typeof factsSchema>;
 export type Measures = z.output<typeof measuresSchema>;
 export type TimelineStep = z.output<typeof timelineStepSchema>;
 
+export const insideStatsSchema = z
+  .strictObject({
+    memoryTotalBytes: count
+      .nullable()
+      .describe("A VM: MemTotal of its kernel. A container: its limit, for its /proc shows the host's."),
+    memoryUsedBytes: count
+      .nullable()
+      .describe(
+        "A VM: MemTotal less MemAvailable. A container: charged to its control group, its files' cache too.",
+      ),
+    cpuMs: ms
+      .nullable()
+      .describe('Milliseconds of CPU time that its own kernel, or its control group, counted so far.'),
+    cpuShare: z
+      .number()
+      .min(0)
+      .nullable()
+      .describe('CPUs used since the last event by that count; null in the first.'),
+    tasks: count
+      .nullable()
+      .describe(
+        "Processes and threads it has: of a VM's kernel its own included, of a container those in its group.",
+      ),
+  })
+  .describe('What the machine itself sees of its use.');
+
 export const machineStatsSchema = z
   .strictObject({
-    memoryBytes: count.nullable().describe('Charged to its control group now.'),
-    memoryPeakBytes: count.nullable().describe('The most that ever was.'),
-    cpuMs: ms.nullable().describe('CPU time used so far.'),
-    cpuShare: z.number().min(0).nullable().describe('CPUs used since the last event: 0.5 is half of one.'),
-    pids: count.nullable().describe('Processes and threads in its control group.'),
-    oomKills: count.nullable().describe('Processes killed for want of memory.'),
+    memoryBytes: count
+      .nullable()
+      .describe("Bytes charged to its control group on its host now; for a VM that is QEMU's."),
+    memoryPeakBytes: count.nullable().describe('The most bytes that ever were.'),
+    cpuMs: ms
+      .nullable()
+      .describe("Milliseconds of CPU time that its control group used so far; for a VM that is QEMU's."),
+    cpuShare: z
+      .number()
+      .min(0)
+      .nullable()
+      .describe('CPUs its control group used since the last event: 0.5 is half of one; null in the first.'),
+    pids: count
+      .nullable()
+      .describe(
+        "Processes and threads in its control group; for a VM those of QEMU and its console's keeper.",
+      ),
+    oomKills: count.nullable().describe('Processes in its control group killed for want of memory.'),
     hostBytes: count
       .nullable()
-      .describe('What the host pays: proportional set size of all processes that exist for it.'),
-    hostProcesses: count.nullable().describe('Processes on the host that exist for it, monitors included.'),
+      .describe(
+        'What the host pays, bytes: proportional set size of all processes that exist for it, monitors included; ' +
+          'measured every two seconds. Null for a container in a VM: its VM pays.',
+      ),
+    hostProcesses: count
+      .nullable()
+      .describe('Processes on the host that exist for it, monitors included; null for a container in a VM.'),
+    inside: insideStatsSchema.nullable().describe('Null while it does not answer, such as a VM that boots.'),
   })
-  .describe('What a machine uses; null where this host cannot tell.');
+  .describe('What a machine costs its host, beside what it sees itself; null where this host cannot tell.');
 export type MachineStats = z.output<typeof machineStatsSchema>;
+export type InsideStats = z.output<typeof insideStatsSchema>;
 
 // ---- sandboxes
 
@@ -286,6 +367,20 @@ export const terminalSchema = z
   .strictObject({ terminal: terminalIdSchema })
   .describe('201 of POST /api/sandboxes/:id/machines/:name/terminals');
 
+export const restartSchema = z
+  .strictObject({
+    start: startSchema.optional().describe('VMs: as it began before unless stated. Not for a container.'),
+    columns: columnsSchema
+      .optional()
+      .describe('With rows: a first terminal is opened, of this size. Without: of 80 by 24.'),
+    rows: rowsSchema.optional().describe('With columns: a first terminal is opened, of this size.'),
+  })
+  .describe(
+    'POST /api/sandboxes/:id/machines/:name/restart: the same machine begins again, whether it runs or has ended. Its ' +
+      'terminals end; a VM keeps its snapshots. Answers 200 with the machine: a container runs then, a VM may still boot.',
+  );
+export type RestartMachine = z.input<typeof restartSchema>;
+
 // ---- VMs on the move
 
 export const moveFiguresSchema = z
@@ -330,7 +425,7 @@ export const sandboxEvents = {
       at: time,
       machines: z.record(machineNameSchema, machineStatsSchema).describe('By machine; running ones only.'),
     })
-    .describe('Every second while somebody listens.'),
+    .describe('Twice a second while somebody listens; nothing is measured otherwise.'),
   moving: moveFiguresSchema
     .extend({ machine: machineNameSchema })
     .describe('A VM is being moved, or saved: twenty times a second.'),

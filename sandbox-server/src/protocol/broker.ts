@@ -222,9 +222,19 @@ export const brokerMethods = {
   },
   'machine.delete': { params: oneMachine, result: nothing },
   'machine.stats': {
-    params: oneMachine,
+    params: oneMachine.extend({
+      host: z
+        .boolean()
+        .optional()
+        .describe('Whether to add up what the host pays, which takes milliseconds; it is unless stated.'),
+    }),
     result: z.strictObject({
-      memory_bytes: maybe.describe('Charged to its group now.'),
+      memory_total_bytes: maybe
+        .optional()
+        .describe(
+          "A guest itself: MemTotal. Any other machine: its limit. Absent from a guest's older broker.",
+        ),
+      memory_bytes: maybe.describe('Charged to its group now; a guest itself: MemTotal less MemAvailable.'),
       memory_peak_bytes: maybe.describe('The most that ever was.'),
       cpu_usec: maybe.describe('CPU time used, in microseconds.'),
       pids: maybe.describe('Processes and threads in its group.'),
@@ -235,7 +245,7 @@ export const brokerMethods = {
           pss_bytes: maybe.describe('Their proportional set size: what the host pays.'),
         })
         .nullable()
-        .describe('What the host pays; null in a guest.'),
+        .describe('What the host pays; null in a guest, and where it was not asked for.'),
     }),
   },
   'terminal.open': {

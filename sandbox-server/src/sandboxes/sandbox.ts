@@ -7,7 +7,7 @@ import type { MachineStats, SandboxEvent, Sandbox as SandboxView } from '../prot
 import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
 
-const STATS_INTERVAL_MS = 1_000;
+const STATS_INTERVAL_MS = 500;
 /** Key presses move the deadline at most this often: each move is a write to the disk. */
 const ACTIVITY_GRAIN_MS = 30_000;
 

@@ -1,0 +1,100 @@
+// What a machine uses, from the counts of the broker on its host and of whoever counts inside it.
+import type { Host } from '../broker/host.ts';
+import type { InsideStats, MachineStats } from '../protocol/api.ts';
+import type { BrokerResult } from '../protocol/broker.ts';
+
+type Counts = BrokerResult<'machine.stats'>;
+
+/** Adding up what the host pays walks the page tables of every process of the machine: milliseconds for a VM. */
+const HOST_COST_EVERY_MS = 2_000;
+/** What a guest said longer ago than this is not shown as if it were now. */
+const STALE_MS = 3_000;
+
+/** A kernel to be asked for its counts. */
+export interface KernelToAsk {
+  host: Host;
+  machine: string;
+}
+
+/** Asks for one machine's use, again and again. */
+export class StatsMeter {
+  readonly #outside = new CpuMeter();
+  readonly #inside = new CpuMeter();
+  #hostCost: { atMs: number; cost: Counts['host'] } | null = null;
+  #guest: { atMs: number; stats: InsideStats } | null = null;
+  #asking = false;
+
+  /** `inside`: a VM's own kernel, null while that does not answer; 'shared' for a container, whose group on its host
+   * says it all. Rejects with BrokerError when the host does not know the machine. */
+  async read(outside: KernelToAsk, inside: KernelToAsk | 'shared' | null): Promise<MachineStats> {
+    const now = performance.now();
+    const addUp = this.#hostCost === null || now - this.#hostCost.atMs >= HOST_COST_EVERY_MS;
+    const [counts] = await Promise.all([
+      outside.host.request('machine.stats', { machine: outside.machine }),
+      inside && inside !== 'shared' && this.#askGuest(inside),
+    ]);
+    if (addUp) this.#hostCost = { atMs: now, cost: counts.host };
+    const cpuMs = millisecondsOf(counts.cpu_usec);
+    const own = {
+      memoryBytes: counts.memory_bytes,
+      memoryPeakBytes: counts.memory_peak_bytes,
+      cpuMs,
+      cpuShare: this.#outside.share(cpuMs),
+      pids: counts.pids,
+      oomKills: counts.oom_kills,
+    };
+    const fresh = this.#guest && performance.now() - this.#guest.atMs < STALE_MS ? this.#guest.stats : null;
+    return {
+      ...own,
+      hostBytes: this.#hostCost?.cost?.pss_bytes ?? null,
+      hostProcesses: this.#hostCost?.cost?.processes ?? null,
+      inside: inside === 'shared' ? insideOf(counts, own.cpuShare) : inside && fresh,
+    };
+  }
+
+  /** One question at a time, and nobody waits for it longer than for the next: a guest decides itself when it answers. */
+  async #askGuest({ host, machine }: KernelToAsk): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    const answered = host.request('machine.stats', { machine }).then(
+      (counts) => {
+        const share = this.#inside.share(millisecondsOf(counts.cpu_usec));
+        this.#guest = { atMs: performance.now(), stats: insideOf(counts, share) };
+      },
+      () => {}, // it ended, or hangs: what it said last becomes stale
+    );
+    void answered.finally(() => {
+      this.#asking = false;
+    });
+    const patience = AbortSignal.timeout(200);
+    await Promise.race([answered, new Promise((resolve) => patience.addEventListener('abort', resolve))]);
+  }
+}
+
+/** How much CPU time was used between two looks. */
+class CpuMeter {
+  #last: { atMs: number; cpuMs: number } | null = null;
+
+  /** CPUs used since the last call: 0.5 is half of one. Null in the first one. */
+  share(cpuMs: number | null): number | null {
+    const last = this.#last;
+    const atMs = performance.now();
+    this.#last = cpuMs === null ? null : { atMs, cpuMs };
+    if (cpuMs === null || !last || atMs <= last.atMs) return null;
+    return Math.max(0, (cpuMs - last.cpuMs) / (atMs - last.atMs));
+  }
+}
+
+function insideOf(counts: Counts, cpuShare: number | null): InsideStats {
+  return {
+    memoryTotalBytes: counts.memory_total_bytes ?? null,
+    memoryUsedBytes: counts.memory_bytes,
+    cpuMs: millisecondsOf(counts.cpu_usec),
+    cpuShare,
+    tasks: counts.pids,
+  };
+}
+
+function millisecondsOf(microseconds: number | null): number | null {
+  return microseconds === null ? null : microseconds / 1_000;
+}
