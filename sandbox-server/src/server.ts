@@ -9,9 +9,13 @@ import { buildApp } from './http/app.ts';
 import { Origins } from './http/origins.ts';
 import { loadSecret } from './http/session.ts';
 import type { Options } from './options.ts';
+import { Instructors } from './people/instructors.ts';
+import { Learners } from './people/learners.ts';
+import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
 import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
+import { openDatabase } from './store/database.ts';
 import { Viewers } from './terminals/viewers.ts';
 
 const MINUTE = 60_000;
@@ -35,11 +39,19 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const broker = new SocketHost(options.broker);
   const store = new SandboxStore(join(options.state, 'sandboxes.db'));
   const sandboxes = new Sandboxes({ broker, store, policy, log });
+  const people = openDatabase(join(options.state, PEOPLE_DATABASE), {
+    survives: 'power',
+    migrations: peopleMigrations,
+  });
+  const learners = new Learners(people);
+  const instructors = new Instructors(people);
   const viewers = new Viewers();
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
   const app = await buildApp({
     broker,
     sandboxes,
+    learners,
+    instructors,
     viewers,
     origins,
     policy,
@@ -53,6 +65,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     await app.close();
     sandboxes.close();
     broker.close();
+    people.close();
   };
   try {
     await app.listen({ host: options.address, port: options.port });

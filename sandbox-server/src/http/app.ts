@@ -9,6 +9,8 @@ import fastify, {
 import type { Logger } from 'pino';
 import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import type { Instructors } from '../people/instructors.ts';
+import type { Learners } from '../people/learners.ts';
 import { Problem, problemOf } from '../problem.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
@@ -17,6 +19,7 @@ import { registerApi } from './api.ts';
 import { attachHandler } from './attach.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
+import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
@@ -27,6 +30,8 @@ const BODY_LIMIT = 16_384;
 export interface AppOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
+  learners: Learners;
+  instructors: Instructors;
   viewers: Viewers;
   origins: Origins;
   policy: Policy;
@@ -66,10 +71,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return reply.code(problem.status).send(problem.body);
   });
   await app.register(fastifyCookie, { secret: options.secret });
-  const sessions = new Sessions(app, origins);
+  const sessions = new Sessions(app, origins, options.instructors);
 
   guardEveryRequest(app, origins);
   registerApi(app, { ...options, sessions });
+  registerPeople(app, { ...options, sessions });
   const missingPage = await serveSite(app, options.site);
   app.setNotFoundHandler((request, reply) => {
     if (request.method === 'GET' && !isApi(request.url)) return missingPage(reply);

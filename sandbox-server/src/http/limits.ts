@@ -11,6 +11,8 @@ export interface Rate {
 export const rates = {
   any: { burst: 600, perSecond: 100 },
   create: { burst: 60, perSecond: 5 },
+  // A room logs in or recovers within a minute; a guesser gets 500 tries an hour.
+  guess: { burst: 60, perSecond: 1 / 8 },
 } satisfies Record<string, Rate>;
 
 /** Above this many addresses, those with a full bucket are forgotten. */

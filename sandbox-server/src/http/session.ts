@@ -14,10 +14,12 @@ import {
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../ids.ts';
+import type { Instructor, Instructors } from '../people/instructors.ts';
 import { Problem } from '../problem.ts';
 import type { Origins } from './origins.ts';
 
 export const SESSION_COOKIE = 'bulkhead';
+export const INSTRUCTOR_COOKIE = 'bulkhead-instructor';
 const HALF_A_YEAR_S = 15_552_000;
 const SECRET_BYTES = 32;
 
@@ -54,11 +56,13 @@ export function loadSecret(state: string): Buffer {
 export class Sessions {
   readonly #app: FastifyInstance;
   readonly #origins: Origins;
+  readonly #instructors: Instructors;
 
   /** `app` has @fastify/cookie with the secret. */
-  constructor(app: FastifyInstance, origins: Origins) {
+  constructor(app: FastifyInstance, origins: Origins, instructors: Instructors) {
     this.#app = app;
     this.#origins = origins;
+    this.#instructors = instructors;
   }
 
   /** The learner whose cookie is in this Cookie header; null when there is none that we signed. */
@@ -86,14 +90,36 @@ export class Sessions {
     const known = this.learner(request.headers.cookie);
     if (known !== null) return known;
     const learner = newId();
+    this.become(learner, request, reply);
+    return learner;
+  }
+
+  /** From now on, requests of this browser are this learner's. */
+  become(learner: string, request: FastifyRequest, reply: FastifyReply): void {
     reply.setCookie(SESSION_COOKIE, learner, {
+      ...this.#cookie(request),
       signed: true,
+      maxAge: HALF_A_YEAR_S,
+    });
+  }
+
+  /** The instructor who is logged in in this browser; null: none. */
+  instructor(request: FastifyRequest): Instructor | null {
+    const token = this.#app.parseCookie(request.headers.cookie ?? '')[INSTRUCTOR_COOKIE];
+    return token === undefined ? null : this.#instructors.byToken(token);
+  }
+
+  /** Gives the browser an instructor's token; it goes when the browser is closed, if the login has not ended before. */
+  logIn(token: string, request: FastifyRequest, reply: FastifyReply): void {
+    reply.setCookie(INSTRUCTOR_COOKIE, token, this.#cookie(request));
+  }
+
+  #cookie(request: FastifyRequest) {
+    return {
       path: '/',
       httpOnly: true,
       sameSite: 'strict',
       secure: this.#origins.isSecure(request.headers.host),
-      maxAge: HALF_A_YEAR_S,
-    });
-    return learner;
+    } as const;
   }
 }

@@ -1,6 +1,9 @@
 // The tables of people.db: learners and what they have done, instructors, workshops, and who did what to whom. Times are
 // Unix times in milliseconds.
 
+/** Its name in the server's state directory. */
+export const PEOPLE_DATABASE = 'people.db';
+
 /** See DatabaseOptions.migrations: a step is added at the end, and none is ever changed. */
 export const peopleMigrations = [
   `

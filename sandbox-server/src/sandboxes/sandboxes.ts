@@ -101,6 +101,14 @@ export class Sandboxes {
     throw new Problem('not_found', 'There is no such sandbox: it was ended, or it is not yours.');
   }
 
+  /** What was `from`'s is `to`'s: the same person, known again by a recovery code. */
+  handOver(from: string, to: string): void {
+    for (const sandbox of this.of(from)) {
+      sandbox.giveTo(to);
+      this.#options.store.setOwner(sandbox.id, to);
+    }
+  }
+
   /** Makes a sandbox: all of its containers or none; its VMs go on booting. `zero`: performance.now() when the request arrived. */
   async create(owner: string, request: CreateSandbox, zero: number): Promise<Sandbox> {
     this.#mustBeRecovered();

@@ -1,6 +1,7 @@
 // What must outlive the server about sandboxes: whose they are and when they end. What runs in them is not here: that is
 // asked of the broker, which asks the kernel.
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import { openDatabase } from '../store/database.ts';
 
 export interface SandboxRow {
   id: string;
@@ -12,7 +13,7 @@ export interface SandboxRow {
   latestAt: number;
 }
 
-/** One step of the schema a line; the database's user_version counts those that were taken. Never change an old one. */
+/** See DatabaseOptions.migrations: never change an old one. */
 const migrations = [
   `CREATE TABLE sandboxes (
      id TEXT PRIMARY KEY,
@@ -29,11 +30,8 @@ export class SandboxStore {
 
   /** `path`: the database file, made when missing; `:memory:` for one that vanishes. */
   constructor(path: string) {
-    this.#database = new DatabaseSync(path);
-    // NORMAL survives the death of this process at any moment, which is all that matters here: after a power cut the
-    // machines are gone too. So no click waits for a disk to sync.
-    this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
-    this.#migrate();
+    // It need not survive a power cut: the machines are gone then too. So no click waits for a disk to sync.
+    this.#database = openDatabase(path, { survives: 'process', migrations });
   }
 
   insert(row: SandboxRow): void {
@@ -44,6 +42,10 @@ export class SandboxStore {
 
   setExpiry(id: string, expiresAt: number): void {
     this.#database.prepare('UPDATE sandboxes SET expires_at = ? WHERE id = ?').run(expiresAt, id);
+  }
+
+  setOwner(id: string, owner: string): void {
+    this.#database.prepare('UPDATE sandboxes SET owner = ? WHERE id = ?').run(owner, id);
   }
 
   remove(id: string): void {
@@ -66,18 +68,5 @@ export class SandboxStore {
 
   close(): void {
     this.#database.close();
-  }
-
-  #migrate(): void {
-    const version = Number(this.#database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-    if (version > migrations.length) {
-      throw new Error(
-        `the database is of a newer Bulkhead (schema ${version}, known here: ${migrations.length})`,
-      );
-    }
-    for (const [index, migration] of migrations.entries()) {
-      if (index < version) continue;
-      this.#database.exec(`BEGIN; ${migration}; PRAGMA user_version = ${index + 1}; COMMIT;`);
-    }
   }
 }
