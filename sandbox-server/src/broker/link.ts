@@ -16,6 +16,8 @@ export const GUEST_ITSELF = 'host';
 /** Keeps the conversation with a guest: connects, greets, and after a loss does both again until `close`. */
 export class LinkHost implements Host {
   readonly events = new Listeners<BrokerEvent>();
+  /** Told whenever the guest has answered a hello: the first, and one after each loss. */
+  readonly greetings = new Listeners<void>();
   readonly #path: string;
   readonly #waiters = new Set<() => void>();
   #link: LinkConnection | null = null;
@@ -97,6 +99,7 @@ export class LinkHost implements Host {
         this.#client = client;
         client.request('subscribe', {}).catch((error: Error) => link.close(error.message));
         this.#tellWaiters();
+        this.greetings.emit();
       },
       line: (line) => {
         try {

@@ -1,19 +1,76 @@
 // A container of a learner: an ordinary machine of the broker it is made by, on the host or inside a VM.
 import type { Host } from '../broker/host.ts';
-import type { MachineRecord } from '../protocol/broker.ts';
-import { LearnerMachine } from './machine.ts';
+import { messageOf } from '../problem.ts';
+import type { Machine } from '../protocol/api.ts';
+import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
+import { LearnerMachine, limitsOf, type MachineContext } from './machine.ts';
+import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
+import { isAlive, type VirtualMachine } from './vm.ts';
 
-/** A container is made in milliseconds; this is for a host that swaps. */
+/** A container is made in milliseconds; this is for a host that swaps, and for an emulated one. */
 const CREATE_TIMEOUT_MS = 30_000;
+/** What a guest says is shown, but not at any length. */
+const REASON_MAX = 300;
 
 export class ContainerMachine extends LearnerMachine {
-  #leaveEvents: (() => void) | null = null;
+  readonly #home: VirtualMachine | null;
+  #leaves: (() => void)[] = [];
+  #making: Promise<void> | null = null;
 
+  /** `home`: the VM that it runs in, whose guest is then the context's broker; null on the host. */
+  constructor(context: MachineContext, view: Machine, home: VirtualMachine | null = null) {
+    super(context, view);
+    this.#home = home;
+  }
+
+  override get home(): VirtualMachine | null {
+    return this.#home;
+  }
+
+  override get wentBack(): boolean {
+    return this.#home?.wentBack ?? false;
+  }
+
+  /** In a VM it is made when that runs, so this resolves before, and `changes` tell how it goes. */
   async create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    this.#follow();
+    if (!this.#home) return this.#make(plan, watch);
+    this.#making = this.#makeIn(this.#home, plan, watch).finally(() => {
+      this.#making = null;
+    });
+  }
+
+  async adopt(record: MachineRecord): Promise<void> {
+    this.#follow();
+    if (record.state === 'running') await this.learnFacts();
+  }
+
+  /** Takes over what an earlier run of the server made, or was about to make, in a VM: the guest tells whether it lives. */
+  adoptInside(home: VirtualMachine): void {
+    this.#follow();
+    this.#noteHome(home.view);
+  }
+
+  protected get inside(): { host: Host; machine: string } {
+    return { host: this.context.broker, machine: this.id };
+  }
+
+  protected override async beforeEnd(): Promise<void> {
+    for (const leave of this.#leaves.splice(0)) leave();
+    // One that is being made is known to the guest only when that is done.
+    if (this.#home?.view.state === 'running') await this.#making;
+  }
+
+  /** With its VM it goes by itself. */
+  protected override async remove(): Promise<void> {
+    if (this.#home && (this.#home.ending || this.#home.view.state !== 'running')) return;
+    await super.remove();
+  }
+
+  async #make(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     const { broker, id, labels } = this.context;
-    this.#followEvents();
     const { machine, trace } = await watch.step('broker', 'make container', plan.image, () =>
       broker.request(
         'container.create',
@@ -30,28 +87,85 @@ export class ContainerMachine extends LearnerMachine {
     );
     // The runtime's last step is the last thing before the broker answers, to within a fraction of a millisecond.
     watch.placeTrace('runtime', trace, watch.now());
-    this.update({ hostPid: machine.pid, createdAt: machine.created_ms });
+    this.update({ hostPid: machine.pid, createdAt: machine.created_ms, label: machine.label ?? null });
     await this.becomeReady(plan, watch);
   }
 
-  async adopt(record: MachineRecord): Promise<void> {
-    this.#followEvents();
-    if (record.state === 'running') await this.learnFacts();
+  /** Never rejects: what went wrong becomes the machine's state. */
+  async #makeIn(home: VirtualMachine, plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    try {
+      await watch.step('server', `wait for ${home.view.name}`, '', () => home.running());
+      if (this.ending) return;
+      const probe = await this.context.broker.request('probe', {});
+      const lacking = guestLacks(plan.needs, probe);
+      if (lacking) {
+        throw new Error(
+          `the kernel of ${home.view.name} has no ${lacking}; labs/images/build makes one that has`,
+        );
+      }
+      const limits = within(plan.limits, probe.maxima);
+      this.#standOn(probe);
+      this.update({ limits: limitsOf('container', limits) });
+      await this.#make({ ...plan, limits }, watch);
+    } catch (error) {
+      if (this.ending || this.view.state !== 'starting') return;
+      const why = messageOf(error).slice(0, REASON_MAX);
+      this.context.log.warn({ machine: this.id, reason: why }, 'cannot make a container in a VM');
+      this.update({ state: 'failed', reason: `It was not made: ${why}.` });
+    }
   }
 
-  protected get inside(): { host: Host; machine: string } {
-    return { host: this.context.broker, machine: this.id };
+  #follow(): void {
+    const { broker } = this.context;
+    this.#leaves.push(broker.events.add((event) => this.#noteEvent(event)));
+    if (!this.#home) return;
+    this.#leaves.push(this.#home.changes.add((view) => this.#noteHome(view)));
+    this.#leaves.push(this.#home.guest.found.add((records) => void this.#noteFound(records)));
   }
 
-  protected override async beforeEnd(): Promise<void> {
-    this.#leaveEvents?.();
+  #noteEvent(event: BrokerEvent): void {
+    if (event.machine !== this.id) return;
+    if (event.event === 'machine.exited') this.noteExit(event.reason.slice(0, REASON_MAX));
+    else this.noteTerminal(event);
   }
 
-  #followEvents(): void {
-    this.#leaveEvents = this.context.broker.events.add((event) => {
-      if (event.machine !== this.id) return;
-      if (event.event === 'machine.exited') this.noteExit(event.reason);
-      else this.noteTerminal(event);
-    });
+  /** The end of a VM is the end of what runs in it. */
+  #noteHome({ name, state, reason }: Machine): void {
+    if (isAlive(state)) return;
+    const why = `${name}, the VM that it was in, is gone: ${reason ?? 'it ended.'}`;
+    if (this.#making) this.update({ state: 'failed', reason: why });
+    else this.noteExit(why);
   }
+
+  /** The guest was greeted, for the first time since this server began or after a loss. What it tells may also be of an
+   * earlier time, when its VM went back to a snapshot: what had ended then lives again. */
+  async #noteFound(records: readonly MachineRecord[]): Promise<void> {
+    if (this.#making || this.ending) return;
+    const record = records.find(({ machine, kind }) => machine === this.id && kind === 'container');
+    if (!record) return this.noteExit(`${this.view.where.host} does not know it any more.`);
+    if (record.state === 'exited') return this.noteExit(record.exit ?? 'It ended.');
+    const { image, pid, created_ms, terminals, label = null } = record;
+    const changed = { image, hostPid: pid, createdAt: created_ms, terminals, label };
+    this.update({ ...changed, state: 'running', reason: null, limits: limitsOf('container', record.limits) });
+    try {
+      this.#standOn(await this.context.broker.request('probe', {}));
+    } catch {
+      return; // lost again: the next greeting finds it again
+    }
+    await this.learnFacts();
+  }
+
+  #standOn({ kernel }: Probe): void {
+    this.update({ where: { ...this.view.where, kernel: kernel.release } });
+  }
+}
+
+/** The same limits, as far as this host grants them. */
+function within(limits: MachinePlan['limits'], most: Probe['maxima']): MachinePlan['limits'] {
+  return {
+    memory_bytes: Math.min(limits.memory_bytes, most.memory_bytes),
+    cpu_millis: Math.min(limits.cpu_millis, most.cpu_millis),
+    pids: Math.min(limits.pids, most.pids),
+    disk_bytes: Math.min(limits.disk_bytes, most.disk_bytes),
+  };
 }

@@ -9,6 +9,7 @@ import type { Machine, MachineStats, MoveFigures } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
+import type { Inhabitant, Note } from './labels.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -50,6 +51,11 @@ export abstract class LearnerMachine {
 
   /** Takes over a machine that an earlier run of the server made. */
   abstract adopt(record: MachineRecord): Promise<void>;
+
+  /** The VM of its sandbox in which it runs; null for one on the host. */
+  get home(): LearnerMachine | null {
+    return null;
+  }
 
   /** Whether its terminals have gone back in time, so that what their viewers have may not have happened. */
   get wentBack(): boolean {
@@ -132,6 +138,16 @@ export abstract class LearnerMachine {
   /** Runs before the broker is told to delete it. */
   protected async beforeEnd(): Promise<void> {}
 
+  /** Has the broker delete it; resolves when nothing of it is left. */
+  protected async remove(): Promise<void> {
+    try {
+      const wait = { timeoutMs: DELETE_TIMEOUT_MS };
+      await this.context.broker.request('machine.delete', { machine: this.id }, wait);
+    } catch (error) {
+      if (!(error instanceof BrokerError && error.code === 'not_found')) throw error;
+    }
+  }
+
   protected update(changed: Partial<Machine>): void {
     this.#view = { ...this.#view, ...changed };
     this.changes.emit(this.#view);
@@ -189,19 +205,13 @@ export abstract class LearnerMachine {
 
   async #end(): Promise<void> {
     await this.beforeEnd();
-    try {
-      const wait = { timeoutMs: DELETE_TIMEOUT_MS };
-      await this.context.broker.request('machine.delete', { machine: this.id }, wait);
-    } catch (error) {
-      if (!(error instanceof BrokerError && error.code === 'not_found')) throw error;
-    }
+    await this.remove();
     this.noteExit('It was ended.');
   }
 }
 
 /** The view of a machine that is about to be made. */
 export function viewOfPlan(plan: MachinePlan): Machine {
-  const container = plan.kind === 'container';
   return {
     name: plan.name,
     kind: plan.kind,
@@ -210,14 +220,12 @@ export function viewOfPlan(plan: MachinePlan): Machine {
     state: 'starting',
     reason: null,
     end: null,
+    needs: plan.needs,
+    carrier: plan.carrier,
     where: plan.where,
     why: plan.why,
-    limits: {
-      memoryBytes: plan.limits.memory_bytes,
-      cpuMillis: plan.limits.cpu_millis,
-      pids: container ? plan.limits.pids : null,
-      diskBytes: container ? plan.limits.disk_bytes : null,
-    },
+    label: null,
+    limits: limitsOf(plan.kind, plan.limits),
     hostPid: null,
     createdAt: Date.now(),
     facts: null,
@@ -229,29 +237,64 @@ export function viewOfPlan(plan: MachinePlan): Machine {
 /** The view of a machine that was found running. */
 export function viewOfRecord(
   record: MachineRecord,
-  name: string,
+  note: Pick<Note, 'name' | 'needs' | 'carrier'>,
   place: Pick<MachinePlan, 'where' | 'why'>,
 ): Machine {
-  const { limits } = record;
   return {
-    name,
+    name: note.name,
     kind: record.kind,
     profile: record.profile ?? null,
     image: record.image,
     state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
     reason: record.exit,
     end: null,
+    needs: note.needs,
+    carrier: note.carrier,
     ...place,
-    limits: {
-      memoryBytes: limits.memory_bytes ?? 0,
-      cpuMillis: limits.cpu_millis ?? 0,
-      pids: limits.pids ?? null,
-      diskBytes: limits.disk_bytes ?? null,
-    },
+    label: record.label ?? null,
+    limits: limitsOf(record.kind, record.limits),
     hostPid: record.pid,
     createdAt: record.created_ms,
     facts: null,
     measures: null,
     terminals: record.terminals,
+  };
+}
+
+/** The view of a container in a VM that was found running, before its guest has told about it. */
+export function viewOfInhabitant(
+  { name, profile, needs }: Inhabitant,
+  vm: MachineRecord,
+  place: Pick<MachinePlan, 'where' | 'why'>,
+): Machine {
+  return {
+    name,
+    kind: 'container',
+    profile,
+    image: '',
+    state: 'starting',
+    reason: null,
+    end: null,
+    needs,
+    carrier: false,
+    ...place,
+    label: null,
+    limits: limitsOf('container', {}),
+    hostPid: null,
+    createdAt: vm.created_ms,
+    facts: null,
+    measures: null,
+    terminals: [],
+  };
+}
+
+/** A broker's limits as the API shows them. */
+export function limitsOf(kind: Machine['kind'], limits: MachineRecord['limits']): Machine['limits'] {
+  const container = kind === 'container';
+  return {
+    memoryBytes: limits.memory_bytes ?? 0,
+    cpuMillis: limits.cpu_millis ?? 0,
+    pids: container ? (limits.pids ?? null) : null,
+    diskBytes: container ? (limits.disk_bytes ?? null) : null,
   };
 }

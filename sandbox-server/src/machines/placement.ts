@@ -1,22 +1,21 @@
-// Where a machine goes, why, and with what limits: decided from what was asked for and what the host's broker says it has.
+// Where the machines of a sandbox go, why, and with what limits: decided from what was asked for and what the host's broker
+// says it has. Nothing here asks anybody, so every decision can be tested.
 import { Problem } from '../problem.ts';
-import type { CreateSandbox, Machine } from '../protocol/api.ts';
-import type { MachineRecord, Probe } from '../protocol/broker.ts';
+import type { CreateSandbox, Machine, Need } from '../protocol/api.ts';
+import type { Probe } from '../protocol/broker.ts';
+import { explained, featuresFor, hostLacks, inOrder, kernelKey, listed } from './needs.ts';
 
 const MIB = 1_048_576;
 
-/** What a machine of each kind gets, unless the broker's maxima are lower. */
-const wishes = {
+/** What a machine of each kind gets, unless the broker's maxima are lower. `inside`: a container in a VM, whose memory
+ * and disk are that VM's memory. */
+export const wishes = {
   container: { memory_bytes: 256 * MIB, pids: 256, cpu_millis: 1_000, disk_bytes: 256 * MIB },
+  inside: { memory_bytes: 96 * MIB, pids: 256, cpu_millis: 1_000, disk_bytes: 64 * MIB },
   vm: { memory_bytes: 256 * MIB, cpu_millis: 1_000 },
 };
 
-/** Memory that one more machine is taken to cost, for counting how many fit: a container's shells and its runtime's
- * kernel memory, a VM's RAM and QEMU itself. What it really costs is measured and shown while it runs. */
-const costs = { container: 32 * MIB, vm: wishes.vm.memory_bytes + 64 * MIB };
-
-/** Memory left alone for the host and the server. */
-const RESERVE = 512 * MIB;
+export type Wish = CreateSandbox['machines'][number];
 
 export interface MachinePlan {
   name: string;
@@ -26,115 +25,212 @@ export interface MachinePlan {
   start: 'boot' | 'template' | null;
   image: string;
   limits: { memory_bytes: number; cpu_millis: number; pids: number; disk_bytes: number };
+  needs: Need[];
+  /** A VM that nobody asked for by name. */
+  carrier: boolean;
   where: Machine['where'];
   why: string;
   /** The first terminal's size, when one is wanted. */
   terminal: { columns: number; rows: number } | null;
 }
 
-/** Decides about one machine. Throws Problem `unsupported` when this host cannot make it, `bad_request` when nobody
- * could; `path` names the machine in the message. */
-export function placeMachine(
-  wanted: CreateSandbox['machines'][number],
+/** What the place of a machine follows from. */
+export type Sort = Pick<MachinePlan, 'kind' | 'profile' | 'needs' | 'carrier'>;
+
+/** Decides about all machines of a sandbox: those asked for, in their order, then the VMs that carry some of them. Throws
+ * Problem: `bad_request` when nobody could make it, `unmet` when nobody here has what a machine needs, `unsupported` when
+ * this host cannot make it. */
+export function placeSandbox(wanted: readonly Wish[], probe: Probe): MachinePlan[] {
+  checkNames(wanted);
+  const carriers = new Map<string, MachinePlan>();
+  const plans = wanted.map((wish, index) => {
+    const path = `machines.${index}`;
+    checkWish(wish, path);
+    const sort = sortOf(wish, path);
+    if (sort.kind === 'vm') return plan(wish, { ...sort, vm: null }, probe);
+    if (wish.in !== undefined) {
+      checkHome(wish, sort, wanted, path);
+      return plan(wish, { ...sort, vm: wish.in }, probe);
+    }
+    const lacks = lacksOf(sort, probe);
+    if (lacks.length === 0) return plan(wish, { ...sort, vm: null }, probe);
+    checkCarrier(wish.name, lacks, probe, path);
+    const carrier = carrierFor(sort.needs, carriers, wanted, probe);
+    return plan(wish, { ...sort, vm: carrier.name }, probe);
+  });
+  return [...plans, ...carriers.values()];
+}
+
+/** Where a machine of this sort runs, and why there. `vm`: the machine of its sandbox that it is in; `carried`: whether that
+ * was made for it. */
+export function describePlace(
+  sort: Sort & { vm: string | null; carried: boolean },
   probe: Probe,
-  path: string,
+): Pick<MachinePlan, 'where' | 'why'> {
+  const { release } = probe.kernel;
+  const onHost = { depth: 'host', host: probe.hostname, vm: null, kernel: release } as const;
+  if (sort.vm !== null) {
+    const where = { depth: 'vm', host: sort.vm, vm: sort.vm, kernel: null, accel: null } as const;
+    return { where, why: whyInside(sort, sort.vm, probe) };
+  }
+  if (sort.kind === 'container') return { where: { ...onHost, accel: null }, why: whyOnHost(sort) };
+  const { accel, reason } = probe.vm;
+  const purpose = sort.carrier ? 'Containers of this sandbox need its kernel. ' : '';
+  const how =
+    accel === 'kvm'
+      ? 'A VM has a kernel of its own; QEMU runs it on this host with the help of its processor (KVM).'
+      : `A VM has a kernel of its own; QEMU emulates a processor for it, because ${reason.replace(/\.$/, '')}.`;
+  return { where: { ...onHost, accel }, why: purpose + how };
+}
+
+function whyOnHost({ profile, needs }: Sort): string {
+  const others = needs.filter((need) => need !== 'nested');
+  const has = others.length > 0 ? `this host has the ${listed(others)} that it needs` : null;
+  const lets =
+    profile === 'nested' ? 'this host lets learners build partitions of their own on its kernel' : null;
+  const reasons = [has, lets].filter((reason) => reason !== null);
+  if (reasons.length === 0) return "A container shares its host's kernel, so it runs on the host itself.";
+  return `A container shares its host's kernel, and ${listed(reasons)}.`;
+}
+
+function whyInside(sort: Sort & { carried: boolean }, vm: string, probe: Probe): string {
+  const lacks = lacksOf(sort, probe).map((need) => hostLacks(need, probe) ?? '');
+  if (sort.carried && lacks.length > 0) {
+    return `${capital(listed(lacks))}; what it needs is in the kernel of ${vm}, a VM that was made to carry it.`;
+  }
+  return `It was asked to run in ${vm}: the kernel that it shares is that VM's, not the host's.`;
+}
+
+function checkNames(wanted: readonly Wish[]): void {
+  for (const [index, { name }] of wanted.entries()) {
+    if (wanted.findIndex((other) => other.name === name) === index) continue;
+    throw new Problem('bad_request', `Two machines are named ${name}: names differ in a sandbox.`, {
+      field: `machines.${index}.name`,
+    });
+  }
+}
+
+/** What can be said of one wish alone. */
+function checkWish(wish: Wish, path: string): void {
+  const { kind, columns, rows } = wish;
+  const refuse = (field: string, message: string) => {
+    throw new Problem('bad_request', message, { field: `${path}.${field}` });
+  };
+  if (kind === 'vm' && wish.profile) refuse('profile', 'A VM has no profile: its own kernel is its limit.');
+  if (kind === 'vm' && wish.in !== undefined)
+    refuse('in', `${wish.name} is a VM, and VMs run on the host itself: leave out in.`);
+  if (kind === 'container' && wish.start)
+    refuse('start', 'A container has nothing to boot, and so no template to start from.');
+  if ((columns === undefined) !== (rows === undefined))
+    refuse(columns === undefined ? 'columns' : 'rows', 'A terminal needs both columns and rows.');
+}
+
+function sortOf({ name, kind, profile, needs = [] }: Wish, path: string): Sort {
+  const carrier = false;
+  if (kind === 'vm') return { kind, profile: null, needs: inOrder(needs), carrier };
+  if (profile === 'hardened' && needs.includes('nested')) {
+    const message = `${name} needs nested, which a hardened container never is: leave out one of the two.`;
+    throw new Problem('bad_request', message, { field: `${path}.profile` });
+  }
+  const nested = profile === 'nested' || needs.includes('nested');
+  return { kind, profile: nested ? 'nested' : 'hardened', needs: inOrder(needs), carrier };
+}
+
+/** What the host does not have of what a container needs; its profile is a need as well. */
+function lacksOf({ profile, needs }: Pick<Sort, 'profile' | 'needs'>, probe: Probe): Need[] {
+  const all = profile === 'nested' ? inOrder([...needs, 'nested']) : needs;
+  return all.filter((need) => hostLacks(need, probe) !== null);
+}
+
+/** The VM that a container is to be in has to be one, and to have what the container needs. */
+function checkHome(wish: Wish, { needs }: Sort, wanted: readonly Wish[], path: string): void {
+  const home = wanted.find(({ name }) => name === wish.in);
+  if (home?.kind !== 'vm') {
+    const message = home
+      ? `${wish.name} is to run in ${home.name}, which is a container: name a machine of kind vm.`
+      : `${wish.name} is to run in ${wish.in}, but this sandbox has no machine of that name: add one of kind vm.`;
+    throw new Problem('bad_request', message, { field: `${path}.in` });
+  }
+  if (needs.includes('selinux') && !home.needs?.includes('selinux')) {
+    const message =
+      `${wish.name} needs selinux, but ${home.name}, in which it is to run, is made without: ` +
+      `give ${home.name} needs: ["selinux"], or leave out in.`;
+    throw new Problem('unmet', message, { field: `${path}.needs` });
+  }
+}
+
+/** Nobody can help when the host lacks something and cannot run VMs either. */
+function checkCarrier(name: string, lacks: readonly Need[], probe: Probe, path: string): void {
+  const [need] = lacks;
+  if (!need) return;
+  const image = probe.images.some(({ kind }) => kind === 'vm');
+  if (probe.vm.accel !== null && image) return;
+  const why = image
+    ? `cannot run a VM that has it: ${probe.vm.reason.replace(/\.$/, '')}`
+    : 'has no VM image yet: npm start builds it';
+  const message =
+    `${name} needs ${explained(need)}, but ${hostLacks(need, probe)}, and it ${why}. ` +
+    `Let the operator put that right, or ask for ${name} without ${need}.`;
+  throw new Problem('unmet', message, { field: `${path}.needs` });
+}
+
+function carrierFor(
+  needs: readonly Need[],
+  carriers: Map<string, MachinePlan>,
+  wanted: readonly Wish[],
+  probe: Probe,
 ): MachinePlan {
-  const { name, kind, columns, rows } = wanted;
-  if (kind === 'vm' && wanted.profile) {
-    throw new Problem('bad_request', 'A VM has no profile: its own kernel is its limit.', {
-      field: `${path}.profile`,
-    });
+  const key = kernelKey(needs);
+  const known = carriers.get(key);
+  if (known) {
+    known.needs = inOrder([...known.needs, ...needs]);
+    return known;
   }
-  if (kind === 'container' && wanted.start) {
-    throw new Problem('bad_request', 'A container has nothing to boot, and so no template to start from.', {
-      field: `${path}.start`,
-    });
-  }
-  if ((columns === undefined) !== (rows === undefined)) {
-    const field = `${path}.${columns === undefined ? 'columns' : 'rows'}`;
-    throw new Problem('bad_request', 'A terminal needs both columns and rows.', { field });
-  }
-  const profile = kind === 'vm' ? null : (wanted.profile ?? 'hardened');
+  const taken = new Set([...wanted, ...carriers.values()].map(({ name }) => name));
+  let name = 'carrier';
+  for (let number = 2; taken.has(name); number++) name = `carrier-${number}`;
+  // As a copy of a template: whoever waits is waiting for a container.
+  const wish: Wish = { name, kind: 'vm', start: 'template' };
+  const sort: Sort = { kind: 'vm', profile: null, needs: inOrder(needs), carrier: true };
+  const made = plan(wish, { ...sort, vm: null }, probe);
+  carriers.set(key, made);
+  return made;
+}
+
+function plan(wish: Wish, sort: Sort & { vm: string | null }, probe: Probe): MachinePlan {
+  const { name, kind, columns, rows } = wish;
   if (kind === 'vm' && probe.vm.accel === null) {
     throw new Problem('unsupported', `This host cannot run VMs: ${probe.vm.reason}`);
   }
-  if (profile === 'nested' && probe.nesting === 'vm') {
-    throw new Problem(
-      'unsupported',
-      'On this host containers in which you build partitions of your own run only inside a VM: ask for a vm instead.',
-    );
-  }
-  const wish = wishes[kind];
-  const most = probe.maxima;
+  const place = describePlace({ ...sort, carried: wish.in === undefined }, probe);
   return {
     name,
     kind,
-    profile,
-    start: kind === 'vm' ? (wanted.start ?? 'boot') : null,
+    profile: sort.profile,
+    start: kind === 'vm' ? (wish.start ?? 'boot') : null,
     image: imageFor(kind, probe),
-    limits: {
-      memory_bytes: Math.min(wish.memory_bytes, most.memory_bytes),
-      cpu_millis: Math.min(wish.cpu_millis, most.cpu_millis),
-      pids: Math.min(wishes.container.pids, most.pids),
-      disk_bytes: Math.min(wishes.container.disk_bytes, most.disk_bytes),
-    },
-    ...describePlace({ kind, profile }, probe),
+    limits: limitsFor(sort.vm === null ? kind : 'inside', probe),
+    needs: sort.needs,
+    carrier: sort.carrier,
+    ...place,
     terminal: columns === undefined || rows === undefined ? null : { columns, rows },
   };
 }
 
-/** Where a machine of this sort runs on this host, and why there. */
-export function describePlace(
-  sort: { kind: MachineRecord['kind']; profile: MachinePlan['profile'] },
-  probe: Probe,
-): Pick<MachinePlan, 'where' | 'why'> {
-  const host = probe.hostname;
-  if (sort.kind === 'container') {
-    const why =
-      sort.profile === 'nested'
-        ? "A container shares its host's kernel, and this host lets learners build partitions of their own on it."
-        : "A container shares its host's kernel, so it runs on the host itself.";
-    return { where: { depth: 'host', host, accel: null }, why };
-  }
-  const accel = probe.vm.accel;
-  const why =
-    accel === 'kvm'
-      ? 'A VM has a kernel of its own; QEMU runs it on this host with the help of its processor (KVM).'
-      : `A VM has a kernel of its own; QEMU emulates a processor for it, because ${probe.vm.reason.replace(/\.$/, '')}.`;
-  return { where: { depth: 'host', host, accel }, why };
+function limitsFor(what: keyof typeof wishes, probe: Probe): MachinePlan['limits'] {
+  const wish = { ...wishes.container, ...wishes[what] };
+  const most = probe.maxima;
+  return {
+    memory_bytes: Math.min(wish.memory_bytes, most.memory_bytes),
+    cpu_millis: Math.min(wish.cpu_millis, most.cpu_millis),
+    pids: Math.min(wish.pids, most.pids),
+    disk_bytes: Math.min(wish.disk_bytes, most.disk_bytes),
+  };
 }
 
-/** How many more machines of each kind fit, given how many run. */
-export function countRoom(probe: Probe, machines: number) {
-  const mostMachines = probe.maxima.machines;
-  const slots = Math.max(0, mostMachines - machines);
-  const memory = Math.max(0, probe.capacity.memory_available_bytes - RESERVE);
-  const has = (kind: 'container' | 'vm') => probe.images.some((image) => image.kind === kind);
-  const containers = has('container') ? Math.min(slots, Math.floor(memory / costs.container)) : 0;
-  const vms = has('vm') && probe.vm.accel ? Math.min(slots, Math.floor(memory / costs.vm)) : 0;
-  return { machines, mostMachines, containers, vms, reason: fullReason() };
-
-  function fullReason(): string | null {
-    if (containers > 0) return null;
-    if (slots === 0) return `All ${mostMachines} machines of this host are in use.`;
-    if (!has('container')) return 'This host has no container image yet: npm start builds it.';
-    return `This host has ${Math.round(memory / MIB)} MiB of memory left for machines, too little for another.`;
-  }
-}
-
-/** Throws Problem `full` unless all of `plans` fit together. */
-export function checkRoom(plans: readonly MachinePlan[], probe: Probe, machines: number): void {
-  const mostMachines = probe.maxima.machines;
-  const full = (why: string) => new Problem('full', `${why} Try again in a moment.`, { retryAfter: 30 });
-  if (machines + plans.length > mostMachines) {
-    throw full(
-      `${machines} of this host's ${mostMachines} machines are in use, and you need ${plans.length}.`,
-    );
-  }
-  const needed = plans.reduce((sum, plan) => sum + costs[plan.kind], RESERVE);
-  if (needed > probe.capacity.memory_available_bytes) {
-    throw full('This host is out of memory for more machines.');
-  }
+/** The features that a VM is to be made with. */
+export function featuresOf({ needs }: MachinePlan): 'selinux'[] {
+  return featuresFor(needs);
 }
 
 function imageFor(kind: MachinePlan['kind'], probe: Probe): string {
@@ -144,4 +240,8 @@ function imageFor(kind: MachinePlan['kind'], probe: Probe): string {
     throw new Problem('unsupported', `This host has no ${what} image yet: npm start builds it.`);
   }
   return image.name;
+}
+
+function capital(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }

@@ -9,6 +9,8 @@ type Counts = BrokerResult<'machine.stats'>;
 const HOST_COST_EVERY_MS = 2_000;
 /** What a guest said longer ago than this is not shown as if it were now. */
 const STALE_MS = 3_000;
+/** What is outside of a container in a VM is a guest too, and must not keep the figures of others waiting. */
+const TIMEOUT_MS = 2_000;
 
 /** A kernel to be asked for its counts. */
 export interface KernelToAsk {
@@ -30,7 +32,7 @@ export class StatsMeter {
     const now = performance.now();
     const addUp = this.#hostCost === null || now - this.#hostCost.atMs >= HOST_COST_EVERY_MS;
     const [counts] = await Promise.all([
-      outside.host.request('machine.stats', { machine: outside.machine }),
+      outside.host.request('machine.stats', { machine: outside.machine }, { timeoutMs: TIMEOUT_MS }),
       inside && inside !== 'shared' && this.#askGuest(inside),
     ]);
     if (addUp) this.#hostCost = { atMs: now, cost: counts.host };

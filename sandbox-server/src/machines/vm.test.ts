@@ -5,13 +5,13 @@ import { newId } from '../ids.ts';
 import type { Machine } from '../protocol/api.ts';
 import { answerAsGuest, probe, Refusal, ScriptedBroker, until } from '../testing/scripted-broker.ts';
 import { viewOfPlan } from './machine.ts';
-import { placeMachine } from './placement.ts';
+import { type MachinePlan, placeSandbox } from './placement.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { VirtualMachine } from './vm.ts';
 
 let broker: ScriptedBroker;
 let host: SocketHost;
-const plan = placeMachine({ name: 'vm', kind: 'vm', columns: 80, rows: 24 }, probe, 'machines.0');
+const [plan] = placeSandbox([{ name: 'vm', kind: 'vm', columns: 80, rows: 24 }], probe) as [MachinePlan];
 
 beforeEach(async () => {
   broker = new ScriptedBroker();

@@ -3,14 +3,14 @@
 
 import type * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
+import { GuestHost } from '../broker/guest.ts';
 import type { Host } from '../broker/host.ts';
-import { GUEST_ITSELF, LinkHost } from '../broker/link.ts';
+import { GUEST_ITSELF, type LinkHost } from '../broker/link.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type { Machine, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
 import type { BrokerResult, MachineRecord } from '../protocol/broker.ts';
-import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LearnerMachine, type MachineContext } from './machine.ts';
-import type { MachinePlan } from './placement.ts';
+import { featuresOf, type MachinePlan } from './placement.ts';
 import type { KernelToAsk } from './stats.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
@@ -19,7 +19,6 @@ const ATTEMPTS = 2;
 const CREATE_TIMEOUT_MS = 120_000;
 /** A guest that changes its memory as fast as it is sent takes long to move. */
 const MOVE_TIMEOUT_MS = 120_000;
-const REGREET_MS = 5_000;
 
 /** Milliseconds that a guest has to say hello, from QEMU's start. */
 export interface BootLimits {
@@ -30,9 +29,9 @@ export interface BootLimits {
 export const bootLimits: BootLimits = { kvm: 10_000, tcg: 30_000 };
 
 export class VirtualMachine extends LearnerMachine {
-  readonly #linkPath: string;
+  /** The host that it is to the containers in it. */
+  readonly guest: GuestHost;
   readonly #limits: BootLimits;
-  #link: LinkHost | null = null;
   #boot: Promise<void> | null = null;
   #leaveEvents: (() => void) | null = null;
   #wentBack = false;
@@ -40,8 +39,23 @@ export class VirtualMachine extends LearnerMachine {
   /** `linkPath`: where the broker puts the VM's link.sock. */
   constructor(context: MachineContext, view: Machine, linkPath: string, limits: BootLimits = bootLimits) {
     super(context, view);
-    this.#linkPath = linkPath;
+    this.guest = new GuestHost(linkPath);
+    this.guest.events.add((event) => this.noteTerminal(event));
     this.#limits = limits;
+  }
+
+  /** Resolves when it runs; rejects, with the reason, when it has ended or cannot be made. */
+  running(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = ({ name, state, reason }: Machine) => {
+        if (state === 'starting' || state === 'booting') return;
+        leave();
+        if (state === 'running') resolve();
+        else reject(new Error(`${name} is ${state}${reason ? `: ${reason}` : ''}`));
+      };
+      const leave = this.changes.add(look);
+      look(this.view);
+    });
   }
 
   /** Resolves at once: how the boot goes is told through `changes`. */
@@ -53,7 +67,7 @@ export class VirtualMachine extends LearnerMachine {
   async adopt(record: MachineRecord): Promise<void> {
     if (record.state === 'exited') return;
     this.#followEvents();
-    this.#boot = this.#resume(this.#connect());
+    this.#boot = this.#resume(this.guest.connect());
   }
 
   /** Moves it to another QEMU while it runs. Its terminals lose their connection for a moment and nothing else. Throws Problem
@@ -86,7 +100,7 @@ export class VirtualMachine extends LearnerMachine {
     const { machine } = await broker.request('vm.snapshot.restore', params, { timeoutMs: MOVE_TIMEOUT_MS });
     this.#wentBack = true;
     this.update({ hostPid: machine.pid });
-    if (this.#link) await this.#resume(this.#link);
+    if (this.guest.link) await this.#resume(this.guest.link);
   }
 
   async snapshots(): Promise<z.output<typeof snapshotListSchema>['snapshots']> {
@@ -114,30 +128,23 @@ export class VirtualMachine extends LearnerMachine {
   }
 
   protected get inside(): { host: Host; machine: string } {
-    if (!this.#link) throw new BrokerError('unavailable', 'the guest does not answer');
-    return { host: this.#link, machine: GUEST_ITSELF };
+    return { host: this.guest, machine: GUEST_ITSELF };
   }
 
   protected override get kernel(): KernelToAsk | null {
-    return this.#link?.connected ? { host: this.#link, machine: GUEST_ITSELF } : null;
-  }
-
-  /** A server that was just started greets its guests again: a page that comes back in that moment waits for it. */
-  override async attach(terminal: string): Promise<ByteDuplex> {
-    await this.#link?.greeted(REGREET_MS);
-    return super.attach(terminal);
+    return this.guest.connected ? { host: this.guest, machine: GUEST_ITSELF } : null;
   }
 
   override noteExit(reason: string): void {
     // While it boots, the boot itself decides what a dead QEMU means.
     const booting = this.view.state === 'starting' || this.view.state === 'booting';
     if (!booting || this.ending) super.noteExit(reason);
-    this.#unlink(reason);
+    this.guest.disconnect(reason);
   }
 
   protected override async beforeEnd(): Promise<void> {
     this.#leaveEvents?.();
-    this.#unlink('the machine is being ended');
+    this.guest.disconnect('the machine is being ended');
     await this.#boot;
   }
 
@@ -145,11 +152,13 @@ export class VirtualMachine extends LearnerMachine {
     const { broker, id, labels } = this.context;
     const { memory_bytes, cpu_millis } = plan.limits;
     const limits = { memory_bytes, cpu_millis };
+    const wanted = featuresOf(plan);
+    const features = wanted.length > 0 ? { features: wanted } : {};
     const what = start === 'boot' ? 'start QEMU' : 'copy the template';
     const { machine, trace } = await watch.step('broker', what, plan.where.accel ?? '', () =>
       broker.request(
         'vm.create',
-        { machine: id, image: plan.image, hostname: plan.name, limits, labels, start },
+        { machine: id, image: plan.image, hostname: plan.name, limits, labels, start, ...features },
         { timeoutMs: CREATE_TIMEOUT_MS },
       ),
     );
@@ -179,7 +188,7 @@ export class VirtualMachine extends LearnerMachine {
         if (this.ending) return;
         const why = messageOf(error);
         this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM did not boot');
-        this.#unlink(why);
+        this.guest.disconnect(why);
         // What the broker refuses it would refuse again; only what hung or died may do better.
         const again = started && attempt < ATTEMPTS;
         if (again) this.update({ reason: `${capital(why)}. It was ended and is being started once more.` });
@@ -192,7 +201,7 @@ export class VirtualMachine extends LearnerMachine {
 
   /** The guest says hello and tells how it booted, unless that was another's boot. */
   async #greet(start: 'boot' | 'template', limitMs: number, watch: Stopwatch): Promise<void> {
-    const link = this.#connect();
+    const link = this.guest.connect();
     await watch.step('server', 'wait for the guest', '', () => link.greeted(limitMs));
     if (start === 'template') return;
     const greetedMs = watch.now();
@@ -231,7 +240,7 @@ export class VirtualMachine extends LearnerMachine {
         await this.learnFacts();
         return;
       } catch (error) {
-        if (this.ending || this.#link !== link) return;
+        if (this.ending || this.guest.link !== link) return;
         const why = messageOf(error);
         this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM does not answer yet');
         if (attempt < ATTEMPTS) continue;
@@ -240,18 +249,6 @@ export class VirtualMachine extends LearnerMachine {
         return;
       }
     }
-  }
-
-  #connect(): LinkHost {
-    const link = new LinkHost(this.#linkPath);
-    link.events.add((event) => this.noteTerminal(event));
-    this.#link = link;
-    return link;
-  }
-
-  #unlink(reason: string): void {
-    this.#link?.close(reason);
-    this.#link = null;
   }
 
   #followEvents(): void {
@@ -273,6 +270,11 @@ function figuresOf(figures: BrokerResult<'vm.migrate'>['figures']): MoveFigures 
     remainingBytes: figures.remaining_bytes ?? 0,
     totalBytes: figures.total_bytes ?? 0,
   };
+}
+
+/** Whether a VM in this state has, or will have, a kernel for what is in it. */
+export function isAlive(state: Machine['state']): boolean {
+  return state === 'starting' || state === 'booting' || state === 'running';
 }
 
 function capital(sentence: string): string {

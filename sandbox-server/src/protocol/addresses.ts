@@ -26,6 +26,10 @@ export const apiPaths = {
   events: (id: string) => `/api/sandboxes/${id}/events`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
+  exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
+  /** GET takes `path` and `offset` as its query, PUT takes them in its body. */
+  files: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/files`,
+  directory: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/directory`,
   migration: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/migration`,
   snapshots: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/snapshots`,
   snapshot: (id: string, machine: string, snapshot: string) =>

@@ -32,6 +32,7 @@ export const apiErrorCodes = [
   'rate', // 429: too many requests; Retry-After says when
   'full', // 503: the host has no room; Retry-After says when to try again
   'no_host', // 503: the broker does not answer, so nothing can be started
+  'unmet', // 422: nobody here has what a machine needs; `field` names its needs
   'unsupported', // 501: this host cannot make what was asked for, such as a VM
   'failed', // 500: it should have worked; the message says what did not
 ] as const;
@@ -115,6 +116,22 @@ export const statusSchema = z
 export type Status = z.output<typeof statusSchema>;
 
 // ---- machines
+
+/** What a machine may need of the kernel under it, and what each word means. A container is put on the host where the
+ * host's kernel has it, else into a VM; every VM has all of these, selinux when it is asked for. */
+export const needMeanings = {
+  cgroup2: 'control groups version 2, with the controllers cpu, io, memory and pids',
+  selinux: 'SELinux that enforces, with a label of its own for each container',
+  nested: 'leave to build partitions in it: its profile is nested',
+  panic: 'a kernel that may be crashed (by root of the VM: not from inside a container)',
+  modules: 'a kernel that takes modules (from root of the VM: not from inside a container)',
+} as const;
+export const needSchema = z.enum(Object.keys(needMeanings) as (keyof typeof needMeanings)[]).describe(
+  `${Object.entries(needMeanings)
+    .map(([need, meaning]) => `${need}: ${meaning}`)
+    .join('; ')}.`,
+);
+export type Need = z.output<typeof needSchema>;
 
 export const limitsSchema = z
   .strictObject({
@@ -224,10 +241,27 @@ export const machineSchema = z
       .nullable()
       .describe('For ended and failed: why, and what to do. While booting: said when a boot is tried again.'),
     end: machineEndSchema.nullable().describe('How it ended; null unless its state is ended.'),
+    needs: z.array(needSchema).describe('What it was asked to have; in the order of the vocabulary.'),
+    carrier: z
+      .boolean()
+      .describe('A VM that nobody asked for by name: made because containers here need its kernel.'),
     where: z
       .strictObject({
         depth: z.enum(['host', 'vm']).describe('On the host itself, or inside a VM.'),
-        host: z.string().describe('Name of the host whose kernel it runs on.'),
+        host: z
+          .string()
+          .describe('Name of the host whose kernel it runs on; in a VM, the host name of that.'),
+        vm: machineNameSchema
+          .nullable()
+          .describe(
+            'The machine of this sandbox in which it runs, whose end is its end; null: none, it is on the host.',
+          ),
+        kernel: z
+          .string()
+          .nullable()
+          .describe(
+            'uname -r of the kernel it runs on (for a VM: on which QEMU runs); null until it is known.',
+          ),
         accel: z
           .enum(['kvm', 'tcg'])
           .nullable()
@@ -235,8 +269,17 @@ export const machineSchema = z
       })
       .describe('Where it runs.'),
     why: sentence.describe('Why it runs there, one sentence.'),
+    label: z
+      .string()
+      .nullable()
+      .describe('The SELinux label of its processes; null where the kernel under it has no SELinux.'),
     limits: limitsSchema,
-    hostPid: z.int().nullable().describe('Its first process (for a VM: QEMU) as the host sees it.'),
+    hostPid: z
+      .int()
+      .nullable()
+      .describe(
+        'Its first process (for a VM: QEMU) as the host sees it; of a container in a VM, as that VM does.',
+      ),
     createdAt: time,
     facts: factsSchema.nullable().describe('Null until they have been read (soon after it runs).'),
     measures: measuresSchema
@@ -329,8 +372,24 @@ export const createSandboxSchema = z
           .strictObject({
             name: machineNameSchema,
             kind: kindSchema,
-            profile: profileSchema.optional().describe('Containers: hardened unless stated. Not for a VM.'),
+            profile: profileSchema
+              .optional()
+              .describe('Containers: hardened unless stated or needed otherwise. Not for a VM.'),
             start: startSchema.optional().describe('VMs: boot unless stated. Not for a container.'),
+            in: machineNameSchema
+              .optional()
+              .describe(
+                'Containers: the VM of this sandbox, by its name, that it is to run in. Not for a VM.',
+              ),
+            needs: z
+              .array(needSchema)
+              .max(Object.keys(needMeanings).length)
+              .optional()
+              .describe(
+                'What it must have. A container without `in` is put on the host if the host has all of it, else into a ' +
+                  'VM made for it, which it shares with containers of this sandbox that need the same kernel. What ' +
+                  'nobody can provide is the error `unmet`.',
+              ),
             columns: columnsSchema
               .optional()
               .describe('With rows: a first terminal is opened, of this size.'),
@@ -339,7 +398,7 @@ export const createSandboxSchema = z
           .describe('A machine to make.'),
       )
       .min(1)
-      .max(4)
+      .max(8)
       .describe('The machines of the sandbox; their names differ.'),
   })
   .describe('POST /api/sandboxes');
@@ -351,7 +410,9 @@ export const sandboxSchema = z
     createdAt: time,
     expiresAt: time.describe('When it is ended unless somebody types in it or extends it.'),
     latestAt: time.describe('When it is ended whatever happens: no extension goes beyond.'),
-    machines: z.array(machineSchema).describe('Its machines, in the order asked for.'),
+    machines: z
+      .array(machineSchema)
+      .describe('Its machines, in the order asked for; then the VMs that were made to carry some of them.'),
   })
   .describe('A sandbox: 201 of POST /api/sandboxes, 200 of GET /api/sandboxes/:id and of extend.');
 export type Sandbox = z.output<typeof sandboxSchema>;
@@ -380,6 +441,91 @@ export const restartSchema = z
       'terminals end; a VM keeps its snapshots. Answers 200 with the machine: a container runs then, a VM may still boot.',
   );
 export type RestartMachine = z.input<typeof restartSchema>;
+
+// ---- commands and files in a machine
+
+export const runSchema = z
+  .strictObject({
+    command: z
+      .array(z.string().max(4_096))
+      .min(1)
+      .max(64)
+      .describe('Program and arguments; no shell is put around them.'),
+    timeoutMs: z.int().min(1).max(60_000).optional().describe('It is killed after this; 10 s unless stated.'),
+  })
+  .describe('POST /api/sandboxes/:id/machines/:name/exec');
+export const ranSchema = z
+  .strictObject({
+    status: z.int().describe('Exit status; meaningless if a signal killed it.'),
+    signal: z.int().describe('The signal that killed it, or 0.'),
+    timedOut: z.boolean().describe('Whether the time limit ended it.'),
+    truncated: z.boolean().describe('Whether output was left out: 64 KiB of each stream are kept.'),
+    stdout: z.string().describe('Standard output as UTF-8.'),
+    stderr: z.string().describe('Standard error as UTF-8.'),
+    durationMs: ms.describe('How long it ran.'),
+  })
+  .describe('200 of POST /api/sandboxes/:id/machines/:name/exec');
+
+/** Bytes that one request may read or write of a file. */
+export const FILE_BYTES_MAX = 262_144;
+
+export const filePathSchema = z
+  .string()
+  .max(4_095)
+  .regex(/^\/[^\0]*$/, 'an absolute path of at most 4095 bytes')
+  .describe(
+    "Absolute, as programs in the machine see it; symbolic links do not lead out of the machine's root.",
+  );
+export const fileQuerySchema = z
+  .strictObject({
+    path: filePathSchema,
+    offset: z.coerce.number().int().min(0).optional().describe('Bytes to pass over; 0 unless stated.'),
+  })
+  .describe('The query of GET /api/sandboxes/:id/machines/:name/files');
+export const fileSchema = z
+  .strictObject({
+    size: count.describe('Bytes of the file; 0 for files that the kernel makes up, such as those of /proc.'),
+    mode: count.describe('Permission bits, such as 0o644.'),
+    modifiedAt: time,
+    content: z.base64().describe(`At most ${FILE_BYTES_MAX} bytes from the offset on.`),
+    more: z.boolean().describe('Whether there is more after these.'),
+  })
+  .describe('200 of GET /api/sandboxes/:id/machines/:name/files?path=/…');
+export const writeFileSchema = z
+  .strictObject({
+    path: filePathSchema,
+    content: z
+      .base64()
+      .max(Math.ceil(FILE_BYTES_MAX / 3) * 4)
+      .describe(`All of the file, at most ${FILE_BYTES_MAX} bytes; it replaces what was there in one step.`),
+    mode: z
+      .int()
+      .min(0)
+      .max(0o777)
+      .optional()
+      .describe('Permission bits; as they were, or 0o644 for a new file.'),
+  })
+  .describe('PUT /api/sandboxes/:id/machines/:name/files');
+export const directoryQuerySchema = z
+  .strictObject({ path: filePathSchema })
+  .describe('The query of GET /api/sandboxes/:id/machines/:name/directory');
+export const fileTypes = ['file', 'directory', 'link', 'other'] as const;
+export const directorySchema = z
+  .strictObject({
+    entries: z
+      .array(
+        z.strictObject({
+          name: z.string().describe('Bytes that are no UTF-8 are shown as U+FFFD.'),
+          type: z.enum(fileTypes).describe('other: devices, sockets and named pipes.'),
+          size: count.describe('Bytes.'),
+          mode: count.describe('Permission bits.'),
+          modifiedAt: time,
+        }),
+      )
+      .describe('In the order of their names, without . and ..; at most 1,000.'),
+    more: z.boolean().describe('Whether some were left out.'),
+  })
+  .describe('200 of GET /api/sandboxes/:id/machines/:name/directory?path=/…');
 
 // ---- VMs on the move
 

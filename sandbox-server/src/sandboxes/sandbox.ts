@@ -76,6 +76,11 @@ export class Sandbox {
     return machine;
   }
 
+  /** The machines that run in the VM of that name: what its end would end. */
+  inhabitants(vm: string): LearnerMachine[] {
+    return this.machines.filter(({ home }) => home?.view.name === vm);
+  }
+
   add(machine: LearnerMachine): void {
     this.#machines.set(machine.view.name, machine);
     machine.changes.add((data) => this.events.emit({ event: 'machine', data }));
@@ -115,7 +120,9 @@ export class Sandbox {
   async end(): Promise<void> {
     this.#ended = true;
     clearTimeout(this.#deadline);
-    const ends = await Promise.allSettled(this.machines.map((machine) => machine.end()));
+    // VMs first: what is in one goes with it, and is not asked of a guest that is being ended.
+    const order = this.machines.toSorted((a, b) => Number(a.home !== null) - Number(b.home !== null));
+    const ends = await Promise.allSettled(order.map((machine) => machine.end()));
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 

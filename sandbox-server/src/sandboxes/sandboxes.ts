@@ -4,18 +4,20 @@ import type { Logger } from 'pino';
 import type { SocketHost } from '../broker/socket.ts';
 import { newId } from '../ids.ts';
 import { ContainerMachine } from '../machines/container.ts';
-import { type LearnerMachine, viewOfPlan, viewOfRecord } from '../machines/machine.ts';
+import { labelsOf, readLabels } from '../machines/labels.ts';
 import {
-  checkRoom,
-  countRoom,
-  describePlace,
-  type MachinePlan,
-  placeMachine,
-} from '../machines/placement.ts';
+  type LearnerMachine,
+  type MachineContext,
+  viewOfInhabitant,
+  viewOfPlan,
+  viewOfRecord,
+} from '../machines/machine.ts';
+import { describePlace, type MachinePlan, placeSandbox } from '../machines/placement.ts';
+import { checkRoom, countRoom } from '../machines/room.ts';
 import { Stopwatch } from '../machines/stopwatch.ts';
 import { bootLimits, VirtualMachine } from '../machines/vm.ts';
 import { messageOf, Problem } from '../problem.ts';
-import { type CreateSandbox, machineNameSchema, sandboxIdSchema } from '../protocol/api.ts';
+import { type CreateSandbox, type Machine, sandboxIdSchema } from '../protocol/api.ts';
 import type { MachineRecord, Probe } from '../protocol/broker.ts';
 import type { Policy } from './policy.ts';
 import { Sandbox } from './sandbox.ts';
@@ -112,7 +114,6 @@ export class Sandboxes {
   /** Makes a sandbox: all of its containers or none; its VMs go on booting. `zero`: performance.now() when the request arrived. */
   async create(owner: string, request: CreateSandbox, zero: number): Promise<Sandbox> {
     this.#mustBeRecovered();
-    checkNames(request);
     const most = this.#options.policy.sandboxesPerLearner;
     const has = this.of(owner).length;
     if (has >= most) {
@@ -123,16 +124,16 @@ export class Sandboxes {
     const sandbox = this.#open(owner);
     try {
       const probe = await this.probe();
-      const plans = request.machines.map((wanted, index) => placeMachine(wanted, probe, `machines.${index}`));
+      const plans = placeSandbox(request.machines, probe);
       checkRoom(plans, probe, this.#machineCount());
       this.#options.store.insert(rowOf(sandbox));
-      const machines = plans.map((plan) => ({ plan, machine: this.#build(sandbox, plan) }));
+      const machines = this.#build(sandbox, plans);
       for (const { machine } of machines) sandbox.add(machine);
       // Containers first: they are there in milliseconds, in which a starting QEMU would take the processor from them.
-      for (const kind of ['container', 'vm']) {
+      for (const stage of ['container', 'vm', 'inside']) {
         const made = await Promise.allSettled(
           machines
-            .filter(({ plan }) => plan.kind === kind)
+            .filter(({ plan }) => (plan.where.vm === null ? plan.kind : 'inside') === stage)
             .map(({ plan, machine }) => machine.create(plan, new Stopwatch(zero))),
         );
         for (const one of made) if (one.status === 'rejected') throw one.reason;
@@ -182,9 +183,10 @@ export class Sandboxes {
     });
   }
 
+  /** Machines on the host itself. */
   #machineCount(): number {
     let count = 0;
-    for (const sandbox of this.#all.values()) count += sandbox.machines.length;
+    for (const { machines } of this.#all.values()) count += machines.filter(({ home }) => !home).length;
     return count;
   }
 
@@ -210,21 +212,37 @@ export class Sandboxes {
     return sandbox;
   }
 
-  #build(sandbox: Sandbox, plan: MachinePlan): LearnerMachine {
-    const id = newId();
-    const { owner } = sandbox;
-    const labels = { sandbox: sandbox.id, name: plan.name, owner };
-    const context = { broker: this.#options.broker, id, labels, log: this.#log };
-    return this.#construct(context, viewOfPlan(plan));
+  /** The machines of a sandbox as objects; nothing is made yet. A VM knows the names of what will be in it, so that a
+   * server started again knows them too. */
+  #build(sandbox: Sandbox, plans: readonly MachinePlan[]): { plan: MachinePlan; machine: LearnerMachine }[] {
+    const named = plans.map((plan) => ({ id: newId(), plan }));
+    const vms = new Map<string, VirtualMachine>();
+    for (const { id, plan } of named.filter((one) => one.plan.kind === 'vm')) {
+      const inside = named.filter((one) => one.plan.where.vm === plan.name);
+      vms.set(plan.name, this.#vm(id, labelsOf(sandbox, plan, inside), viewOfPlan(plan)));
+    }
+    return named.map(({ id, plan }) => {
+      const home = vms.get(plan.where.vm ?? '') ?? null;
+      const machine =
+        vms.get(plan.name) ?? this.#container(id, labelsOf(sandbox, plan, []), viewOfPlan(plan), home);
+      return { plan, machine };
+    });
   }
 
-  #construct(
-    context: ConstructorParameters<typeof ContainerMachine>[0],
-    view: ReturnType<typeof viewOfPlan>,
-  ): LearnerMachine {
-    if (view.kind === 'container') return new ContainerMachine(context, view);
-    const link = join(this.#options.broker.machineDirectory(context.id), 'link.sock');
-    return new VirtualMachine(context, view, link, this.#options.bootLimits ?? bootLimits);
+  #container(
+    id: string,
+    labels: Record<string, string>,
+    view: Machine,
+    home: VirtualMachine | null,
+  ): ContainerMachine {
+    const broker = home?.guest ?? this.#options.broker;
+    return new ContainerMachine({ broker, id, labels, log: this.#log }, view, home);
+  }
+
+  #vm(id: string, labels: Record<string, string>, view: Machine): VirtualMachine {
+    const { broker, bootLimits: limits = bootLimits } = this.#options;
+    const context: MachineContext = { broker, id, labels, log: this.#log };
+    return new VirtualMachine(context, view, join(broker.machineDirectory(id), 'link.sock'), limits);
   }
 
   /** Brings what this server believes and what the broker has together: after a start of either, and now and then. */
@@ -260,19 +278,34 @@ export class Sandboxes {
   }
 
   #adopt(sandbox: Sandbox, record: MachineRecord, probe: Probe): void {
-    const name = machineNameSchema.safeParse(record.labels.name);
-    if (!name.success) return; // not made by us under this name; #endOrphans sees to it
-    const place = describePlace({ kind: record.kind, profile: record.profile ?? null }, probe);
-    if (record.kind === 'vm') {
-      const accel = record.accel === 'kvm' || record.accel === 'tcg' ? record.accel : place.where.accel;
-      place.where = { ...place.where, accel };
+    const note = readLabels(record.labels);
+    if (!note) return; // not made by us under such a name; #endOrphans sees to it
+    const { kind, profile = null, labels, machine: id } = record;
+    const sort = { kind, profile, needs: note.needs, carrier: note.carrier, vm: null, carried: false };
+    const place = describePlace(sort, probe);
+    if (kind === 'container') {
+      const machine = this.#container(id, labels, viewOfRecord(record, note, place), null);
+      this.#takeOver(sandbox, machine, record);
+      return;
     }
-    const { labels, machine: id } = record;
-    const context = { broker: this.#options.broker, id, labels, log: this.#log };
-    const machine = this.#construct(context, viewOfRecord(record, name.data, place));
+    const accel = record.accel === 'kvm' || record.accel === 'tcg' ? record.accel : place.where.accel;
+    place.where = { ...place.where, accel };
+    const vm = this.#vm(id, labels, viewOfRecord(record, note, place));
+    this.#takeOver(sandbox, vm, record);
+    for (const inhabitant of note.inhabitants) {
+      const inside = { ...inhabitant, kind: 'container', carrier: false, vm: note.name } as const;
+      const where = describePlace({ ...inside, carried: note.carrier }, probe);
+      const view = viewOfInhabitant(inhabitant, record, where);
+      const machine = this.#container(inhabitant.id, {}, view, vm);
+      sandbox.add(machine);
+      machine.adoptInside(vm);
+    }
+  }
+
+  #takeOver(sandbox: Sandbox, machine: LearnerMachine, record: MachineRecord): void {
     sandbox.add(machine);
     machine.adopt(record).catch((error: unknown) => {
-      this.#log.warn({ machine: id, reason: messageOf(error) }, 'cannot take over a machine');
+      this.#log.warn({ machine: machine.id, reason: messageOf(error) }, 'cannot take over a machine');
     });
   }
 
@@ -281,6 +314,7 @@ export class Sandboxes {
     const known = new Map(records.map((record) => [record.machine, record]));
     for (const sandbox of this.#all.values()) {
       for (const machine of sandbox.machines) {
+        if (machine.home) continue; // its VM's broker knows about it
         if (machine.view.state === 'starting') continue; // its own request says how it goes
         const record = known.get(machine.id);
         if (!record) machine.noteExit('It is gone: the host does not know it any more.');
@@ -309,17 +343,4 @@ export class Sandboxes {
 function rowOf(sandbox: Sandbox): SandboxRow {
   const { id, createdAt, expiresAt, latestAt } = sandbox.view;
   return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt };
-}
-
-function checkNames(request: CreateSandbox): void {
-  const seen = new Set<string>();
-  for (const [index, { name }] of request.machines.entries()) {
-    if (seen.has(name)) {
-      const field = `machines.${index}.name`;
-      throw new Problem('bad_request', `Two machines are named ${name}: names differ in a sandbox.`, {
-        field,
-      });
-    }
-    seen.add(name);
-  }
 }
