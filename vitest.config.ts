@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { patiently } from './tests/patience.ts';
 
 /**
  * `unit` stands beside the code and runs anywhere. `integration` crosses folders, needs root and real kernels, and runs
@@ -23,8 +24,9 @@ export default defineConfig({
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
+          expect: { poll: { timeout: patiently(1_000) } },
+          testTimeout: patiently(60_000),
+          hookTimeout: patiently(120_000),
         },
       },
       {
@@ -32,8 +34,9 @@ export default defineConfig({
           name: 'escape',
           include: ['tests/escape/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 180_000,
+          expect: { poll: { timeout: patiently(1_000) } },
+          testTimeout: patiently(60_000),
+          hookTimeout: patiently(180_000),
         },
       },
     ],

@@ -13,6 +13,7 @@ import type {
 } from '../../sandbox-server/src/protocol/broker.ts';
 import type { ByteDuplex } from '../../sandbox-server/src/protocol/bytes.ts';
 import { LINE_MAX, LineSplitter } from '../../sandbox-server/src/protocol/lines.ts';
+import { patiently } from '../patience.ts';
 import { type Census, census } from './census.ts';
 import { Viewer, type ViewerOptions } from './monitor.ts';
 
@@ -54,7 +55,7 @@ export class Control {
   }
 
   request<M extends BrokerMethod>(method: M, params: BrokerParams<M>): Promise<BrokerResult<M>> {
-    return this.#client.request(method, params, { timeoutMs: 60_000 });
+    return this.#client.request(method, params, { timeoutMs: patiently(60_000) });
   }
 
   /** Resolves with the first event that `matches`, past or future. */
@@ -62,7 +63,7 @@ export class Control {
     return new Promise((resolve, reject) => {
       const late = setTimeout(
         () => reject(new Error(`no such event; seen: ${JSON.stringify(this.events)}`)),
-        20_000,
+        patiently(20_000),
       );
       const check = () => {
         const found = this.events.find(matches);

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { patiently } from '../patience.ts';
 import { copyForAnyone } from './anyone.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -89,7 +90,7 @@ export class Workshop {
     const program = options.uid === undefined ? runtime : copyForAnyone(runtime, this.directory);
     const done = spawnSync(program, ['--root', this.state, ...args], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: patiently(30_000),
       ...options,
     });
     if (done.error) throw done.error;
@@ -109,7 +110,7 @@ export class Workshop {
   shell(script: string, quiet = false): Outcome {
     const done = spawnSync('/bin/sh', ['-c', script], {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: patiently(30_000),
       stdio: quiet ? 'ignore' : 'pipe',
     });
     if (done.error) throw done.error;

@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerMethod, BrokerParams, BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
+import { patiently } from '../patience.ts';
 import { askMonitor } from './vm.ts';
 
 const ATTEMPTS = 2;
 /** A boot takes 4 s here; a machine may be ten times as slow. */
-const BOOT_LIMIT_MS = 45_000;
+const BOOT_LIMIT_MS = patiently(45_000);
 /** For a hook that boots a VM. */
 export const BOOTS_LIMIT_MS = ATTEMPTS * (BOOT_LIMIT_MS + 10_000);
 

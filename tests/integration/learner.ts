@@ -14,6 +14,7 @@ import {
   INPUT_MAX,
   RING_BYTES,
 } from '../../sandbox-server/src/protocol/frames.ts';
+import { patiently } from '../patience.ts';
 
 export type Answer = { status: number; body: unknown };
 
@@ -56,7 +57,7 @@ export class Learner {
 
   /** Waits until a machine is in `state`; throws when it fails or ends instead. */
   async waitFor(id: string, name: string, state: 'running', limitMs = 120_000): Promise<Sandbox> {
-    const end = performance.now() + limitMs;
+    const end = performance.now() + patiently(limitMs);
     for (;;) {
       const sandbox = await this.look(id);
       const machine = sandbox.machines.find((one) => one.name === name);
@@ -259,7 +260,7 @@ export class RemoteTerminal {
   }
 
   async #when(so: () => boolean, limitMs: number, what: string): Promise<void> {
-    const end = performance.now() + limitMs;
+    const end = performance.now() + patiently(limitMs);
     while (!so()) {
       if (this.#fault) throw this.#fault;
       const left = end - performance.now();

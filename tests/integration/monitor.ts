@@ -13,6 +13,7 @@ import {
   prefixFrame,
   RING_BYTES,
 } from '../../sandbox-server/src/protocol/frames.ts';
+import { patiently } from '../patience.ts';
 
 const programs = process.env.BULKHEAD_PROGRAMS ?? join(import.meta.dirname, '../../native/build');
 const program = join(programs, 'bulkhead-monitor');
@@ -185,7 +186,7 @@ export class Viewer {
   }
 
   /** Resolves once `holds` does; it is asked again whenever something arrived. */
-  until(holds: () => boolean, patience = 20_000): Promise<void> {
+  until(holds: () => boolean, limit = patiently(20_000)): Promise<void> {
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => {
         this.#checks.delete(check);
@@ -194,7 +195,7 @@ export class Viewer {
             `waited in vain; the end of what was received: ${JSON.stringify(this.text().slice(-500))}`,
           ),
         );
-      }, patience);
+      }, limit);
       const check = () => {
         if (!holds()) return;
         clearTimeout(late);

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patiently } from '../patience.ts';
 import { type Config, runtime, Workshop } from './bundle.ts';
 import { runs } from './monitor.ts';
 
@@ -63,11 +64,11 @@ describe.skipIf(!root || !built)('hooks (needs root and native/build)', () => {
     const bundle = shop.bundle('sleep 1000', withHooks({ createRuntime: [script(hook, { timeout: 30 })] }));
     const run = `setpriv --pdeathsig KILL ${runtime} --root ${shop.state} run --detach --bundle ${bundle} left`;
     shop.shell(`sh -c '${run}; true' & wait`, true);
-    await expect.poll(() => existsSync(launcher), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(launcher), { timeout: patiently(20_000) }).toBe(true);
     // Neither is there to go on: no launcher, and nothing that it launched.
     const pids = [launcher, container].map((file) => Number(readFileSync(file, 'utf8')));
     expect(Math.min(...pids)).toBeGreaterThan(1);
-    await expect.poll(() => pids.filter(runs), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => pids.filter(runs), { timeout: patiently(20_000) }).toEqual([]);
     expect(shop.run(['state', 'left']).stdout).not.toContain('"running"');
     expect(shop.run(['delete', '--force', 'left']).status).toBe(0);
   });

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patiently } from '../patience.ts';
 import { type Outcome, runtime } from './bundle.ts';
 
 const image = join(process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images', 'base/rootfs');
@@ -38,7 +39,7 @@ describe.skipIf(!able)(
         [...own, ...ours, '--storage-driver', 'vfs', '--cgroup-manager', 'cgroupfs', ...args],
         {
           encoding: 'utf8',
-          timeout: 60_000,
+          timeout: patiently(60_000),
           env: { ...process.env, CONTAINERS_CONF: join(directory, 'containers.conf') },
         },
       );

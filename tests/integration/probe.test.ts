@@ -6,6 +6,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
+import { patiently } from '../patience.ts';
 import { runtime } from './bundle.ts';
 import { GuestWorkshop } from './bundle-guest.ts';
 import { BOOTS_LIMIT_MS } from './guest.ts';
@@ -143,7 +144,7 @@ const probeWithout = (script: string, options = ''): { status: number | null; do
       '-ec',
       `${script}\nexec ${runtime} probe --json ${options}`,
     ],
-    { encoding: 'utf8', timeout: 30_000 },
+    { encoding: 'utf8', timeout: patiently(30_000) },
   );
   if (!done.stdout) throw new Error(done.stderr);
   return { status: done.status, document: documentSchema.parse(JSON.parse(done.stdout)) };
@@ -172,7 +173,7 @@ describe('the page about bulkhead probe', () => {
 
 describe.skipIf(!able)('bulkhead probe (needs root and native/build)', () => {
   const run = (...args: string[]) =>
-    spawnSync(runtime, ['probe', ...args], { encoding: 'utf8', timeout: 30_000 });
+    spawnSync(runtime, ['probe', ...args], { encoding: 'utf8', timeout: patiently(30_000) });
 
   test('finds what this host is, by another way of asking', () => {
     const done = run('--json');
@@ -320,7 +321,7 @@ describe.skipIf(!able)('bulkhead probe (needs root and native/build)', () => {
     try {
       const done = spawnSync('unshare', ['--user', '--map-root-user', runtime, 'probe', '--json'], {
         encoding: 'utf8',
-        timeout: 30_000,
+        timeout: patiently(30_000),
         cwd: directory,
       });
       expect(done.status).toBe(UNFIT);

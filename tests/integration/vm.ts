@@ -13,8 +13,9 @@ import {
   FrameSplitter,
   prefixFrame,
 } from '../../sandbox-server/src/protocol/frames.ts';
+import { patiently } from '../patience.ts';
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = patiently(20_000);
 
 /** Runs a shell command in a machine and gives all of its answer. */
 export function run(host: Host, machine: string, command: string): Promise<BrokerResult<'exec'>> {
