@@ -1,13 +1,20 @@
 // Linked into the programs of `make VALGRIND=1` only: system calls that valgrind (3.19, of Debian 12) does not know and
-// would answer with ENOSYS are made behind its back, on the real processor. What they write is said to be defined.
+// would answer with ENOSYS are made behind its back, on the real processor. What they write is said to be defined. And
+// where the runtime executes itself again, valgrind is started again with it.
 #include <errno.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,6 +37,11 @@ int __wrap_pidfd_send_signal(int process, int number, siginfo_t *info, unsigned 
 int __real_ioctl(int fd, unsigned long request, void *argument);
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
 int __wrap_close_range(unsigned first, unsigned last, int flags);
+int __real_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+int __wrap_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
+int __real_statvfs64(const char *path, struct statvfs *info);
+int __wrap_statvfs64(const char *path, struct statvfs *info);
 
 static long make_call(unsigned long thread, const system_call *c) {
     (void)thread;
@@ -127,4 +139,34 @@ int __wrap_ioctl(int fd, unsigned long request, void *argument) {
     if (request == TIOCGPTPEER)
         return (int)behind((system_call){SYS_ioctl, {fd, (long)request, (long)argument}});
     return __real_ioctl(fd, request, argument);
+}
+
+// The monitor's filter. Valgrind makes calls of its own, which are not in it.
+int __wrap_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
+    return option == PR_SET_SECCOMP ? 0 : __real_prctl(option, a, b, c, d);
+}
+
+// /proc/self/exe is valgrind's own program here, and what runs again is what scripts/memory.ts put in front of this
+// one. That it is sealed now, which is true of no file, goes along in the environment.
+#define SEALED "BULKHEAD_SEALED_UNDER_VALGRIND"
+
+int __wrap_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags) {
+    (void)dir, (void)path, (void)envp, (void)flags;
+    char program[PATH_MAX] = "", in_front[PATH_MAX + 16];
+    // Valgrind answers this one with the program that it runs.
+    if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
+        return -1;
+    char *name = strrchr(program, '/');
+    snprintf(in_front, sizeof in_front, "%.*s/in-front%s", (int)(name - program), program, name);
+    setenv(SEALED, "", 1);
+    return execv(in_front, argv);
+}
+
+int __wrap_statvfs64(const char *path, struct statvfs *info) {
+    int result = __real_statvfs64(path, info);
+    if (strcmp(path, "/proc/self/exe") == 0 && getenv(SEALED)) {
+        info->f_flag |= ST_RDONLY;
+        unsetenv(SEALED);
+    }
+    return result;
 }
