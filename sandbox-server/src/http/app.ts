@@ -17,6 +17,7 @@ import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import type { Viewers } from '../terminals/viewers.ts';
 import { registerApi } from './api.ts';
 import { attachHandler } from './attach.ts';
+import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
@@ -75,6 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   guardEveryRequest(app, origins);
   registerApi(app, { ...options, sessions });
+  registerHealth(app, options);
   registerPeople(app, { ...options, sessions });
   const missingPage = await serveSite(app, options.site);
   app.setNotFoundHandler((request, reply) => {
