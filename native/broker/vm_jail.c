@@ -3,11 +3,13 @@
 
 #include "base/cgroup.h"
 #include "broker/vm_command.h"
+#include "broker/vm_seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 #include <unistd.h>
 
 #define OPEN_FILES_MAX 256
+// What QEMU writes beside a VM's memory into a snapshot: the state of its devices, and eight bytes for every page.
+#define SAVED_STATE_BYTES ((rlim_t)64 * 1024 * 1024)
 
 // `path` of the host, read-only, at the same path (or `as`) below the current directory, which becomes the root.
 static int show(const char *path, const char *as, bh_error *err) {
@@ -92,16 +96,27 @@ static int change_root(const vm_spec *spec, bh_error *err) {
     return 0;
 }
 
-static int drop_privilege(const vm_spec *spec, bh_error *err) {
+static int limit_resources(const vm_spec *spec, bh_error *err) {
     // 1 and not 0: what a guest can make crash is not to start a program of the host's as root, which core_pattern may
     // name behind a bar (core(5)).
     static const struct rlimit no_core = {1, 1}, files = {OPEN_FILES_MAX, OPEN_FILES_MAX};
-    if (setrlimit(RLIMIT_CORE, &no_core) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0)
+    // The only files that it is ever given to write to are its own snapshots. Who took it over may keep them open.
+    const rlim_t most = (rlim_t)spec->memory_bytes + SAVED_STATE_BYTES;
+    const struct rlimit file_size = {most, most};
+    if (setrlimit(RLIMIT_CORE, &no_core) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+        setrlimit(RLIMIT_FSIZE, &file_size) < 0)
         return bh_fail(err, errno, "cannot limit QEMU");
+    return 0;
+}
+
+static int drop_privilege(const vm_spec *spec, bh_error *err) {
     // Groups first: without root they can no longer be changed. With the user id all capabilities go (capabilities(7)).
     if (setgroups(0, NULL) < 0 || setresgid(spec->gid, spec->gid, spec->gid) < 0 ||
         setresuid(spec->uid, spec->uid, spec->uid) < 0)
         return bh_fail(err, errno, "cannot become user %u", spec->uid);
+    // The broker's session keyring would be everybody's otherwise. A kernel without keys has nothing to share.
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+        return bh_fail(err, errno, "cannot give QEMU a session keyring of its own");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return bh_fail(err, errno, "cannot set no_new_privs");
     return 0;
@@ -113,5 +128,7 @@ int vm_jail_enter(const vm_spec *spec, bh_error *err) {
         return -1;
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
         return bh_fail(err, errno, "cannot make namespaces for QEMU");
-    return change_root(spec, err) < 0 ? -1 : drop_privilege(spec, err);
+    return change_root(spec, err) < 0 || limit_resources(spec, err) < 0 || drop_privilege(spec, err) < 0
+               ? -1
+               : vm_seccomp_load(err);
 }
