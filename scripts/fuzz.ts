@@ -107,6 +107,16 @@ const conversation = Buffer.concat([
   hello,
 ]);
 
+/** QEMU's monitor while it saves: the answers to what a saving asks for, and how it goes. */
+const qmp = (end: string): string => {
+  const state = (status: string) =>
+    `{"return": {"status": "${status}", "error-desc": "no room", "total-time": 9, "downtime": 5, "ram": {"dirty-sync-count": 2, "transferred": 7, "remaining": 0, "total": 8}}}`;
+  const nothing = '{"return": {}}';
+  const event = `{"event": "MIGRATION", "timestamp": {"seconds": 1}, "data": {"status": "${end}"}}`;
+  const lines = [nothing, nothing, nothing, nothing, state('active'), event, state('pre-switchover')];
+  return `\0${[...lines, nothing, state(end), state(end)].join('\r\n')}\r\n`;
+};
+
 const stat = `1 (systemd) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 ${Array(30).fill(17).join(' ')}`;
 const meminfo =
   'MemTotal: 100 kB\nMemAvailable: 50 kB\n0.00 0.01 0.05 1/64 123\n\noom_kill 3\n\nPss: 12 kB\n';
@@ -196,6 +206,11 @@ const HARNESSES: Record<string, Harness> = {
     words: [],
     seeds: () => [hello, Buffer.concat([Buffer.from('boot noise\0'), hello])],
     runs: 20000,
+  },
+  qmp: {
+    words: ['broker/vm_qmp.c', 'broker/vm_move.c'],
+    seeds: () => [qmp('completed'), qmp('cancelled'), qmp('failed')],
+    runs: 5000,
   },
   cgroup: {
     words: ['base/cgroup1.c', 'base/cgroup2.c'],

@@ -3,6 +3,7 @@
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "broker/move.h"
+#include "broker/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -150,9 +151,8 @@ static void send_json(client *c, json_t *value) {
 }
 
 static json_t *error_object(const char *code, const char *field, const char *message) {
-    json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
-    if (!error) // a message that quotes bytes which are not UTF-8
-        error = json_pack("{s:s, s:s}", "code", code, "message", "the request failed");
+    // It may quote bytes that are not UTF-8, or end in the middle of a character.
+    json_t *error = json_pack("{s:s, s:o}", "code", code, "message", utf8_to_json(message, strlen(message)));
     if (field && *field)
         json_object_set_new(error, "field", json_string(field));
     return error;

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "broker/log.h"
+#include "broker/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,7 +119,8 @@ static void write_json(int fd, json_t *value, const char *end) {
 
 static void write_answer(int fd, json_t *result, int outcome, const bh_error *err) {
     write_json(fd,
-               outcome < 0 ? json_pack("{s:s, s:i}", "error", err->message, "code", err->code)
+               outcome < 0 ? json_pack("{s:o, s:i}", "error", utf8_to_json(err->message, strlen(err->message)), "code",
+                                       err->code)
                            : json_pack("{s:o}", "result", result ? result : json_object()),
                "");
 }

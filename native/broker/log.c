@@ -31,6 +31,10 @@ void log_line(log_level level, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    // Some of it may be a guest's words: nothing that a terminal would obey, and no line that is not the broker's.
+    for (char *at = text; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
     // One call, so that lines of a job and of the broker never mix.
     fprintf(stderr, "bulkheadd: %s\n", text);
 }

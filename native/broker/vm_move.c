@@ -24,8 +24,12 @@ static void cleanup_qmp(vm_qmp *q) {
 }
 #define cleanup_monitor __attribute__((cleanup(cleanup_qmp)))
 
+// What QEMU says goes to the server as it is, and a QEMU that was taken over may say anything: no less than nothing,
+// and no more than JavaScript can count.
 static json_int_t number(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
+    const json_int_t most = ((json_int_t)1 << 53) - 1;
+    json_int_t value = json_integer_value(json_object_get(object, key));
+    return value < 0 ? 0 : value > most ? most : value;
 }
 
 static json_t *figures_of(const json_t *state) {
@@ -93,10 +97,11 @@ static int follow(vm_qmp *q, const vm_move_watch *watch, json_t **figures, bh_er
 }
 
 static int send_to(vm_qmp *q, int fd, bool pause_first, bh_error *err) {
+    if (vm_qmp_set_migration(q, false, pause_first, err) < 0)
+        return -1;
     // Unlimited: what is between the two is memory. An hour of pause would be "complete" as well, hence the limit.
     json_t *parameters = json_pack("{s:I, s:i}", "max-bandwidth", (json_int_t)1 << 40, "downtime-limit", PAUSE_MS);
-    return vm_qmp_set_migration(q, false, pause_first, err) < 0 ||
-                   vm_qmp_run(q, "migrate-set-parameters", parameters, -1, NULL, err) < 0 ||
+    return vm_qmp_run(q, "migrate-set-parameters", parameters, -1, NULL, err) < 0 ||
                    vm_qmp_run(q, "getfd", json_pack("{s:s}", "fdname", "out"), fd, NULL, err) < 0 ||
                    vm_qmp_run(q, "migrate", json_pack("{s:s}", "uri", "fd:out"), -1, NULL, err) < 0
                ? -1
