@@ -1,8 +1,32 @@
-// The reading pages: Starlight's collection, with the fields that only this site has.
+// What the site is made of: Starlight's reading pages, and the facts they rest on, read and checked by facts/facts.ts.
+
 import { defineCollection } from 'astro:content';
+import { fileURLToPath } from 'node:url';
 import { docsLoader } from '@astrojs/starlight/loaders';
 import { docsSchema } from '@astrojs/starlight/schema';
+import type { Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
+import { type Collection, readFacts, schemas } from './facts/facts.ts';
+
+/** Loads one collection, after all of them have been checked together: a reference leads from one to another. Astro's own
+ * file loader would only log what cannot be parsed, and the page would be built without it. */
+function facts(name: Collection): Loader {
+  return {
+    name: 'facts',
+    async load({ config, store, watcher }) {
+      const folder = fileURLToPath(new URL('content/facts/', config.srcDir));
+      const fill = () => {
+        const entries = readFacts(folder)[name];
+        store.clear();
+        for (const [id, data] of entries) store.set({ id, data: { ...data } });
+      };
+      fill();
+      watcher?.on('change', (path) => {
+        if (path.startsWith(folder)) fill();
+      });
+    },
+  };
+}
 
 export const collections = {
   docs: defineCollection({
@@ -11,7 +35,18 @@ export const collections = {
       extend: z.object({
         /** The sentence under the title: what the reader will know afterwards. */
         lead: z.string().optional(),
+        /** The era of an essay on history: a key of facts/eras.yaml. */
+        era: z.string().optional(),
       }),
     }),
   }),
+  sources: defineCollection({ loader: facts('sources'), schema: schemas.sources }),
+  eras: defineCollection({ loader: facts('eras'), schema: schemas.eras }),
+  timeline: defineCollection({ loader: facts('timeline'), schema: schemas.timeline }),
+  claims: defineCollection({ loader: facts('claims'), schema: schemas.claims }),
+  technologies: defineCollection({ loader: facts('technologies'), schema: schemas.technologies }),
+  properties: defineCollection({ loader: facts('properties'), schema: schemas.properties }),
+  notes: defineCollection({ loader: facts('notes'), schema: schemas.notes }),
+  figures: defineCollection({ loader: facts('figures'), schema: schemas.figures }),
+  glossary: defineCollection({ loader: facts('glossary'), schema: schemas.glossary }),
 };
