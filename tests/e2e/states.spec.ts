@@ -269,9 +269,7 @@ test('a VM that does not boot is ended and tried once more; then the page says w
   }
 });
 
-test('the kernel of a VM panics: the page says so, the container does not notice, and both start again', async ({
-  page,
-}) => {
+test('the kernel of a VM panics: the page says so, and the container does not notice', async ({ page }) => {
   test.setTimeout(150_000);
   const stack = await startStack();
   try {
@@ -282,12 +280,11 @@ test('the kernel of a VM panics: the page says so, the container does not notice
     await vm.waitForPrompt('vm');
     await vm.type('echo c > /proc/sysrq-trigger\n');
     const panel = page.getByTestId('machine-vm');
-    await expect(panel.getByText('The virtual machine is gone')).toBeVisible({ timeout: 20_000 });
-    await expect(panel.getByText(/The other machine did not notice/)).toBeVisible();
+    await expect(panel.getByRole('alert')).toContainText(/Kernel panicked|The virtual machine is gone/, {
+      timeout: 20_000,
+    });
+    await expect(panel.getByText('The container beside it did not notice.')).toBeVisible();
     await box.run('echo alive-$((40+2))', /^alive-42$/m);
-    await panel.getByRole('button', { name: 'Start both again' }).click();
-    await vm.waitForPrompt('vm');
-    await box.waitForPrompt('box');
   } finally {
     await stack.stop();
   }

@@ -559,6 +559,7 @@ export const snapshotListSchema = z
       .describe('Oldest first.'),
   })
   .describe('GET /api/sandboxes/:id/machines/:name/snapshots');
+export type Snapshot = z.output<typeof snapshotListSchema>['snapshots'][number];
 
 // ---- events
 

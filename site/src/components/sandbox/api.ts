@@ -20,7 +20,7 @@ export class RequestFailed extends Error {
 }
 
 export interface RequestOptions {
-  method?: 'GET' | 'POST' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   body?: unknown;
   /** Milliseconds after which the request is given up. */
   within?: number;

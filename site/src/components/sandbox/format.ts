@@ -37,3 +37,8 @@ export function asSentence(text: string): string {
 export function formatTime(unixMs: number): string {
   return new Date(unixMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 }
+
+/** The same to the second, for what happened a moment ago. */
+export function formatClock(unixMs: number): string {
+  return new Date(unixMs).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+}

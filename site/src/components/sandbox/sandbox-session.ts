@@ -3,12 +3,14 @@ import type {
   CreateSandbox,
   Machine,
   MachineStats,
+  RestartMachine,
   Sandbox,
   SandboxEvent,
   Status,
 } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
-import { type Problem, RequestFailed, request } from './api.ts';
+import { VmControls } from '../vm/vm-controls.ts';
+import { type Problem, RequestFailed, type RequestOptions, request } from './api.ts';
 
 export interface SandboxView {
   /**
@@ -49,6 +51,8 @@ export class SandboxSession {
   readonly #listen: (path: string) => EventSource;
   readonly #listeners = new Set<(view: SandboxView) => void>();
   readonly #leaving = new AbortController();
+  /** By machine, of the sandbox that is joined. */
+  readonly #vms = new Map<string, VmControls>();
   #events: EventSource | null = null;
   #view: SandboxView = {
     phase: 'looking',
@@ -140,6 +144,36 @@ export class SandboxSession {
     }
   }
 
+  /** Begins a machine again, whether it runs or has ended; its new state comes back with the answer. */
+  async restart(machine: string, how: RestartMachine): Promise<boolean> {
+    const { sandbox } = this.#view;
+    if (!sandbox) return false;
+    try {
+      const options = { method: 'POST', body: how, within: START_LIMIT_MS } as const;
+      this.#replace(await this.#request<Machine>(apiPaths.restart(sandbox.id, machine), options));
+      this.#change({ problem: null });
+      return true;
+    } catch (error) {
+      this.#failed(error, this.#view.phase);
+      return false;
+    }
+  }
+
+  /** What can be done with a VM of this sandbox; undefined while there is none. The same one for as long as the sandbox lives. */
+  vm(machine: string): VmControls | undefined {
+    const { sandbox } = this.#view;
+    if (!sandbox) return undefined;
+    const known = this.#vms.get(machine);
+    if (known) return known;
+    const made = new VmControls({
+      ask: (...request) => this.#request(...request),
+      sandbox: sandbox.id,
+      machine,
+    });
+    this.#vms.set(machine, made);
+    return made;
+  }
+
   /** Ends this page's sandbox, or another of the same learner. */
   async end(id = this.#view.sandbox?.id): Promise<void> {
     if (!id) return;
@@ -156,9 +190,15 @@ export class SandboxSession {
     this.#leaving.abort();
     this.#events?.close();
     this.#listeners.clear();
+    this.#forgetVms();
   }
 
-  #request<T>(path: string, options: Parameters<typeof request>[1] = {}): Promise<T> {
+  #forgetVms(): void {
+    for (const vm of this.#vms.values()) vm.dispose();
+    this.#vms.clear();
+  }
+
+  #request<T>(path: string, options: RequestOptions = {}): Promise<T> {
     return request<T>(path, { ...options, signal: this.#leaving.signal });
   }
 
@@ -182,6 +222,7 @@ export class SandboxSession {
   }
 
   #join(sandbox: Sandbox, more: Partial<SandboxView>): void {
+    if (sandbox.id !== this.#view.sandbox?.id) this.#forgetVms();
     this.#enter('running', { sandbox, stats: {}, expiring: null, ...more });
     this.#events?.close();
     const events = this.#listen(apiPaths.events(sandbox.id));
@@ -198,6 +239,7 @@ export class SandboxSession {
     ) => events.addEventListener(name, (event) => hear(JSON.parse((event as MessageEvent<string>).data)));
     on('machine', (machine) => this.#replace(machine));
     on('stats', ({ machines }) => this.#change({ stats: machines }));
+    on('moving', ({ machine, ...figures }) => this.vm(machine)?.hear(figures));
     on('expiring', (expiring) => this.#change({ expiring }));
     on('ended', ({ reason }) => this.#ended(reason));
   }
