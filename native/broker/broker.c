@@ -13,6 +13,8 @@
 #include "broker/recover.h"
 #include "broker/template.h"
 #include "broker/terminal.h"
+#include "broker/vm_watch.h"
+#include "broker/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,6 +185,7 @@ void broker_forget(broker *b, machine *m) {
     }
     template_release(m);
     machine_unwatch(m);
+    vm_watch_stop(m);
     terminals_forget(m);
     machine_free(m);
 }

@@ -127,7 +127,7 @@ static int read_pid(const machine *m, bh_error *err) {
     return pid > 0 ? pid : bh_fail(err, 0, "%s holds no pid: %s", path.text, text);
 }
 
-static int make_container(machine *m, json_t **result, bh_error *err) {
+int container_make(machine *m, json_t **result, bh_error *err) {
     cleanup_json json_t *trace = NULL;
     if (machine_make_dir(m, err) < 0 || write_bundle(m, err) < 0 || run_container(m, &trace, err) < 0)
         return -1;
@@ -161,5 +161,5 @@ void container_create(request *r) {
     snprintf(m->profile, sizeof m->profile, "%s", profile);
     m->limits.pids = params_integer(limits, "pids", 0);
     m->limits.disk_bytes = params_integer(limits, "disk_bytes", 0);
-    machine_make(r, m, make_container);
+    machine_make(r, m, container_make);
 }

@@ -8,7 +8,9 @@
 #include "broker/ids.h"
 #include "broker/job.h"
 #include "broker/log.h"
+#include "broker/restart.h"
 #include "broker/template.h"
+#include "broker/watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,7 +89,7 @@ int machine_make_dir(const machine *m, bh_error *err) {
     // Passable for the server, so that it can connect to the sockets inside; readable for root only.
     state_name dirs[] = {machine_dir(b, m->id), machine_file(b, m->id, "terminals")};
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
-        if (mkdir(dirs[i].text, 0710) < 0)
+        if (mkdir(dirs[i].text, 0710) < 0 && !(errno == EEXIST && m->restarting))
             return bh_fail(err, errno, "cannot make %s", dirs[i].text);
         if (chown(dirs[i].text, 0, b->config.server_gid) < 0)
             return bh_fail(err, errno, "cannot give %s to group %u", dirs[i].text, b->config.server_gid);
@@ -101,7 +103,7 @@ static int make_body(void *argument, json_t **result, bh_error *err) {
     if (making_->make(m, result, err) == 0)
         return 0;
     bh_error leftover;
-    if (machine_destroy(m->broker, m->id, &leftover) < 0)
+    if ((m->restarting ? machine_clear : machine_destroy)(m->broker, m->id, &leftover) < 0)
         log_error("machine %s: %s", m->id, leftover.message);
     return -1;
 }
@@ -111,6 +113,7 @@ static int settle(machine *m, json_t *result, bh_error *err) {
     m->pid = (pid_t)json_integer_value(json_object_get(result, "pid"));
     m->start_time = process_start_time(m->pid);
     m->state = MACHINE_RUNNING;
+    m->restarting = false;
     const char *accel = json_string_value(json_object_get(result, "accel"));
     if (accel)
         snprintf(m->accel, sizeof m->accel, "%s", accel);
@@ -132,6 +135,12 @@ static void make_done(void *argument, json_t *result, const bh_error *failure) {
     free(making_);
     template_release(m);
     bh_error err;
+    if (!result && m->restarting && failure->code != JOB_DIED) {
+        machine_restart_failed(m, failure);
+        request_fail(r, failure);
+        machine_delete_if_wanted(m);
+        return;
+    }
     if (!result && failure->code == JOB_DIED) {
         // It had no time to remove what it had made.
         request_fail(r, failure);
@@ -152,6 +161,7 @@ static void make_done(void *argument, json_t *result, const bh_error *failure) {
     }
     log_info("machine %s created: %s from %s, pid %d", m->id, m->kind == MACHINE_VM ? m->accel : m->profile, m->image,
              (int)m->pid);
+    broker_emit(m->broker, json_pack("{s:s, s:s}", "event", "machine.created", "machine", m->id));
     request_answer(r, created_answer(m, result));
     machine_delete_if_wanted(m);
 }
@@ -167,6 +177,9 @@ void machine_make(request *r, machine *m, machine_maker *make) {
         bh_fail(&err, ENOMEM, "cannot create machine %s", m->id);
     }
     free(making_);
-    broker_forget(m->broker, m);
+    if (m->restarting)
+        machine_restart_failed(m, &err);
+    else
+        broker_forget(m->broker, m);
     request_fail(r, &err);
 }

@@ -26,6 +26,14 @@
      .max = 32,                                                                                                        \
      .matches = is_image_name,                                                                                         \
      .pattern = "1 to 32 of a-z, 0-9, ., _ and -, starting with a letter or digit"}
+#define PARAM_START                                                                                                    \
+    {.name = "start",                                                                                                  \
+     .kind = PARAM_STRING,                                                                                             \
+     .optional = true,                                                                                                 \
+     .min = 1,                                                                                                         \
+     .max = 8,                                                                                                         \
+     .matches = is_start,                                                                                              \
+     .pattern = "boot or template"}
 #define PARAM_LABELS_OF_MACHINE {.name = "labels", .kind = PARAM_LABELS, .optional = true, .max = 16}
 #define PARAM_LIMIT(limit, least) {.name = limit, .kind = PARAM_INTEGER, .min = least, .max = INT64_MAX}
 
@@ -67,13 +75,7 @@ static const param vm_create_params[] = {
     {.name = "limits", .kind = PARAM_OBJECT, .fields = vm_limits},
     PARAM_LABELS_OF_MACHINE,
     {.name = "features", .kind = PARAM_STRINGS, .optional = true, .max = 8},
-    {.name = "start",
-     .kind = PARAM_STRING,
-     .optional = true,
-     .min = 1,
-     .max = 8,
-     .matches = is_start,
-     .pattern = "boot or template"},
+    PARAM_START,
     PARAM_END,
 };
 
@@ -113,6 +115,10 @@ static const param identity_params[] = {
     PARAM_END,
 };
 
+static const param stats_params[] = {
+    PARAM_MACHINE, {.name = "host", .kind = PARAM_BOOLEAN, .optional = true}, PARAM_END};
+static const param restart_params[] = {PARAM_MACHINE, PARAM_START, PARAM_END};
+
 #define PARAM_SNAPSHOT                                                                                                 \
     {.name = "snapshot",                                                                                               \
      .kind = PARAM_STRING,                                                                                             \
@@ -134,7 +140,8 @@ static const method methods[] = {
     {"vm.snapshot.delete", vm_snapshot_delete, snapshot_params},
     {"machine.list", machine_list, no_params},
     {"machine.delete", machine_delete, machine_params},
-    {"machine.stats", machine_stats, machine_params},
+    {"machine.restart", machine_restart, restart_params},
+    {"machine.stats", machine_stats, stats_params},
     {"terminal.open", terminal_open, terminal_open_params},
     {"terminal.close", terminal_close, terminal_params},
     {"channel.open", channel_open, terminal_params},
@@ -200,8 +207,11 @@ machine *request_machine(request *r) {
     machine *m = broker_find(r->broker, r->machine);
     if (!m)
         request_refuse(r, "not_found", "machine", "no machine %s here", r->machine);
-    else if (m->state == MACHINE_CREATING || m->deleting)
-        request_refuse(r, "failed", "machine", "machine %s is being %s", m->id, m->deleting ? "deleted" : "created");
+    else if (m->state == MACHINE_CREATING || m->restarting || m->deleting)
+        request_refuse(r, "failed", "machine", "machine %s is being %s", m->id,
+                       m->deleting     ? "deleted"
+                       : m->restarting ? "restarted"
+                                       : "created");
     else
         return m;
     return NULL;

@@ -16,12 +16,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #define KILL_TIMEOUT_MS 10000
 #define RUNTIME_TIMEOUT_MS 20000
-#define CONSOLE_LINE_MAX 120
 
 int machine_save(const machine *m, bh_error *err) {
     cleanup_json json_t *record = machine_to_json(m, m->broker->boot_id);
@@ -29,85 +27,6 @@ int machine_save(const machine *m, bh_error *err) {
     if (!text)
         return bh_fail(err, ENOMEM, "cannot write the record of machine %s", m->id);
     return fs_replace(AT_FDCWD, machine_file(m->broker, m->id, "machine.json").text, text, 0600, err);
-}
-
-// The last line with anything in it that the guest wrote on its serial console; empty when there is none.
-static void last_console_line(const machine *m, char *line, size_t size) {
-    char text[65536 + 1];
-    bh_error err;
-    line[0] = '\0';
-    if (fs_read(AT_FDCWD, machine_file(m->broker, m->id, "console.log").text, text, sizeof text, &err) <= 0)
-        return;
-    const char *newline = strrchr(text, '\n');
-    const char *last = newline ? newline + 1 : text;
-    size_t length = 0;
-    for (; *last && length + 1 < size; last++) {
-        if (*last >= ' ' && *last <= '~') // the guest's words, for a person: nothing that a terminal would obey
-            line[length++] = *last;
-    }
-    line[length] = '\0';
-}
-
-// `status` as from waitpid, or negative when the process was not this broker's child (it was started by an earlier
-// one).
-static void describe_end(machine *m, int status) {
-    const char *what = m->kind == MACHINE_VM ? "QEMU" : "its first process";
-    int length;
-    if (status < 0)
-        length = snprintf(m->exit, sizeof m->exit, "%s ended", what);
-    else if (WIFSIGNALED(status))
-        length = snprintf(m->exit, sizeof m->exit, "%s was killed by signal %d", what, WTERMSIG(status));
-    else if (m->kind == MACHINE_VM && WEXITSTATUS(status) == 0)
-        length = snprintf(m->exit, sizeof m->exit, "the guest powered off");
-    else
-        length = snprintf(m->exit, sizeof m->exit, "%s exited with status %d", what, WEXITSTATUS(status));
-
-    cgroup_usage usage;
-    bh_error err;
-    char line[CONSOLE_LINE_MAX];
-    size_t at = (size_t)length, room = sizeof m->exit - at;
-    if (cgroup_read_usage(machine_cgroup(m->broker, m->id).text, &usage, &err) == 0 && usage.oom_kills > 0)
-        snprintf(m->exit + at, room, "; the kernel had ended %lld of its processes for using too much memory",
-                 (long long)usage.oom_kills);
-    else if (m->kind == MACHINE_VM && (last_console_line(m, line, sizeof line), *line))
-        snprintf(m->exit + at, room, "; the last line of its console: %s", line);
-}
-
-void machine_note_end(machine *m) {
-    int status;
-    if (waitpid(m->pid, &status, WNOHANG) != m->pid)
-        status = -1;
-    machine_unwatch(m);
-    m->state = MACHINE_EXITED;
-    if (m->deleting)
-        return;
-    describe_end(m, status);
-    log_info("machine %s ended: %s", m->id, m->exit);
-    bh_error err;
-    if (machine_save(m, &err) < 0)
-        log_error("%s", err.message);
-    broker_emit(m->broker,
-                json_pack("{s:s, s:s, s:s}", "event", "machine.exited", "machine", m->id, "reason", m->exit));
-}
-
-static void init_ended(loop_source *source, uint32_t events) {
-    (void)events;
-    machine_note_end((machine *)((char *)source - offsetof(machine, init)));
-}
-
-int machine_watch(machine *m, bh_error *err) {
-    m->init = (loop_source){process_open(m->pid, m->start_time, err), init_ended};
-    if (m->init.fd < 0)
-        return -1;
-    return loop_add(m->broker->loop, &m->init, EPOLLIN, err);
-}
-
-void machine_unwatch(machine *m) {
-    if (m->init.fd < 0)
-        return;
-    loop_remove(m->broker->loop, &m->init);
-    close(m->init.fd);
-    m->init.fd = -1;
 }
 
 // The runtime removes what it made: its state, and (--force) what still runs.
@@ -130,8 +49,8 @@ static int delete_container(broker *b, const char *id, bh_error *err) {
     return outcome;
 }
 
-int machine_destroy(broker *b, const char *id, bh_error *err) {
-    state_name cgroup = machine_cgroup(b, id), dir = machine_dir(b, id), state;
+static int end_processes(broker *b, const char *id, bh_error *err) {
+    state_name cgroup = machine_cgroup(b, id), state;
     snprintf(state.text, sizeof state.text, "%.120s/%.32s", runtime_root(b).text, id);
     // Processes first, so that monitors see their programs end and tell their viewers; then their terminals.
     if (cgroup_kill_all(cgroup.text, KILL_TIMEOUT_MS, err) < 0 || terminals_end(b, id, err) < 0)
@@ -139,9 +58,27 @@ int machine_destroy(broker *b, const char *id, bh_error *err) {
     // A VM, or a container that never came to be, has no runtime state.
     if (access(state.text, F_OK) == 0 && delete_container(b, id, err) < 0)
         return -1;
-    if (cgroup_delete(cgroup.text, err) < 0)
+    return cgroup_delete(cgroup.text, err);
+}
+
+int machine_destroy(broker *b, const char *id, bh_error *err) {
+    return end_processes(b, id, err) < 0 ? -1 : fs_remove_tree(AT_FDCWD, machine_dir(b, id).text, err);
+}
+
+int machine_clear(broker *b, const char *id, bh_error *err) {
+    state_name path = machine_dir(b, id);
+    if (end_processes(b, id, err) < 0)
         return -1;
-    return fs_remove_tree(AT_FDCWD, dir.text, err);
+    cleanup_dir DIR *dir = opendir(path.text);
+    if (!dir)
+        return errno == ENOENT ? 0 : bh_fail(err, errno, "cannot clear %s", path.text);
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        bool kept = strcmp(entry->d_name, "snapshots") == 0 || strcmp(entry->d_name, "machine.json") == 0;
+        if (!kept && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            fs_remove_tree(dirfd(dir), entry->d_name, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 typedef struct deletion {
@@ -173,6 +110,7 @@ static void delete_done(void *argument, json_t *result, const bh_error *err) {
     machine *m = broker_find(d->broker, d->id);
     if (m && result) {
         log_info("machine %s deleted", m->id);
+        broker_emit(d->broker, json_pack("{s:s, s:s}", "event", "machine.deleted", "machine", m->id));
         broker_forget(d->broker, m);
     } else if (m) {
         m->deleting = false; // it may be tried again
@@ -220,7 +158,7 @@ void machine_delete(request *r) {
     if (m->deleting)
         return;
     m->deleting = true;
-    if (m->state != MACHINE_CREATING && m->opening == 0)
+    if (m->state != MACHINE_CREATING && !m->restarting && m->opening == 0)
         machine_start_deletion(m);
 }
 

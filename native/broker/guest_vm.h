@@ -23,5 +23,3 @@ int guest_vm_describe(const machine *m, vm_plan *plan, bh_error *err);
 int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err);
 // The cgroup's limits for `count` QEMUs in it.
 cgroup_limits guest_vm_limits(const machine *m, int count);
-// A machine_maker (create.h): boots the VM, or makes it a copy of m->template.
-int guest_vm_make(machine *m, json_t **result, bh_error *err);

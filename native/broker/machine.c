@@ -33,6 +33,7 @@ void machine_free(machine *m) {
     if (!m)
         return;
     json_decref(m->labels);
+    json_decref(m->console);
     free(m);
 }
 
@@ -47,12 +48,12 @@ static json_t *limits_to_json(const machine *m) {
 }
 
 json_t *machine_to_json(const machine *m, const char *boot_id) {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:O, s:I, s:s, s:i, s:i, s:I, s:b, s:s}", "boot",
-                     boot_id, "machine", m->id, "kind", kinds[m->kind], "state", states[m->state], "image", m->image,
-                     "profile", m->profile, "hostname", m->hostname, "accel", m->accel, "limits", limits_to_json(m),
-                     "labels", m->labels, "created_ms", (json_int_t)m->created_ms, "exit", m->exit, "slot", m->slot,
-                     "pid", (int)m->pid, "start_time", (json_int_t)m->start_time, "selinux", m->selinux, "label",
-                     m->label);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:O, s:I, s:s, s:i, s:i, s:I, s:b, s:s, s:s}",
+                     "boot", boot_id, "machine", m->id, "kind", kinds[m->kind], "state", states[m->state], "image",
+                     m->image, "profile", m->profile, "hostname", m->hostname, "accel", m->accel, "limits",
+                     limits_to_json(m), "labels", m->labels, "created_ms", (json_int_t)m->created_ms, "exit", m->exit,
+                     "slot", m->slot, "pid", (int)m->pid, "start_time", (json_int_t)m->start_time, "selinux",
+                     m->selinux, "label", m->label, "cause", end_cause_name(m->cause));
 }
 
 json_t *machine_describe(const machine *m) {
@@ -67,6 +68,10 @@ json_t *machine_describe(const machine *m) {
         json_object_set_new(record, "profile", json_string(m->profile));
     else
         json_object_set_new(record, "accel", *m->accel ? json_string(m->accel) : json_null());
+    if (m->state == MACHINE_EXITED)
+        json_object_set_new(record, "cause", json_string(end_cause_name(m->cause)));
+    if (m->console)
+        json_object_set(record, "console", m->console);
     if (m->selinux)
         json_object_set_new(record, "features", json_pack("[s]", "selinux"));
     if (*m->label)
@@ -107,17 +112,17 @@ static bool labels_are_strings(json_t *labels) {
 }
 
 machine *machine_from_json(json_t *record, char *boot_id, bh_error *err) {
-    const char *boot, *id, *kind, *state, *image, *profile, *hostname, *accel, *exit_text, *label;
+    const char *boot, *id, *kind, *state, *image, *profile, *hostname, *accel, *exit_text, *label, *cause;
     json_t *limits, *labels;
     json_int_t created, start_time;
     int slot, pid, selinux;
     json_error_t why;
     if (json_unpack_ex(record, &why, 0,
-                       "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:i, s:i, s:I, s:b, s:s !}",
+                       "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:i, s:i, s:I, s:b, s:s, s:s !}",
                        "boot", &boot, "machine", &id, "kind", &kind, "state", &state, "image", &image, "profile",
                        &profile, "hostname", &hostname, "accel", &accel, "limits", &limits, "labels", &labels,
                        "created_ms", &created, "exit", &exit_text, "slot", &slot, "pid", &pid, "start_time",
-                       &start_time, "selinux", &selinux, "label", &label) < 0) {
+                       &start_time, "selinux", &selinux, "label", &label, "cause", &cause) < 0) {
         bh_fail(err, 0, "not a machine record: %s", why.text);
         return NULL;
     }
@@ -132,7 +137,8 @@ machine *machine_from_json(json_t *record, char *boot_id, bh_error *err) {
     int state_at = position(states, sizeof states / sizeof *states, state);
     bool valid = is_machine_id(id) && kind_at >= 0 && state_at >= 0 && is_image_name(image) && is_hostname(hostname) &&
                  (kind_at == MACHINE_CONTAINER ? is_profile(profile) : profile[0] == '\0') && slot >= 0 &&
-                 slot < ID_SLOTS && pid >= 0 && start_time >= 0 && labels_are_strings(labels) && mcs_is_label(label);
+                 slot < ID_SLOTS && pid >= 0 && start_time >= 0 && labels_are_strings(labels) && mcs_is_label(label) &&
+                 strcmp(end_cause_name(end_cause_from(cause)), cause) == 0;
     if (!valid || !copy_text(boot_id, 40, boot) || !copy_text(m->accel, sizeof m->accel, accel) ||
         !copy_text(m->exit, sizeof m->exit, exit_text) || !read_limits(limits, m)) {
         machine_free(m);
@@ -146,6 +152,7 @@ machine *machine_from_json(json_t *record, char *boot_id, bh_error *err) {
     copy_text(m->hostname, sizeof m->hostname, hostname);
     copy_text(m->label, sizeof m->label, label);
     m->selinux = selinux;
+    m->cause = end_cause_from(cause);
     json_decref(m->labels);
     m->labels = json_incref(labels);
     m->created_ms = created;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "broker/mcs.h"
+#include "broker/vm_end.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -48,6 +49,7 @@ typedef struct machine {
     json_t *labels;
     int64_t created_ms;  // Unix time
     char exit[256];      // why it ended, one sentence; empty while it runs
+    end_cause cause;     // the same for programs; END_UNKNOWN while it runs
     int32_t slot;        // which ids are its own: see ids.h
     pid_t pid;           // the container's init, or QEMU; 0 before it is started
     uint64_t start_time; // of that process, clock ticks since boot: a pid alone may have been given to another since
@@ -58,6 +60,10 @@ typedef struct machine {
     loop_source init;          // a pidfd of `pid`; -1 while nothing is watched
     int64_t exec_oom_kills;    // v1: of processes that `exec` ran, whose groups are gone and took their counts along
     struct moving *moving;     // VMs only: its move or its saving that is under way
+    struct vm_watch *watch;    // VMs only: who listens to its QEMU; NULL: nobody
+    int end_status;            // of its first process, as from waitpid, once that has ended; negative: not known
+    json_t *console;           // VMs only: the last lines of its console once it has ended; else NULL
+    bool restarting;           // it is being made anew in its place
     struct template *template; // VMs only: what it is being made a copy of
     pid_t destroyer;           // the job that ends it when the broker ends; 0: none
     int opening;               // terminals being opened: their monitors are not in the list yet

@@ -13,6 +13,7 @@
 #include "broker/snapshot.h"
 #include "broker/vm_move.h"
 #include "broker/vm_template.h"
+#include "broker/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>

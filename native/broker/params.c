@@ -74,6 +74,8 @@ static int check_value(const param *p, json_t *value, const char *prefix, param_
         return check_string(p, value, err);
     case PARAM_INTEGER:
         return check_integer(p, value, err);
+    case PARAM_BOOLEAN:
+        return json_is_boolean(value) ? 0 : bh_fail(err, 0, "%s must be true or false", p->name);
     case PARAM_STRINGS:
         return check_strings(p, value, err);
     case PARAM_LABELS:

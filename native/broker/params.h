@@ -12,6 +12,7 @@
 typedef enum param_kind {
     PARAM_STRING,  // min and max are its length in bytes
     PARAM_INTEGER, // min and max are its value
+    PARAM_BOOLEAN,
     PARAM_STRINGS, // array; min and max are the number of strings
     PARAM_LABELS,  // object of at most `max` strings, each at most 256 bytes
     PARAM_OBJECT,  // `fields` says what is in it

@@ -7,6 +7,7 @@
 #include "broker/log.h"
 #include "broker/move.h"
 #include "broker/terminal.h"
+#include "broker/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +53,8 @@ static void take_over(broker *b, const char *id) {
         return;
     }
     broker_remember(b, m);
+    if (m->state == MACHINE_EXITED)
+        machine_recall_end(m);
     move_recover(m);
     int watched = m->state == MACHINE_RUNNING ? machine_watch(m, &err) : 0;
     if (watched < 0 && err.code != ESRCH)
@@ -59,8 +62,7 @@ static void take_over(broker *b, const char *id) {
     // There is no such process, or one that began at another time: its own is gone.
     if (watched < 0 && err.code == ESRCH) {
         machine_unwatch(m);
-        m->state = MACHINE_EXITED;
-        snprintf(m->exit, sizeof m->exit, "it ended while no broker was running");
+        machine_find_end(m);
         if (machine_save(m, &err) < 0)
             log_error("%s", err.message);
     }

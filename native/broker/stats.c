@@ -36,10 +36,11 @@ static json_t *known(int64_t value) {
     return value < 0 ? json_null() : json_integer(value);
 }
 
-static json_t *describe(const cgroup_usage *usage, json_t *host) {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "memory_bytes", known(usage->memory_bytes), "memory_peak_bytes",
-                     known(usage->memory_peak_bytes), "cpu_usec", known(usage->cpu_usec), "pids", known(usage->pids),
-                     "oom_kills", known(usage->oom_kills), "host", host);
+static json_t *describe(const cgroup_usage *usage, int64_t total_bytes, json_t *host) {
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "memory_total_bytes", known(total_bytes), "memory_bytes",
+                     known(usage->memory_bytes), "memory_peak_bytes", known(usage->memory_peak_bytes), "cpu_usec",
+                     known(usage->cpu_usec), "pids", known(usage->pids), "oom_kills", known(usage->oom_kills), "host",
+                     host);
 }
 
 // What the host pays: every process in the machine's group, and its monitors, which are outside.
@@ -61,12 +62,13 @@ static int host_cost(const machine *m, json_t **cost, bh_error *err) {
 }
 
 // A guest about itself, by its whole kernel's account: it is alone in it. What its host pays, it cannot know.
-static int guest_usage(cgroup_usage *usage, bh_error *err) {
+static int guest_usage(cgroup_usage *usage, int64_t *total_bytes, bh_error *err) {
     char text[8192];
     *usage = (cgroup_usage){-1, -1, -1, -1, -1, -1};
     if (fs_read(AT_FDCWD, "/proc/meminfo", text, sizeof text, err) < 0)
         return -1;
-    usage->memory_bytes = (number_after(text, "MemTotal:") - number_after(text, "MemAvailable:")) * 1024;
+    *total_bytes = number_after(text, "MemTotal:") * 1024;
+    usage->memory_bytes = *total_bytes - number_after(text, "MemAvailable:") * 1024;
     if (fs_read(AT_FDCWD, "/proc/loadavg", text, sizeof text, err) < 0)
         return -1;
     const char *slash = strchr(text, '/'); // "0.00 0.01 0.05 1/64 123": running and existing tasks
@@ -83,26 +85,29 @@ static int guest_usage(cgroup_usage *usage, bh_error *err) {
     return 0;
 }
 
-static int stats_body(void *argument, json_t **result, bh_error *err) {
-    const request *r = argument;
-    const machine *m = broker_find(r->broker, r->machine); // in the job: the list as it was when the job began
+static int count(const machine *m, bool cost, json_t **result, bh_error *err) {
     cgroup_usage usage;
+    int64_t total_bytes = m->limits.memory_bytes;
     json_t *host = json_null();
-    if (m->slot < 0) {
-        if (guest_usage(&usage, err) < 0)
+    if (machine_is_self(m)) {
+        if (guest_usage(&usage, &total_bytes, err) < 0)
             return -1;
     } else {
         if (cgroup_read_usage(machine_cgroup(m->broker, m->id).text, &usage, err) < 0)
             return -1;
-        if (!m->broker->config.guest && host_cost(m, &host, err) < 0)
+        if (cost && host_cost(m, &host, err) < 0)
             return -1;
         if (usage.oom_kills >= 0)
             usage.oom_kills += m->exec_oom_kills;
-        if (m->kind == MACHINE_VM)
-            usage.pids = -1; // QEMU's threads, which say nothing of the guest
     }
-    *result = describe(&usage, host);
+    *result = describe(&usage, total_bytes, host);
     return 0;
+}
+
+static int stats_body(void *argument, json_t **result, bh_error *err) {
+    const request *r = argument;
+    // In the job: the list as it was when the job began.
+    return count(broker_find(r->broker, r->machine), true, result, err);
 }
 
 static void stats_done(void *argument, json_t *result, const bh_error *err) {
@@ -114,7 +119,20 @@ static void stats_done(void *argument, json_t *result, const bh_error *err) {
 
 void machine_stats(request *r) {
     bh_error err;
-    // In a job: a machine with many processes takes milliseconds to add up, and others are waiting.
-    if (request_machine(r) && job_start(r->broker->loop, stats_body, stats_done, r, &err) < 0)
+    json_t *counts;
+    const machine *m = request_machine(r);
+    if (!m)
+        return;
+    bool unwanted = json_is_false(json_object_get(r->params, "host"));
+    if (unwanted || machine_is_self(m) || r->broker->config.guest) {
+        // A few small files, in less time than a fork takes.
+        if (count(m, false, &counts, &err) < 0)
+            request_fail(r, &err);
+        else
+            request_answer(r, counts);
+        return;
+    }
+    // In a job: the page tables of a VM take milliseconds to add up, and others are waiting.
+    if (job_start(r->broker->loop, stats_body, stats_done, r, &err) < 0)
         request_fail(r, &err);
 }

@@ -8,6 +8,7 @@
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "broker/profile.h"
+#include "broker/restart.h"
 #include "broker/terminal.h"
 
 #include <errno.h>
@@ -181,14 +182,15 @@ static void open_done(void *argument, json_t *result, const bh_error *err) {
     m->opening--;
     if (!result)
         request_fail(r, err);
-    else if (m->deleting) // its monitor ends with the machine: the deletion looks at the files
-        request_refuse(r, "not_found", "machine", "machine %s is being deleted", r->machine);
+    else if (m->deleting || m->restarting) // its monitor ends with the machine: whoever ends it looks at the files
+        request_refuse(r, "not_found", "machine", "machine %s is being %s", r->machine,
+                       m->deleting ? "deleted" : "restarted");
     else if (terminal_add(m, o->id, (pid_t)json_integer_value(json_object_get(result, "monitor")), &failure) < 0)
         request_fail(r, &failure);
     else
         request_answer(r, json_pack("{s:s}", "terminal", o->id));
     free(o);
-    if (m->opening == 0)
+    if (m->opening == 0 && !machine_restart_if_wanted(m))
         machine_delete_if_wanted(m);
 }
 

@@ -28,11 +28,11 @@
 
 // What is open on the way. QEMU and the console's keeper hold their own copies once they run.
 typedef struct opened {
-    int link, qmp, console_read, console_write, log;
+    int link, qmp, events, console_read, console_write, log;
 } opened;
 
 static void cleanup_opened(opened *o) {
-    int *all[] = {&o->link, &o->qmp, &o->console_read, &o->console_write, &o->log};
+    int *all[] = {&o->link, &o->qmp, &o->events, &o->console_read, &o->console_write, &o->log};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cleanup_fd_(all[i]);
 }
@@ -73,7 +73,8 @@ static int listen_at(const char *dir, const char *name, gid_t gid, mode_t mode, 
 static int open_all(const vm_spec *spec, opened *o, bh_error *err) {
     o->link = listen_at(spec->dir, "link.sock", spec->server_gid, 0660, err);
     o->qmp = o->link < 0 ? -1 : listen_at(spec->dir, "qmp.sock", 0, 0600, err);
-    if (o->qmp < 0)
+    o->events = o->qmp < 0 ? -1 : listen_at(spec->dir, "events.sock", 0, 0600, err);
+    if (o->events < 0)
         return -1;
     char log[512];
     snprintf(log, sizeof log, "%s/console.log", spec->dir);
@@ -132,15 +133,16 @@ static int check_label(const vm_spec *spec, pid_t qemu, bh_error *err) {
 // Moves copies to the numbers that QEMU's command line has for them. They are made above all of those first, so that
 // none is overwritten before it is moved.
 static int hand_over(const vm_spec *spec, const opened *o) {
-    const int from[] = {o->link, o->qmp, spec->memory ? spec->memory->ram : -1,
+    const int from[] = {o->link, o->qmp, o->events, spec->memory ? spec->memory->ram : -1,
                         spec->memory ? spec->memory->state : -1};
-    static const int to[] = {VM_LINK_FD, VM_QMP_FD, VM_RAM_FD, VM_STATE_FD};
-    int high[4];
-    for (int i = 0; i < 4; i++)
+    static const int to[] = {VM_LINK_FD, VM_QMP_FD, VM_EVENTS_FD, VM_RAM_FD, VM_STATE_FD};
+    enum { COUNT = sizeof to / sizeof *to };
+    int high[COUNT];
+    for (int i = 0; i < COUNT; i++)
         if ((high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, 10)) < 0 && from[i] >= 0)
             return -1;
     close_range(VM_LINK_FD, VM_STATE_FD, 0);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < COUNT; i++)
         if (high[i] >= 0 && dup2(high[i], to[i]) < 0)
             return -1;
     return close_range(VM_STATE_FD + 1, ~0U, 0);
@@ -206,7 +208,7 @@ static void end_process(pid_t pid) {
 
 int vm_start(const vm_spec *spec, pid_t *pid, bh_error *err) {
     vm_command command;
-    __attribute__((cleanup(cleanup_opened))) opened o = {-1, -1, -1, -1, -1};
+    __attribute__((cleanup(cleanup_opened))) opened o = {-1, -1, -1, -1, -1, -1};
     if (vm_command_build(spec, &command, err) < 0 || check_image(spec, err) < 0 || open_all(spec, &o, err) < 0)
         return -1;
     pid_t console = start_console(spec, &o, err);

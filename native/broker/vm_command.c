@@ -110,6 +110,15 @@ static void add_devices(vm_command *c, const char *bus) {
     add(c, "socket,id=qmp,fd=%d,server=on,wait=off", VM_QMP_FD);
     add(c, "-mon");
     add(c, "chardev=qmp,mode=control");
+    // A second monitor, for whoever only listens (vm_watch.h): a socket's chardev serves one connection at a time.
+    add(c, "-chardev");
+    add(c, "socket,id=events,fd=%d,server=on,wait=off", VM_EVENTS_FD);
+    add(c, "-mon");
+    add(c, "chardev=events,mode=control");
+    // One byte of I/O port, with which the guest's kernel says that it panics (qemu: docs/specs/pvpanic). On the ISA
+    // bus, which both machine types have. QEMU tells whoever listens, and ends.
+    add(c, "-device");
+    add(c, "pvpanic");
 }
 
 int vm_command_build(const vm_spec *spec, vm_command *command, bh_error *err) {

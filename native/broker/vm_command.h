@@ -5,12 +5,12 @@
 
 // Descriptors that QEMU inherits, and where its files are inside its own root (vm_jail.h).
 // The last two only where there is vm_spec.memory.
-enum { VM_LINK_FD = 3, VM_QMP_FD = 4, VM_RAM_FD = 5, VM_STATE_FD = 6 };
+enum { VM_LINK_FD = 3, VM_QMP_FD = 4, VM_EVENTS_FD = 5, VM_RAM_FD = 6, VM_STATE_FD = 7 };
 #define VM_FDS_IN_JAIL "/fds" // QEMU's own /proc/self/fd
 #define VM_IMAGE_IN_JAIL "/image"
 #define VM_QEMU "/usr/bin/qemu-system-x86_64"
 
-enum { VM_ARGUMENTS_MAX = 56 };
+enum { VM_ARGUMENTS_MAX = 64 };
 
 typedef struct vm_command {
     char *argv[VM_ARGUMENTS_MAX + 1];

@@ -45,7 +45,8 @@ static void a_machine_has_one_disk_one_port_and_no_network(void **state) {
     assert_string_equal(value_of(&command, "-device", 0), "virtio-blk-pci,drive=disk");
     assert_string_equal(value_of(&command, "-device", 1), "virtio-serial-pci,max_ports=2");
     assert_string_equal(value_of(&command, "-device", 2), "virtserialport,chardev=link,name=org.bulkhead.link");
-    assert_null(value_of(&command, "-device", 3));
+    assert_string_equal(value_of(&command, "-device", 3), "pvpanic");
+    assert_null(value_of(&command, "-device", 4));
     assert_true(has(&command, "-nodefaults") && has(&command, "-no-user-config"));
     assert_false(has(&command, "-netdev") || has(&command, "-nic") || has(&command, "-net"));
     assert_non_null(strstr(value_of(&command, "-blockdev", 0), "read-only=on"));
@@ -94,14 +95,14 @@ static void memory_has_one_name_wherever_it_comes_from(void **state) {
     other.memory = &memory;
     assert_int_equal(vm_command_build(&other, &command, &err), 0);
     assert_string_equal(value_of(&command, "-object", 0),
-                        "memory-backend-file,id=ram,size=256M,mem-path=/fds/5,share=on");
+                        "memory-backend-file,id=ram,size=256M,mem-path=/fds/6,share=on");
     assert_null(value_of(&command, "-incoming", 0));
 
     // What a copy writes is its own: a mapping that is shared would be everybody's.
     memory.copy = true;
     assert_int_equal(vm_command_build(&other, &command, &err), 0);
     assert_string_equal(value_of(&command, "-object", 0),
-                        "memory-backend-file,id=ram,size=256M,mem-path=/fds/5,share=off");
+                        "memory-backend-file,id=ram,size=256M,mem-path=/fds/6,share=off");
     assert_string_equal(value_of(&command, "-incoming", 0), "defer");
 
     memory.ram = -1;

@@ -103,11 +103,83 @@ static void a_log_that_is_not_there_has_no_last_line(void **state) {
     assert_string_equal(line, "");
 }
 
+static void check_clean(const char *dirty, size_t length, const char *clean) {
+    char text[256];
+    memcpy(text, dirty, length);
+    assert_int_equal(vm_console_clean(text, length), strlen(clean));
+    assert_string_equal(text, clean);
+}
+#define CLEAN(dirty, clean) check_clean(dirty, sizeof dirty - 1, clean)
+
+static void nothing_that_a_terminal_would_obey_is_left(void **state) {
+    (void)state;
+    CLEAN("a\r\nb\tc", "a\nb c");
+    CLEAN("\x1b[1;31mred\x1b[0m\x1b[2J", "red");
+    CLEAN("\x1b]0;a title\ahello\x1b]52;c;AAAA\x1b\\!", "hello!");
+    CLEAN("\x1b(Bx\x1bPdevice\x1b\\y", "Bxy");
+    CLEAN("a\0b\x7f\x08"
+          "c",
+          "abc");
+    CLEAN("\xc2\x9b"
+          "31m\xc3\xa9",
+          "31m\xc3\xa9"); // CSI in its eight-bit form, and a letter that begins alike
+    // Cut off in the middle, by the end or by a line's: what follows is text.
+    CLEAN("x\x1b", "x");
+    CLEAN("x\x1b[12", "x[12");
+    CLEAN("x\x1b]0;title\nKernel panic", "x]0;title\nKernel panic");
+    CLEAN("\xc2", "\xc2");
+    CLEAN("", "");
+}
+
+static json_t *lines_of(int count, const char *first) {
+    static char text[VM_CONSOLE_MAX + 1];
+    size_t length = (size_t)snprintf(text, sizeof text, "%s", first);
+    for (int i = 0; i < count; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "line %d\n", i);
+    return vm_console_lines(text);
+}
+
+static const char *line_at(json_t *lines, size_t i) {
+    return json_string_value(json_array_get(lines, i));
+}
+
+static void the_last_lines_are_kept_or_those_from_a_panic_on(void **state) {
+    (void)state;
+    json_t *few = lines_of(3, ""), *many = lines_of(100, ""),
+           *panic = lines_of(100, "a\nKernel panic - not syncing: b\n");
+    assert_int_equal(json_array_size(few), 3);
+    assert_string_equal(line_at(few, 0), "line 0");
+    assert_int_equal(json_array_size(many), VM_CONSOLE_LINES);
+    assert_string_equal(line_at(many, 0), "line 60");
+    assert_string_equal(line_at(many, VM_CONSOLE_LINES - 1), "line 99");
+    assert_int_equal(json_array_size(panic), VM_CONSOLE_LINES);
+    assert_string_equal(line_at(panic, 0), "Kernel panic - not syncing: b");
+    json_decref(few);
+    json_decref(many);
+    json_decref(panic);
+
+    char wide[1000];
+    memset(wide, 'w', sizeof wide - 1);
+    wide[sizeof wide - 1] = '\0';
+    json_t *one = vm_console_lines(wide), *none = vm_console_lines(""), *blank = vm_console_lines("\n\n \n");
+    assert_int_equal(strlen(line_at(one, 0)), VM_CONSOLE_LINE_MAX);
+    assert_int_equal(json_array_size(none), 0);
+    assert_int_equal(json_array_size(blank), 0);
+    json_decref(one);
+    json_decref(none);
+    json_decref(blank);
+    json_t *bytes = vm_console_lines("not \xff UTF-8");
+    assert_string_equal(line_at(bytes, 0), "not \xEF\xBF\xBD UTF-8");
+    json_decref(bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_printed_is_in_the_log),
         cmocka_unit_test(a_flood_leaves_its_last_32_kilobytes_at_least_and_64_at_most),
         cmocka_unit_test(a_log_that_is_not_there_has_no_last_line),
+        cmocka_unit_test(nothing_that_a_terminal_would_obey_is_left),
+        cmocka_unit_test(the_last_lines_are_kept_or_those_from_a_panic_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

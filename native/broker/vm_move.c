@@ -215,7 +215,7 @@ int vm_continue(const char *dir, bh_error *err) {
 }
 
 int vm_take_place(const char *dir, const char *next_dir, bh_error *err) {
-    static const char *const names[] = {"link.sock", "qmp.sock", "console.log"};
+    static const char *const names[] = {"link.sock", "qmp.sock", "events.sock", "console.log"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char from[512], to[512];
         snprintf(from, sizeof from, "%s/%s", next_dir, names[i]);

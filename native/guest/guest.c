@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "broker/broker.h"
 #include "broker/log.h"
+#include "broker/vm_end.h"
 #include "guest/boot_trace.h"
 #include "guest/identity.h"
 #include "guest/link_port.h"
@@ -29,7 +30,8 @@
 
 // The root file system lives in memory and on a read-only disk, so there is nothing to save. The kernel was started
 // with `reboot=t` and QEMU with -no-reboot: a restart ends the VM on every machine type, whether it has ACPI or not.
-static _Noreturn void power_off(void) {
+// Which of the two ends was meant is said on the console.
+static _Noreturn void end_vm(void) {
     reboot(RB_AUTOBOOT);
     for (;;)
         pause();
@@ -48,10 +50,13 @@ static int boot(bh_error *err) {
 
 // What ends a VM from within: `kill 1`, busybox's halt, poweroff and reboot, Ctrl-Alt-Del.
 static void asked_to_end(loop_source *source, uint32_t events) {
-    (void)source;
     (void)events;
-    log_info("asked to power off");
-    power_off();
+    struct signalfd_siginfo info = {0};
+    (void)!read(source->fd, &info, sizeof info);
+    // busybox's halt is SIGUSR1, its poweroff SIGUSR2, its reboot SIGTERM; SIGPWR is a failing supply.
+    bool off = info.ssi_signo == SIGUSR1 || info.ssi_signo == SIGUSR2 || info.ssi_signo == SIGPWR;
+    log_info("%s", off ? VM_END_SAYS_POWEROFF : VM_END_SAYS_REBOOT);
+    end_vm();
 }
 
 static int watch_for_the_end(loop *l, loop_source *source, bh_error *err) {
@@ -115,5 +120,5 @@ _Noreturn void guest_main(void) {
         serve(&err);
     }
     log_error("the guest cannot go on: %s", err.message);
-    power_off();
+    end_vm();
 }

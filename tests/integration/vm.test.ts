@@ -28,6 +28,7 @@ const DEVICES = [
   'mc146818rtc',
   'mch',
   'port92',
+  'pvpanic',
   'q35-pcihost',
   'virtio-blk-device',
   'virtio-blk-pci',

@@ -30,9 +30,14 @@ export class StatsMeter {
    * says it all. Rejects with BrokerError when the host does not know the machine. */
   async read(outside: KernelToAsk, inside: KernelToAsk | 'shared' | null): Promise<MachineStats> {
     const now = performance.now();
-    const addUp = this.#hostCost === null || now - this.#hostCost.atMs >= HOST_COST_EVERY_MS;
+    // In a guest nothing is added up, and so nothing need be left out.
+    const addUp = !this.#hostCost?.cost || now - this.#hostCost.atMs >= HOST_COST_EVERY_MS;
     const [counts] = await Promise.all([
-      outside.host.request('machine.stats', { machine: outside.machine }, { timeoutMs: TIMEOUT_MS }),
+      outside.host.request(
+        'machine.stats',
+        { machine: outside.machine, ...(!addUp && { host: false }) },
+        { timeoutMs: TIMEOUT_MS },
+      ),
       inside && inside !== 'shared' && this.#askGuest(inside),
     ]);
     if (addUp) this.#hostCost = { atMs: now, cost: counts.host };

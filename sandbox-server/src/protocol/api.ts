@@ -215,7 +215,7 @@ export const machineEndSchema = z
     console: z
       .array(z.string())
       .describe(
-        "The last lines of a VM's console: at most 40, of at most 8 KiB together, oldest first, without control " +
+        "The last lines of a VM's console: at most 40, of at most 200 characters, oldest first, without control " +
           'characters; the host keeps them until the machine is restarted or ended. None for a container.',
       ),
   })

@@ -54,6 +54,15 @@ export const limitsSchema = z
   })
   .describe('What a machine may use.');
 
+/** What ended a machine, as its broker tells. */
+export const endCauses = ['panic', 'poweroff', 'reboot', 'exit', 'crash', 'oom', 'lost'] as const;
+const causeSchema = z
+  .enum(endCauses)
+  .describe('What ended it: see docs/protocol.md. Absent from a broker of an earlier version.');
+const consoleSchema = z
+  .array(z.string())
+  .describe('VMs: the last lines of its console, at most 40 of 200 characters, without control characters.');
+
 export const machineRecordSchema = z
   .strictObject({
     machine: machineIdSchema,
@@ -63,6 +72,8 @@ export const machineRecordSchema = z
     hostname: hostnameSchema,
     state: z.enum(['running', 'exited']).describe('Whether its first process lives.'),
     exit: z.string().nullable().describe('Why it ended, one sentence; null while it runs.'),
+    cause: causeSchema.optional(),
+    console: consoleSchema.optional(),
     limits: limitsSchema
       .partial()
       .describe('What it may use; empty where nothing is known, as for a guest itself.'),
@@ -221,6 +232,13 @@ export const brokerMethods = {
     }),
   },
   'machine.delete': { params: oneMachine, result: nothing },
+  'machine.restart': {
+    params: oneMachine.extend({ start: startSchema.optional().describe('VMs: boot unless stated.') }),
+    result: z.strictObject({
+      machine: machineRecordSchema,
+      trace: z.array(traceStepSchema).describe('How it was made anew.'),
+    }),
+  },
   'machine.stats': {
     params: oneMachine.extend({
       host: z
@@ -322,9 +340,19 @@ export const brokerEventSchema = z.discriminatedUnion('event', [
     ...moveFigures,
   }),
   z.strictObject({
+    event: z.literal('machine.created').describe('A machine runs, for the first time or again.'),
+    machine: machineIdSchema,
+  }),
+  z.strictObject({
+    event: z.literal('machine.deleted').describe('Nothing of a machine is left.'),
+    machine: machineIdSchema,
+  }),
+  z.strictObject({
     event: z.literal('machine.exited').describe("A machine's first process is gone."),
     machine: machineIdSchema,
     reason: z.string().describe('Why, one sentence for a person.'),
+    cause: causeSchema.optional(),
+    console: consoleSchema.optional(),
   }),
   z.strictObject({
     event: z.literal('terminal.exited').describe('The program in a terminal is gone.'),
