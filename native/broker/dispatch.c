@@ -1,5 +1,7 @@
 // From a line to a handler and back to a line: the dispatch table, one row a method, and the answers.
+#include "base/base64.h"
 #include "base/cleanup.h"
+#include "broker/files.h"
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "broker/move.h"
@@ -128,6 +130,28 @@ static const param restart_params[] = {PARAM_MACHINE, PARAM_START, PARAM_END};
      .pattern = "1 to 27 of a-z, 0-9 and -, not starting with -"}
 static const param snapshot_params[] = {PARAM_MACHINE, PARAM_SNAPSHOT, PARAM_END};
 
+#define PARAM_PATH                                                                                                     \
+    {.name = "path", .kind = PARAM_STRING, .min = 1, .max = 4095, .matches = is_path, .pattern = "an absolute path"}
+static const param file_read_params[] = {
+    PARAM_MACHINE,
+    PARAM_PATH,
+    {.name = "offset", .kind = PARAM_INTEGER, .optional = true, .min = 0, .max = INT64_MAX - FILE_BYTES_MAX - 1},
+    {.name = "max_bytes", .kind = PARAM_INTEGER, .min = 1, .max = FILE_BYTES_MAX},
+    PARAM_END,
+};
+static const param file_write_params[] = {
+    PARAM_MACHINE,
+    PARAM_PATH,
+    {.name = "content",
+     .kind = PARAM_STRING,
+     .max = (FILE_BYTES_MAX + 2) / 3 * 4,
+     .matches = base64_is,
+     .pattern = "base64, with padding and nothing else"},
+    {.name = "mode", .kind = PARAM_INTEGER, .optional = true, .min = 0, .max = 0777},
+    PARAM_END,
+};
+static const param file_list_params[] = {PARAM_MACHINE, PARAM_PATH, PARAM_END};
+
 static const method methods[] = {
     {"probe", probe, no_params},
     {"container.create", container_create, container_create_params},
@@ -146,6 +170,9 @@ static const method methods[] = {
     {"terminal.close", terminal_close, terminal_params},
     {"channel.open", channel_open, terminal_params},
     {"exec", exec, exec_params},
+    {"file.read", file_read, file_read_params},
+    {"file.write", file_write, file_write_params},
+    {"file.list", file_list, file_list_params},
     {"subscribe", subscribe, no_params},
     {"identity.renew", identity_renew, identity_params},
 };

@@ -1,6 +1,7 @@
 // exec: a command without a terminal, under a time limit; for checks.
 #include "base/cgroup.h"
 #include "base/cleanup.h"
+#include "broker/exec_group.h"
 #include "broker/job.h"
 #include "broker/methods.h"
 #include "broker/process.h"
@@ -15,7 +16,7 @@
 #define ARGUMENTS_MAX 400
 
 // The command is put into a group of its own, below the machine's: wherever its children go, a time-out finds them all.
-static int make_group(const request *r, bool direct, state_name *group, bh_error *err) {
+int exec_group_make(const request *r, bool direct, state_name *group, bh_error *err) {
     uint32_t number;
     if (getrandom(&number, sizeof number, 0) != sizeof number)
         return bh_fail(err, errno, "cannot name a group");
@@ -147,8 +148,7 @@ void exec(request *r) {
     bh_error err;
     if (e) {
         *e = (execution){.request = r, .direct = direct};
-        // Made here and not in the job: a deletion that begins now is to find it.
-        if (make_group(r, direct, &e->group, &err) == 0 &&
+        if (exec_group_make(r, direct, &e->group, &err) == 0 &&
             job_start(r->broker->loop, exec_body, exec_done, e, &err) == 0)
             return;
     } else {

@@ -13,7 +13,10 @@ void machine_stats(request *r);   // stats.c
 void terminal_open(request *r);   // terminal_open.c
 void terminal_close(request *r);
 void channel_open(request *r);
-void exec(request *r); // exec.c
+void exec(request *r);      // exec.c
+void file_read(request *r); // file_methods.c
+void file_write(request *r);
+void file_list(request *r);
 void subscribe(request *r);
 void identity_renew(request *r); // renew.c
 

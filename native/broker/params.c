@@ -191,3 +191,7 @@ bool is_profile(const char *text) {
 bool is_start(const char *text) {
     return strcmp(text, "boot") == 0 || strcmp(text, "template") == 0;
 }
+
+bool is_path(const char *text) {
+    return text[0] == '/';
+}

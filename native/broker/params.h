@@ -51,6 +51,7 @@ bool is_image_name(const char *text);  // ^[a-z0-9][a-z0-9._-]{0,31}$
 bool is_hostname(const char *text);    // ^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$
 bool is_profile(const char *text);     // hardened or nested
 bool is_start(const char *text);       // boot or template
+bool is_path(const char *text);        // begins with a slash
 
 #define PARAM_MACHINE                                                                                                  \
     {.name = "machine",                                                                                                \
