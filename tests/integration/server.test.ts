@@ -1,5 +1,4 @@
 // The real server, broker, containers and VMs, as a learner meets them.
-import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type WebSocket from 'ws';
@@ -7,6 +6,7 @@ import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { apiErrorSchema, statusSchema } from '../../sandbox-server/src/protocol/api.ts';
 import { encodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
 import { type Census, census } from './census.ts';
+import { expected, linesIn, sha256, tenMegabytes, typeFlood } from './flood.ts';
 import { Learner, type RemoteTerminal } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
 
@@ -80,30 +80,6 @@ async function start(wanted: typeof box | typeof vm, learner: Learner): Promise<
   await learner.waitFor(id, wanted.name, 'running');
   return open(learner, id, wanted.name);
 }
-
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-
-/** Prints 10 MB with newlines as they are and gives them back; the marks are typed in halves. */
-async function tenMegabytes(screen: RemoteTerminal) {
-  typeFlood(screen);
-  await screen.see(/begin:/);
-  await screen.seeBytes(screen.length + FLOOD - 1_000_000, 120_000);
-  await screen.see(/:end/, 60_000);
-  const all = screen.output;
-  return all.subarray(all.indexOf('begin:') + 6, all.lastIndexOf(':end'));
-}
-
-const FLOOD = 10_000_000;
-
-function typeFlood(screen: RemoteTerminal, { before = 'true', after = 'true' } = {}) {
-  const print = `yes 0123456789abcde | head -c ${FLOOD}`;
-  const flood = `stty -onlcr; printf 'be''gin:'; ${print}; printf ':e''nd'; stty onlcr; echo`;
-  screen.type(`${before}; ${flood}; ${after}\n`);
-}
-const expected = sha256(Buffer.from('0123456789abcde\n'.repeat(625_000)));
-
-/** The numbers of all `line-N` that were printed. */
-const linesIn = (text: string) => [...text.matchAll(/line-(\d+)\r/g)].map(([, number]) => Number(number));
 
 describe('status', () => {
   test('says what the host is, what runs VMs and what there is room for', async () => {

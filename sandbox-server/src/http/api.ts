@@ -16,6 +16,7 @@ import type { Probe } from '../protocol/broker.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import { streamEvents } from './events.ts';
+import { registerInside } from './inside.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Sessions } from './session.ts';
 
@@ -92,6 +93,8 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     sandbox.noteActivity();
     return reply.code(201).send({ terminal });
   });
+
+  registerInside(app, ownMachine);
 
   const ownVm = (request: FastifyRequest): VirtualMachine => {
     const { sandbox, machine } = ownMachine(request);

@@ -18,6 +18,8 @@ import type { Stopwatch } from './stopwatch.ts';
 const DELETE_TIMEOUT_MS = 60_000;
 
 const FACTS_DELAY_MS = 200;
+/** Commands and file requests of one machine at once. */
+const MOST_WORK = 4;
 
 /** What every machine needs to know about its surroundings. */
 export interface MachineContext {
@@ -38,6 +40,7 @@ export abstract class LearnerMachine {
   protected readonly context: MachineContext;
   #view: Machine;
   #ending: Promise<void> | null = null;
+  #working = 0;
   readonly #meter = new StatsMeter();
 
   constructor(context: MachineContext, view: Machine) {
@@ -102,6 +105,24 @@ export abstract class LearnerMachine {
   attach(terminal: string): Promise<ByteDuplex> {
     const { host, machine } = this.inside;
     return host.attach(machine, terminal);
+  }
+
+  /** Does something with its programs or files: a few at a time, so that one machine cannot keep the broker from others.
+   * Throws Problem `conflict` unless it runs, `rate` when as much is being done already. */
+  async work<T>(what: (host: Host, machine: string) => Promise<T>): Promise<T> {
+    const { name, state } = this.#view;
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: nothing can be done in it now.`);
+    if (this.#working >= MOST_WORK) {
+      throw new Problem('rate', `${MOST_WORK} things are being done in ${name} already: wait for one.`);
+    }
+    this.#working++;
+    try {
+      const { host, machine } = this.inside;
+      return await what(host, machine);
+    } finally {
+      this.#working--;
+    }
   }
 
   /** What it uses now. */

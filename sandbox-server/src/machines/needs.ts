@@ -13,7 +13,7 @@ export function hostLacks(need: Need, probe: Probe): string | null {
       if (version !== 2) return `this host has cgroup v${version}`;
       return missing.length > 0 ? `this host's cgroup v2 has no ${missing.join(', ')} controller` : null;
     case 'selinux':
-      return probe.selinux === 'enforcing' ? null : 'no SELinux is enforced on it';
+      return probe.selinux === 'enforcing' ? null : 'no SELinux is enforced on this host';
     case 'nested':
       return probe.nesting === 'host' ? null : "this host's kernel is kept clear of learners' own partitions";
     case 'panic':

@@ -60,7 +60,7 @@ describe('where a container goes', () => {
       'This host has cgroup v1; what it needs is in the kernel of carrier, a VM that was made to carry it.',
     );
     expect(why({ needs: ['cgroup2', 'selinux'] }, plain)).toMatch(
-      /^This host has cgroup v1 and no SELinux is enforced on it; /,
+      /^This host has cgroup v1 and no SELinux is enforced on this host; /,
     );
     expect(why({ needs: ['cgroup2'] }, rich)).toBe(
       "A container shares its host's kernel, and this host has the cgroup2 that it needs.",

@@ -454,6 +454,7 @@ export const runSchema = z
     timeoutMs: z.int().min(1).max(60_000).optional().describe('It is killed after this; 10 s unless stated.'),
   })
   .describe('POST /api/sandboxes/:id/machines/:name/exec');
+export type RunCommand = z.output<typeof runSchema>;
 export const ranSchema = z
   .strictObject({
     status: z.int().describe('Exit status; meaningless if a signal killed it.'),
@@ -465,6 +466,7 @@ export const ranSchema = z
     durationMs: ms.describe('How long it ran.'),
   })
   .describe('200 of POST /api/sandboxes/:id/machines/:name/exec');
+export type Ran = z.output<typeof ranSchema>;
 
 /** Bytes that one request may read or write of a file. */
 export const FILE_BYTES_MAX = 262_144;
@@ -491,6 +493,7 @@ export const fileSchema = z
     more: z.boolean().describe('Whether there is more after these.'),
   })
   .describe('200 of GET /api/sandboxes/:id/machines/:name/files?path=/…');
+export type FilePart = z.output<typeof fileSchema>;
 export const writeFileSchema = z
   .strictObject({
     path: filePathSchema,
@@ -506,6 +509,7 @@ export const writeFileSchema = z
       .describe('Permission bits; as they were, or 0o644 for a new file.'),
   })
   .describe('PUT /api/sandboxes/:id/machines/:name/files');
+export type WriteFile = z.output<typeof writeFileSchema>;
 export const directoryQuerySchema = z
   .strictObject({ path: filePathSchema })
   .describe('The query of GET /api/sandboxes/:id/machines/:name/directory');
@@ -526,6 +530,7 @@ export const directorySchema = z
     more: z.boolean().describe('Whether some were left out.'),
   })
   .describe('200 of GET /api/sandboxes/:id/machines/:name/directory?path=/…');
+export type Directory = z.output<typeof directorySchema>;
 
 // ---- VMs on the move
 

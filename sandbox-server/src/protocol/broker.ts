@@ -31,6 +31,11 @@ const commandSchema = z
   .array(z.string())
   .min(1)
   .describe('Program and arguments; no shell is put around them.');
+const pathSchema = z
+  .string()
+  .startsWith('/')
+  .max(4_095)
+  .describe("Absolute, in the machine's own root; symbolic links do not lead out of that.");
 const labelsSchema = z
   .record(z.string(), z.string())
   .describe("The server's own notes on the machine; at most 16, of 256 bytes each.");
@@ -301,6 +306,49 @@ export const brokerMethods = {
       stdout: z.string().describe('Standard output as UTF-8.'),
       stderr: z.string().describe('Standard error as UTF-8.'),
       duration_us: count.describe('Microseconds that it ran.'),
+    }),
+  },
+  'file.read': {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      path: pathSchema,
+      offset: count.optional().describe('Bytes to pass over; 0 unless stated.'),
+      max_bytes: z.int().min(1).max(262_144).describe('The most that is read.'),
+    }),
+    result: z.strictObject({
+      size: count.describe('Bytes of the file; 0 for what the kernel makes up.'),
+      mode: count.describe('Permission bits.'),
+      modified_ms: count.describe('Unix time.'),
+      content: z.base64().describe('What was read.'),
+      more: z.boolean().describe('Whether there is more after that.'),
+    }),
+  },
+  'file.write': {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      path: pathSchema,
+      content: z.base64().describe('All of the file; at most 256 KiB.'),
+      mode: z.int().min(0).max(0o777).optional().describe('Permission bits; as before, or 0644.'),
+    }),
+    result: nothing,
+  },
+  'file.list': {
+    params: z.strictObject({ machine: machineIdSchema, path: pathSchema }),
+    result: z.strictObject({
+      entries: z
+        .array(
+          z.strictObject({
+            name: z.string().describe('Bytes that are no UTF-8 are U+FFFD.'),
+            type: z
+              .enum(['file', 'directory', 'link', 'other'])
+              .describe('What it is; links are not followed.'),
+            size: count.describe('Bytes.'),
+            mode: count.describe('Permission bits.'),
+            modified_ms: count.describe('Unix time.'),
+          }),
+        )
+        .describe('In the order of their names; at most 1,000, of 64 KiB of names.'),
+      more: z.boolean().describe('Whether some were left out.'),
     }),
   },
   subscribe: { params: nothing, result: nothing },

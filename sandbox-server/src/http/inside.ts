@@ -1,0 +1,52 @@
+// The routes for commands and files in a machine.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { listDirectory, readFile, runCommand, writeFile } from '../machines/inside.ts';
+import type { LearnerMachine } from '../machines/machine.ts';
+import {
+  directoryQuerySchema,
+  FILE_BYTES_MAX,
+  fileQuerySchema,
+  runSchema,
+  writeFileSchema,
+} from '../protocol/api.ts';
+import type { Sandbox } from '../sandboxes/sandbox.ts';
+
+/** A file's bytes in base64, and what is around them. */
+const WRITE_BODY_LIMIT = 2 * FILE_BYTES_MAX;
+
+/** `own`: finds the learner's own machine, or throws Problem. */
+export function registerInside(
+  app: FastifyInstance,
+  own: (request: FastifyRequest) => { sandbox: Sandbox; machine: LearnerMachine },
+): void {
+  app.post('/api/sandboxes/:id/machines/:name/exec', (request) => {
+    const { sandbox, machine } = own(request);
+    const wish = runSchema.parse(request.body);
+    sandbox.noteActivity();
+    return machine.work((host, id) => runCommand(host, id, wish));
+  });
+
+  app.get('/api/sandboxes/:id/machines/:name/files', (request) => {
+    const { machine } = own(request);
+    const wish = fileQuerySchema.parse(request.query);
+    return machine.work((host, id) => readFile(host, id, wish));
+  });
+
+  app.put(
+    '/api/sandboxes/:id/machines/:name/files',
+    { bodyLimit: WRITE_BODY_LIMIT },
+    async (request, reply) => {
+      const { sandbox, machine } = own(request);
+      const wish = writeFileSchema.parse(request.body);
+      sandbox.noteActivity();
+      await machine.work((host, id) => writeFile(host, id, wish));
+      return reply.code(204).send();
+    },
+  );
+
+  app.get('/api/sandboxes/:id/machines/:name/directory', (request) => {
+    const { machine } = own(request);
+    const { path } = directoryQuerySchema.parse(request.query);
+    return machine.work((host, id) => listDirectory(host, id, path));
+  });
+}
