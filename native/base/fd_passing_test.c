@@ -59,8 +59,8 @@ static void what_a_stream_cannot_take_at_once_follows(void **state) {
     cleanup_fd int one = ends[0], other = ends[1], file = open("/dev/null", O_RDONLY | O_CLOEXEC);
     pid_t sender = fork();
     if (sender == 0) {
-        char *much = calloc(1, LENGTH);
-        _exit(much && fd_send(one, much, LENGTH, file, &err) == 0 ? 0 : 1);
+        static const char much[LENGTH];
+        _exit(fd_send(one, much, LENGTH, file, &err) == 0 ? 0 : 1);
     }
     close(take_fd(&one));
     size_t length = 0, files = 0;

@@ -86,7 +86,9 @@ static int in_child(const char *profile, int (*more)(void)) {
         if (seccomp_apply(&program, &err) < 0)
             _exit(1);
         int line = try_common();
-        _exit(line ? line : more());
+        line = line ? line : more();
+        seccomp_free(&program);
+        _exit(line);
     }
     seccomp_free(&program);
     int status;
