@@ -91,11 +91,13 @@ static void send_line(client *peer, const char *line, size_t length) {
         break_off(c, "the peer does not read its answers");
         return;
     }
+    bool waiting = c->out.length > 0; // then epoll says when there is room again
     if (byte_queue_append(&c->out, line, length, &err) < 0 || byte_queue_append(&c->out, "\n", 1, &err) < 0) {
         break_off(c, err.message);
         return;
     }
-    flush(c);
+    if (!waiting)
+        flush(c);
 }
 
 static void patience_is_over(loop_timer *timer) {
