@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -192,6 +195,41 @@ static void a_long_listing_ends(void **state) {
     assert_int_equal(fs_remove_tree(root, "many", &err), 0);
 }
 
+// Exchanges a directory and a link that leads up, until it is killed.
+static pid_t start_exchanging(void) {
+    assert_int_equal(mkdirat(root, "dir", 0755), 0);
+    assert_int_equal(symlinkat("../../../..", root, "up"), 0);
+    put(root, "dir/victim", "inside");
+    put(outside, "victim", "outside");
+    pid_t pid = fork();
+    if (pid > 0)
+        return pid;
+    for (;;)
+        renameat2(root, "dir", root, "up", RENAME_EXCHANGE);
+}
+
+static void a_link_put_in_between_leads_nowhere(void **state) {
+    (void)state;
+    pid_t exchanger = start_exchanging();
+    bh_error err;
+    int found = 0;
+    for (int i = 0; i < 3000; i++) {
+        bool more;
+        cleanup_free char *text = content("/dir/victim", 0, 100, &more, &err);
+        if (text && strcmp(text, "inside") != 0 && strcmp(text, "new") != 0)
+            fail_msg("read \"%s\"", text);
+        found += text != NULL;
+        if (i % 10 == 0)
+            write_text("/dir/victim", "new", -1, &err);
+    }
+    kill(exchanger, SIGKILL);
+    waitpid(exchanger, NULL, 0);
+    assert_true(found > 0);
+    char text[16];
+    assert_true(fs_read(outside, "victim", text, sizeof text, &err) > 0);
+    assert_string_equal(text, "outside");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(links_lead_to_places_inside),
@@ -201,6 +239,7 @@ int main(void) {
         cmocka_unit_test(a_write_goes_through_no_last_link_and_leaves_nothing),
         cmocka_unit_test(a_listing_is_in_order_and_says_what_each_is),
         cmocka_unit_test(a_long_listing_ends),
+        cmocka_unit_test(a_link_put_in_between_leads_nowhere),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
