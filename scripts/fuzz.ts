@@ -4,7 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
+import { freshSeed, fuzzGuest } from '../tests/fuzz/guest.ts';
 import { documented } from '../tests/integration/bundle.ts';
 import { PROGRAMS, ROOT } from './setup.ts';
 
@@ -287,13 +288,33 @@ const runHarness = (name: string, harness: Harness, seconds: number | undefined)
   };
 };
 
+/** The server's end of a VM's link. Its short run is a unit test of its own: tests/unit/guest-fuzz.test.ts. */
+const GUEST = 'guest';
+
+const runGuest = async (seconds: number): Promise<boolean> => {
+  const seed = freshSeed();
+  try {
+    const done = await fuzzGuest(seed, { seconds });
+    console.log(
+      `clean  ${GUEST.padEnd(14)} ${String(done.conversations).padStart(10)} conversations in ${done.seconds.toFixed(1).padStart(7)} s, from seed ${seed}`,
+    );
+    return true;
+  } catch (error) {
+    writeFileSync(join(RESULTS, `${GUEST}.log`), inspect(error));
+    console.log(`FOUND  ${GUEST}: see ${RESULTS}/${GUEST}.log`);
+    return false;
+  }
+};
+
 const { values, positionals } = parseArgs({
   options: { seconds: { type: 'string' } },
   allowPositionals: true,
 });
-const unknown = positionals.find((name) => !(name in HARNESSES));
+const unknown = positionals.find((name) => name !== GUEST && !(name in HARNESSES));
 if (unknown || (values.seconds !== undefined && !/^[1-9]\d*$/.test(values.seconds))) {
-  console.error(`bulkhead: usage: npm run fuzz -- [--seconds N] [${Object.keys(HARNESSES).join('|')}]…`);
+  console.error(
+    `bulkhead: usage: npm run fuzz -- [--seconds N] [${[...Object.keys(HARNESSES), GUEST].join('|')}]…`,
+  );
   process.exit(1);
 }
 const make = spawnSync('make', ['-s', '-j2', '-C', NATIVE, 'fuzz'], { stdio: 'inherit' });
@@ -318,4 +339,6 @@ for (const [name, harness] of Object.entries(HARNESSES)) {
     `${outcome.finding ? 'FOUND ' : 'clean '} ${name.padEnd(14)} ${String(outcome.executions).padStart(10)} executions in ${outcome.seconds.toFixed(1).padStart(7)} s, ${String(outcome.covered).padStart(5)} edges covered${outcome.inputs ? `, ${outcome.inputs} inputs kept` : ''}${outcome.finding ? `: see ${RESULTS}/${name}.log` : ''}`,
   );
 }
+const guestToo = positionals.includes(GUEST) || (positionals.length === 0 && values.seconds !== undefined);
+if (guestToo && !(await runGuest(Number(values.seconds ?? 1)))) findings++;
 process.exit(findings === 0 ? 0 : 1);

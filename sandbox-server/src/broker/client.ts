@@ -24,13 +24,15 @@ export class BrokerError extends Error {
   readonly field: string | undefined;
 
   constructor(code: BrokerErrorCode, message: string, field?: string) {
-    super(message);
+    super(message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX)}…` : message);
     this.code = code;
     this.field = field;
   }
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** Characters of a message: one sentence. A guest's broker may be a learner's own, and its words go into logs and pages. */
+const MESSAGE_MAX = 400;
 
 interface Pending {
   method: BrokerMethod;

@@ -5,6 +5,7 @@ import type { BrokerEvent, BrokerMethod, BrokerParams, BrokerResult } from '../p
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LinkConnection } from '../protocol/link.ts';
 import { BrokerClient, BrokerError } from './client.ts';
+import { FairStream } from './fair.ts';
 import type { Host, RequestOptions } from './host.ts';
 import { connectUnix } from './streams.ts';
 
@@ -18,16 +19,16 @@ export class LinkHost implements Host {
   readonly events = new Listeners<BrokerEvent>();
   /** Told whenever the guest has answered a hello: the first, and one after each loss. */
   readonly greetings = new Listeners<void>();
-  readonly #path: string;
+  readonly #open: () => Promise<ByteDuplex>;
   readonly #waiters = new Set<() => void>();
   #link: LinkConnection | null = null;
   #client: BrokerClient | null = null;
   #retry: NodeJS.Timeout | undefined;
   #closed: string | null = null;
 
-  /** `path`: the VM's link.sock. */
-  constructor(path: string) {
-    this.#path = path;
+  /** The VM's link.sock, or what opens the stream to its guest's port. */
+  constructor(link: string | (() => Promise<ByteDuplex>)) {
+    this.#open = typeof link === 'string' ? () => connectUnix(link, "the VM's link") : link;
     void this.#connect();
   }
 
@@ -82,7 +83,7 @@ export class LinkHost implements Host {
 
   async #connect(): Promise<void> {
     try {
-      const stream = await connectUnix(this.#path, "the VM's link");
+      const stream = new FairStream(await this.#open());
       if (this.#closed === null) this.#greet(stream);
       else stream.close(this.#closed);
     } catch {

@@ -149,6 +149,9 @@ export abstract class LearnerMachine {
   /** Takes an event of the broker that opens its terminals. */
   protected noteTerminal(event: BrokerEvent): void {
     if (event.event !== 'terminal.exited' || event.machine !== this.inside.machine) return;
+    // A guest can tell it a thousand times a second, of terminals that there are not.
+    const { terminals } = this.#view;
+    if (!terminals.some((one) => one.terminal === event.terminal && one.state === 'running')) return;
     this.update({
       terminals: this.#view.terminals.map((one) =>
         one.terminal === event.terminal ? { ...one, state: 'exited' } : one,

@@ -92,6 +92,7 @@ export const machineRecordSchema = z
           state: z.enum(['running', 'exited']).describe('Whether the program in it lives.'),
         }),
       )
+      .max(64)
       .describe('Its terminals.'),
     accel: z.string().nullable().optional().describe('VMs: kvm or tcg (emulation).'),
     features: z.array(featureSchema).optional().describe('VMs: what was asked for; absent if nothing was.'),

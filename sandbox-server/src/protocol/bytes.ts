@@ -36,3 +36,36 @@ export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
   }
   return joined;
 }
+
+/** Bytes that come in pieces of any size, kept in one array: a piece of one byte costs one byte. */
+export class ByteStore {
+  #bytes = new Uint8Array(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  append(piece: Uint8Array): void {
+    const wanted = this.#length + piece.length;
+    if (wanted > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(wanted, 2 * this.#bytes.length, 256));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = wanted;
+  }
+
+  /** Gives everything up; the array is the caller's. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.clear();
+    return taken;
+  }
+
+  clear(): void {
+    this.#bytes = new Uint8Array(0);
+    this.#length = 0;
+  }
+}

@@ -1,5 +1,5 @@
 // Lines of the control protocol out of a byte stream.
-import { concatBytes } from './bytes.ts';
+import { ByteStore } from './bytes.ts';
 
 /** Bytes that a line of the control protocol may have. */
 export const LINE_MAX = 1_048_576;
@@ -7,8 +7,7 @@ export const LINE_MAX = 1_048_576;
 /** Cuts a byte stream into lines of UTF-8. */
 export class LineSplitter {
   readonly #most: number;
-  #pieces: Uint8Array[] = [];
-  #length = 0;
+  readonly #line = new ByteStore();
 
   /** `most`: bytes that a line may have. */
   constructor(most: number) {
@@ -20,19 +19,17 @@ export class LineSplitter {
     let start = 0;
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
       this.#keep(chunk.subarray(start, end));
-      const line = new TextDecoder().decode(concatBytes(this.#pieces));
-      this.#pieces = [];
-      this.#length = 0;
+      const line = new TextDecoder().decode(this.#line.take());
       start = end + 1;
       each(line);
     }
-    this.#keep(chunk.slice(start));
+    this.#keep(chunk.subarray(start));
   }
 
   #keep(piece: Uint8Array): void {
     if (piece.length === 0) return;
-    this.#length += piece.length;
-    if (this.#length > this.#most) throw new RangeError(`a line of more than ${this.#most} bytes`);
-    this.#pieces.push(piece);
+    if (this.#line.length + piece.length > this.#most)
+      throw new RangeError(`a line of more than ${this.#most} bytes`);
+    this.#line.append(piece);
   }
 }

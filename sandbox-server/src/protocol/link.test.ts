@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { ByteDuplex, ByteHandlers } from './bytes.ts';
 import { LINE_MAX, LineSplitter } from './lines.ts';
 import {
+  BACKLOG_MAX,
   CHANNEL_BUFFER_MAX,
   cobsDecode,
   cobsEncode,
@@ -63,6 +64,16 @@ describe('packets in a stream that may begin anywhere', () => {
     const noise = new Uint8Array(1_000_000).fill(0x55);
     for (let i = 0; i < 20; i++) expect(splitter.push(noise)).toEqual([]);
     expect(splitter.push(Uint8Array.of(0))).toEqual([]);
+    expect(splitter.push(encodePacket(2, text('here')))).toEqual([{ channel: 2, payload: text('here') }]);
+  });
+
+  // Each of them ended a packet once, at a microsecond of the thread that all terminals share.
+  test('a flood of zeros costs next to nothing', () => {
+    const splitter = new PacketSplitter();
+    const zeros = new Uint8Array(65_536);
+    const began = performance.now();
+    for (let i = 0; i < 64; i++) expect(splitter.push(zeros)).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(1_000);
     expect(splitter.push(encodePacket(2, text('here')))).toEqual([{ channel: 2, payload: text('here') }]);
   });
 });
@@ -222,5 +233,35 @@ describe('the host end of a link', () => {
     for (let sent = 0; sent <= CHANNEL_BUFFER_MAX; sent += PAYLOAD_MAX) guest.send(1_000, payload);
     expect(got.closed).toMatch(/more than it reads/);
     link.close('done');
+  });
+
+  test('bytes that come one by one are kept as bytes, not as an object each', () => {
+    const { guest, link } = connect();
+    guest.say({ hello: nonce, version: 1 });
+    const paused = link.channel(2);
+    const pieces: number[] = [];
+    paused.open({ data: (bytes) => pieces.push(bytes.length), closed: () => {} });
+    paused.pause();
+    for (let sent = 0; sent < 10_000; sent++) {
+      guest.send(2, text('x'));
+      guest.send(2, text(''));
+    }
+    paused.resume();
+    expect(pieces).toEqual([10_000]);
+    link.close('done');
+  });
+
+  test('a guest that does not read is left, not written to with ever more memory', () => {
+    const { guest, link, seen } = connect();
+    guest.say({ hello: nonce, version: 1 });
+    guest.write = () => false;
+    const line = 'x'.repeat(100_000);
+    let sent = 0;
+    while (seen.closed === '' && sent <= 2 * BACKLOG_MAX) {
+      link.sendLine(line);
+      sent += line.length;
+    }
+    expect(seen.closed).toMatch(/does not read/);
+    expect(sent).toBeGreaterThan(BACKLOG_MAX / 2);
   });
 });

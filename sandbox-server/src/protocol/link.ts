@@ -1,6 +1,6 @@
 // The link: one byte stream that may begin anywhere carries the control protocol and many attach streams
 // (docs/protocol.md, "Link"). This is the host's end, over any stream: a VM's serial port, a tab's virtio console.
-import { type ByteDuplex, type ByteHandlers, concatBytes } from './bytes.ts';
+import { type ByteDuplex, type ByteHandlers, ByteStore, concatBytes } from './bytes.ts';
 import { LINE_MAX, LineSplitter } from './lines.ts';
 
 /** Payload bytes that a packet may have. */
@@ -11,6 +11,11 @@ export const HELLO_INTERVAL_MS = 250;
 /** Bytes kept for a paused channel. A viewer grants 256 KiB of credit; one that granted four times that and does not
  * read is disconnected, because the link has no flow control of its own. */
 export const CHANNEL_BUFFER_MAX = 4 * 262_144;
+/** Bytes of a paused channel that are handed on at once when it goes on. */
+const HELD_TOGETHER = 65_536;
+/** Bytes that may wait for a guest that does not read. Attach credit and the time limits of requests keep an honest
+ * conversation far below. */
+export const BACKLOG_MAX = 4 * 1_048_576;
 
 const HEADER = 8;
 const CONTROL = 0;
@@ -77,35 +82,40 @@ export interface Packet {
 
 /** Finds packets in a byte stream; what is no packet is dropped without a word, as the protocol says. */
 export class PacketSplitter {
-  #pieces: Uint8Array[] = [];
+  /** One for all packets: a guest that sends tiny ones is not to make an array of each. */
+  readonly #encoded = new Uint8Array(ENCODED_MAX);
   #length = 0;
 
   push(chunk: Uint8Array): Packet[] {
     const packets: Packet[] = [];
     let start = 0;
-    for (let end = chunk.indexOf(0); end !== -1; end = chunk.indexOf(0, start)) {
-      this.#keep(chunk.subarray(start, end));
+    while (start < chunk.length) {
+      // A zero after a zero ends nothing, and a guest can send them by the million.
+      if (chunk[start] === 0 && this.#length === 0) {
+        start++;
+        continue;
+      }
+      const end = chunk.indexOf(0, start);
+      this.#keep(chunk.subarray(start, end === -1 ? chunk.length : end));
+      if (end === -1) break;
       const packet = this.#take();
       if (packet) packets.push(packet);
       start = end + 1;
     }
-    this.#keep(chunk.slice(start));
     return packets;
   }
 
   /** Too much without a zero is no packet: only its length is remembered, so that it is dropped at the next zero. */
   #keep(piece: Uint8Array): void {
-    if (piece.length === 0) return;
+    if (this.#length + piece.length <= ENCODED_MAX) this.#encoded.set(piece, this.#length);
     this.#length += piece.length;
-    if (this.#length > ENCODED_MAX) this.#pieces = [];
-    else this.#pieces.push(piece);
   }
 
   #take(): Packet | null {
-    const encoded = this.#length > ENCODED_MAX ? null : concatBytes(this.#pieces);
-    this.#pieces = [];
+    const length = this.#length;
     this.#length = 0;
-    const content = encoded && cobsDecode(encoded);
+    const content =
+      length > HEADER && length <= ENCODED_MAX ? cobsDecode(this.#encoded.subarray(0, length)) : null;
     if (!content || content.length < HEADER) return null;
     const view = new DataView(content.buffer, content.byteOffset, content.length);
     const payload = content.subarray(HEADER);
@@ -135,6 +145,8 @@ export class LinkConnection {
   #nextChannel = FIRST_ATTACH;
   #hello: ReturnType<typeof setInterval> | undefined;
   #state: 'greeting' | 'open' | 'closed' = 'greeting';
+  /** Bytes written since the stream last said that too many wait; 0 while it takes what is written. */
+  #behind = 0;
 
   /** `nonce`: 16 or more random characters, new for each connection. */
   constructor(stream: ByteDuplex, nonce: string, handlers: LinkHandlers) {
@@ -144,6 +156,7 @@ export class LinkConnection {
     stream.open({
       data: (bytes) => this.#receive(bytes),
       drained: () => {
+        this.#behind = 0;
         for (const channel of this.#channels.values()) channel.drained();
       },
       closed: (reason) => this.#end(reason),
@@ -151,7 +164,9 @@ export class LinkConnection {
     if (this.#state === 'closed') return;
     // A half-written packet of an earlier life ends at this zero.
     stream.write(Uint8Array.of(0));
-    const greet = () => this.#sendJson({ hello: nonce, version: LINK_VERSION });
+    const greet = () => {
+      if (this.#behind === 0) this.#sendJson({ hello: nonce, version: LINK_VERSION });
+    };
     greet();
     this.#hello = setInterval(greet, HELLO_INTERVAL_MS);
   }
@@ -255,8 +270,12 @@ export class LinkConnection {
   #send(channel: number, bytes: Uint8Array): boolean {
     let room = true;
     for (let at = 0; at < bytes.length; at += PAYLOAD_MAX) {
-      room = this.#stream.write(encodePacket(channel, bytes.subarray(at, at + PAYLOAD_MAX)));
+      const packet = encodePacket(channel, bytes.subarray(at, at + PAYLOAD_MAX));
+      room = this.#stream.write(packet);
+      if (!room) this.#behind += packet.length;
     }
+    // Which no viewer or request may pay for with the memory of all.
+    if (this.#behind > BACKLOG_MAX) this.close('the guest does not read');
     return room;
   }
 
@@ -280,7 +299,7 @@ class LinkChannel implements ByteDuplex {
   readonly #send: (bytes: Uint8Array) => boolean;
   readonly #forget: (reason: string) => void;
   #handlers: ByteHandlers | null = null;
-  #waiting: Uint8Array[] = [];
+  #waiting: ByteStore[] = [];
   #waitingBytes = 0;
   #paused = false;
   #closed: string | null = null;
@@ -314,12 +333,17 @@ class LinkChannel implements ByteDuplex {
   }
 
   receive(bytes: Uint8Array): void {
-    if (this.#closed !== null) return;
+    if (this.#closed !== null || bytes.length === 0) return;
     if (this.#handlers && !this.#paused) {
       this.#handlers.data(bytes);
       return;
     }
-    this.#waiting.push(bytes);
+    let last = this.#waiting.at(-1);
+    if (!last || last.length >= HELD_TOGETHER) {
+      last = new ByteStore();
+      this.#waiting.push(last);
+    }
+    last.append(bytes);
     this.#waitingBytes += bytes.length;
     if (this.#waitingBytes > CHANNEL_BUFFER_MAX) this.close('the viewer granted more than it reads');
   }
@@ -343,7 +367,7 @@ class LinkChannel implements ByteDuplex {
 
   #deliver(): void {
     while (this.#handlers && !this.#paused) {
-      const bytes = this.#waiting.shift();
+      const bytes = this.#waiting.shift()?.take();
       if (!bytes) break;
       this.#waitingBytes -= bytes.length;
       this.#handlers.data(bytes);

@@ -18,6 +18,8 @@ import {
  * keeps an honest browser far below; this bounds one that grants without reading. */
 const HIGH_WATER = 524_288;
 const LOW_WATER = 131_072;
+/** The same in frames: a guest that frames every byte by itself is not to have each of them kept at the price of many. */
+const MOST_FRAMES = 4_096;
 
 /** What a browser may send. ROLE is the server's to say. */
 const fromBrowser: ReadonlySet<number> = new Set([
@@ -48,6 +50,7 @@ export class Viewer {
   #attached = false;
   #exited = false;
   #streamPaused = false;
+  #unsent = 0;
   #alive = true;
 
   constructor(socket: WebSocket, stream: ByteDuplex, options: ViewerOptions) {
@@ -115,20 +118,24 @@ export class Viewer {
     try {
       this.#frames.push(bytes, (frame) => {
         if (frame[0] === opcodes.exit) this.#exited = true;
+        this.#unsent++;
         this.#socket.send(frame, { binary: true }, () => this.#sent());
       });
     } catch {
       this.#stream.close('the monitor sent what is no frame');
       return;
     }
-    if (this.#socket.bufferedAmount > HIGH_WATER && !this.#streamPaused) {
+    const full = this.#socket.bufferedAmount > HIGH_WATER || this.#unsent > MOST_FRAMES;
+    if (full && !this.#streamPaused) {
       this.#streamPaused = true;
       this.#stream.pause();
     }
   }
 
   #sent(): void {
-    if (!this.#streamPaused || this.#socket.bufferedAmount > LOW_WATER) return;
+    this.#unsent--;
+    if (!this.#streamPaused || this.#socket.bufferedAmount > LOW_WATER || this.#unsent > MOST_FRAMES / 2)
+      return;
     this.#streamPaused = false;
     this.#stream.resume();
   }
