@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define HOSTNAME_PARAMETER "bulkhead.hostname="
@@ -33,6 +34,18 @@ static int read_hostname(char *hostname, size_t size, bh_error *err) {
     return bh_fail(err, 0, "the kernel's command line has no " HOSTNAME_PARAMETER);
 }
 
+// In place: a copy's files are in memory already, and one that replaces another costs an overlay ten times as much. Cut
+// only where the old text was longer, for the same reason.
+static int write_file(const char *path, const char *text, mode_t mode, bh_error *err) {
+    cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+    struct stat old;
+    ssize_t length = (ssize_t)strlen(text);
+    if (fd < 0 || fstat(fd, &old) < 0 || write(fd, text, (size_t)length) != length ||
+        (old.st_size > length && ftruncate(fd, length) < 0))
+        return bh_fail(err, errno, "cannot write %s", path);
+    return 0;
+}
+
 // The file in the image is empty (machine-id(5): not yet chosen), for all VMs share it.
 static int write_machine_id(bh_error *err) {
     uint8_t id[16];
@@ -42,7 +55,7 @@ static int write_machine_id(bh_error *err) {
     for (size_t i = 0; i < sizeof id; i++)
         snprintf(text + 2 * i, 3, "%02x", id[i]);
     strcat(text, "\n");
-    return fs_replace(AT_FDCWD, "/etc/machine-id", text, 0444, err);
+    return write_file("/etc/machine-id", text, 0444, err);
 }
 
 static int become(const char *hostname, bh_error *err) {
@@ -51,8 +64,8 @@ static int become(const char *hostname, bh_error *err) {
         return bh_fail(err, errno, "cannot set the host name %s", hostname);
     snprintf(line, sizeof line, "%s\n", hostname);
     snprintf(hosts, sizeof hosts, "127.0.0.1\tlocalhost %s\n::1\tlocalhost ip6-localhost ip6-loopback\n", hostname);
-    return fs_replace(AT_FDCWD, "/etc/hostname", line, 0644, err) < 0 ||
-                   fs_replace(AT_FDCWD, "/etc/hosts", hosts, 0644, err) < 0 || write_machine_id(err) < 0
+    return write_file("/etc/hostname", line, 0644, err) < 0 || write_file("/etc/hosts", hosts, 0644, err) < 0 ||
+                   write_machine_id(err) < 0
                ? -1
                : 0;
 }
