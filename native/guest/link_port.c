@@ -97,7 +97,7 @@ static void hang_up(const char *why) {
         return;
     port.talking = false;
     loop_timer_stop(port.loop, &port.gone);
-    log_info("link: %s", why);
+    log_debug("link: %s", why);
     broker_remove_client(port.broker, &port.client);
     port.client.subscribed = false;
     byte_queue_clear(&port.line);
@@ -167,7 +167,7 @@ static void hello(void *context) {
     hang_up("a new conversation begins");
     port.talking = true;
     broker_add_client(port.broker, &port.client);
-    log_info("link: the host says hello");
+    log_debug("link: the host says hello");
 }
 
 // Hands every whole line to the broker, and keeps the rest.
