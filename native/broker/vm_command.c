@@ -76,7 +76,12 @@ static void add_boot(vm_command *c, const vm_spec *spec) {
     add(c, VM_IMAGE_IN_JAIL "/initrd.img");
     add(c, "-append");
     // A panic restarts the guest at once (panic=-1) by a triple fault (reboot=t), and a restart ends QEMU (-no-reboot).
-    add(c, "console=ttyS0 quiet panic=-1 reboot=t mitigations=off%s rdinit=/bin/bulkheadd bulkhead.hostname=%s",
+    // The rest is for a guest that does nothing to cost nothing: its kernel would look twice a second whether memory
+    // wants to be moved together, and count pages every second. (That it also looks whether the TSC can be trusted has
+    // to stay: on a busy host it is now and then measured wrong at boot, and time then runs at another speed.)
+    add(c,
+        "console=ttyS0 quiet panic=-1 reboot=t mitigations=off sysctl.vm.compaction_proactiveness=0 "
+        "sysctl.vm.stat_interval=30%s rdinit=/bin/bulkheadd bulkhead.hostname=%s",
         spec->selinux ? " security=selinux" : "", spec->hostname);
     add(c, "-no-reboot");
 }
