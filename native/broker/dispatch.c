@@ -167,6 +167,7 @@ static const method methods[] = {
     {"machine.restart", machine_restart, restart_params},
     {"machine.stats", machine_stats, stats_params},
     {"terminal.open", terminal_open, terminal_open_params},
+    {"terminal.prepare", terminal_prepare, machine_params},
     {"terminal.close", terminal_close, terminal_params},
     {"channel.open", channel_open, terminal_params},
     {"exec", exec, exec_params},

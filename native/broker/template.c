@@ -87,12 +87,15 @@ int template_open(const template *t, vm_memory *memory, bh_error *err) {
     return 0;
 }
 
-// What a first shell reads is then in every copy's memory from the beginning.
+// What a first shell reads is then in every copy's memory from the beginning, and the shell itself waits there.
 static int warm(const char *link, bh_error *err) {
     json_t *command = json_pack("[s, s, s]", "/bin/bash", "-lic", "ls / /root; id; uptime");
     json_t *params = json_pack("{s:s, s:o, s:i, s:i}", "machine", "host", "command", command, "timeout_ms",
                                WARM_TIMEOUT_MS, "max_output_bytes", 0);
-    return vm_ask_guest(link, "exec", params, WARM_TIMEOUT_MS, err);
+    if (vm_ask_guest(link, "exec", params, WARM_TIMEOUT_MS, err) < 0)
+        return -1;
+    json_t *itself = json_pack("{s:s}", "machine", "host");
+    return vm_ask_guest(link, "terminal.prepare", itself, WARM_TIMEOUT_MS, err);
 }
 
 static int boot_and_save(template *t, vm_plan *plan, bh_error *err) {

@@ -26,15 +26,17 @@ state_name terminal_file(const broker *b, const char *machine_id, const char *id
 
 json_t *terminals_describe(const terminal *terminals) {
     json_t *list = json_array();
-    for (const terminal *t = terminals; t; t = t->next)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s}", "terminal", t->id, "state", t->exited ? "exited" : "running"));
+    for (const terminal *t = terminals; t; t = t->next) {
+        if (!t->unopened)
+            json_array_append_new(
+                list, json_pack("{s:s, s:s}", "terminal", t->id, "state", t->exited ? "exited" : "running"));
+    }
     return list;
 }
 
 terminal *terminal_find(const machine *m, const char *id) {
     for (terminal *t = m->terminals; t; t = t->next) {
-        if (strcmp(t->id, id) == 0)
+        if (strcmp(t->id, id) == 0 && !t->unopened)
             return t;
     }
     return NULL;
@@ -79,7 +81,7 @@ static void set_exited(terminal *t, int kind, int status) {
     if (t->exited)
         return;
     t->exited = true;
-    if (t->machine->deleting)
+    if (t->machine->deleting || t->unopened)
         return;
     broker_emit(t->machine->broker, json_pack("{s:s, s:s, s:s, s:i, s:i}", "event", "terminal.exited", "machine",
                                               t->machine->id, "terminal", t->id, "kind", kind, "status", status));

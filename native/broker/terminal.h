@@ -17,6 +17,7 @@ typedef struct terminal {
     loop_source monitor_ended; // a pidfd
     int watch;                 // inotify watch of the status file; -1: none
     bool exited;
+    bool unopened; // nobody has it yet, nor is told of it: see first_shell.h
     struct terminal *next;
 } terminal;
 

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/selinux.h"
 #include "broker/end.h"
+#include "broker/first_shell.h"
 #include "broker/identity.h"
 #include "broker/ids.h"
 #include "broker/job.h"
@@ -28,6 +29,7 @@ typedef struct opening {
     request *request;
     char id[17];
     bool direct; // the guest itself: no container to enter
+    bool first;  // the shell that is stopped before its prompt (first_shell.h), and opened to nobody yet
     uid_t service_id;
     char label[MCS_LABEL_MAX]; // the monitor's; may be empty
 } opening;
@@ -99,7 +101,8 @@ static _Noreturn void become_monitor(const opening *o, const char *const *argv, 
         dprintf(3, "{\"error\": \"the monitor cannot be labelled\"}\n");
         _exit(127);
     }
-    execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)profile_environment);
+    const char *const *environment = o->first ? first_shell_environment(o->request->broker) : profile_environment;
+    execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);
     dprintf(3, "{\"error\": \"cannot run %s: %s\"}\n", argv[0], strerror(errno));
     _exit(127);
 }
@@ -155,7 +158,10 @@ static int open_body(void *argument, json_t **result, bh_error *err) {
     argue(&a, "--");
     argue_command(&a, o, runtime.text, root.text, console.text, pid_file.text, command);
 
+    cleanup_fd int stopped = o->first ? first_shell_watch(b, err) : -1;
     int ends[2];
+    if (o->first && stopped < 0)
+        return -1;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return bh_fail(err, errno, "cannot make a pipe for the monitor");
     pid_t pid = fork();
@@ -165,13 +171,17 @@ static int open_body(void *argument, json_t **result, bh_error *err) {
     cleanup_fd int status_fd = ends[0];
     if (pid < 0)
         return bh_fail(err, errno, "cannot fork a monitor");
-    if (read_opened(status_fd, result, err) == 0)
+    if (read_opened(status_fd, result, err) == 0 && (!o->first || first_shell_await(stopped, err) == 0))
         return 0;
     // It may still be trying: nothing of it is to remain.
     bh_error ignored;
     process_end(pid, process_start_time(pid), 1000, &ignored);
     terminal_end(b, r->machine, o->id, &ignored);
     return -1;
+}
+
+static pid_t pid_in(json_t *opened, const char *name) {
+    return (pid_t)json_integer_value(json_object_get(opened, name));
 }
 
 static void open_done(void *argument, json_t *result, const bh_error *err) {
@@ -185,7 +195,8 @@ static void open_done(void *argument, json_t *result, const bh_error *err) {
     else if (m->deleting || m->restarting) // its monitor ends with the machine: whoever ends it looks at the files
         request_refuse(r, "not_found", "machine", "machine %s is being %s", r->machine,
                        m->deleting ? "deleted" : "restarted");
-    else if (terminal_add(m, o->id, (pid_t)json_integer_value(json_object_get(result, "monitor")), &failure) < 0)
+    else if (terminal_add(m, o->id, pid_in(result, "monitor"), &failure) < 0 ||
+             (o->first && first_shell_keep(m->terminals, pid_in(result, "pid"), &failure) < 0))
         request_fail(r, &failure);
     else
         request_answer(r, json_pack("{s:s}", "terminal", o->id));
@@ -214,11 +225,7 @@ static size_t count_terminals(const machine *m) {
     return count;
 }
 
-void terminal_open(request *r) {
-    machine *m = request_machine_to_enter(r);
-    if (!m)
-        return;
-    bool direct = machine_is_self(m);
+void terminal_open_in(request *r, machine *m, bool first) {
     // Those being opened as well: whoever is inside can stop what comes in and so have them wait.
     if (count_terminals(m) + (size_t)m->opening >= TERMINALS_PER_MACHINE) {
         request_refuse(r, "limit", NULL, "machine %s has %d terminals; close one first", m->id, TERMINALS_PER_MACHINE);
@@ -230,7 +237,8 @@ void terminal_open(request *r) {
         bh_fail(&err, ENOMEM, "cannot open a terminal");
     } else {
         o->request = r;
-        o->direct = direct;
+        o->direct = machine_is_self(m);
+        o->first = first;
         o->service_id = slot_service_id(r->broker->config.id_base, m->slot);
         mcs_monitor_label(m->label, o->label);
         if (job_start(r->broker->loop, open_body, open_done, o, &err) == 0) {
@@ -240,6 +248,12 @@ void terminal_open(request *r) {
     }
     free(o);
     request_fail(r, &err);
+}
+
+void terminal_open(request *r) {
+    machine *m = request_machine_to_enter(r);
+    if (m && !first_shell_give(r, m))
+        terminal_open_in(r, m, false);
 }
 
 static int close_body(void *argument, json_t **result, bh_error *err) {

@@ -269,6 +269,13 @@ static void viewer_ready(loop_source *source, uint32_t events) {
     settle(t);
 }
 
+// Programs and whoever else has the pty can have changed it (stty(1), the broker's first_shell.c).
+static void read_pty_size(terminal *t) {
+    struct winsize size;
+    if (!t->output.ended && ioctl(t->pty.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0)
+        t->output.size = (frame_size){.columns = size.ws_col, .rows = size.ws_row};
+}
+
 void terminal_add_viewer(terminal *t, int fd) {
     int count = 0;
     for (viewer *v = t->viewers; v; v = v->next)
@@ -286,6 +293,8 @@ void terminal_add_viewer(terminal *t, int fd) {
         viewer_free(v);
         return;
     }
+    if (!t->viewers)
+        read_pty_size(t);
     v->next = t->viewers;
     t->viewers = v;
 }
