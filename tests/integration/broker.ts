@@ -18,7 +18,7 @@ import { type Census, census } from './census.ts';
 import { Viewer, type ViewerOptions } from './monitor.ts';
 
 const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(import.meta.dirname, '../../native/build');
-const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
+export const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
 
 /** A user that is neither root nor the server, in the server's group: its peer credentials alone are against it. */
 export const SERVER_UID = 64_001;

@@ -1,29 +1,44 @@
 // VMs that begin as copies of a booted template: each somebody of its own, none able to change what the others begin with.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
-import { MIB, TestBroker } from './broker.ts';
-import { rootOf, run } from './vm.ts';
+import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { IMAGES, MIB, TestBroker } from './broker.ts';
+import { rootOf, run, Screen } from './vm.ts';
 
 const PATIENCE_MS = 30_000;
 const limits = { memory_bytes: 256 * MIB, cpu_millis: 1_000 };
 
 let broker: TestBroker;
 const links: LinkHost[] = [];
+/** The images of this test alone, one of which it changes. */
+const images = mkdtempSync('/tmp/bh-images-');
 beforeAll(async () => {
-  broker = await TestBroker.start();
+  cpSync(join(IMAGES, 'vm'), join(images, 'vm'), { recursive: true });
+  broker = await TestBroker.start(['--images', images]);
 });
 afterAll(async () => {
   for (const link of links) link.close('the test is over');
   await broker.dispose();
+  rmSync(images, { recursive: true });
 });
 
-const create = (machine: string, given = limits) => {
-  const wanted = { machine, image: 'vm', hostname: `name-${machine}`, limits: given, labels: {} };
-  return broker.control.request('vm.create', { ...wanted, start: 'template' });
+const create = (machine: string, more: Partial<BrokerParams<'vm.create'>> = {}) => {
+  const wanted = { machine, image: 'vm', hostname: `name-${machine}`, limits, labels: {} };
+  return broker.control.request('vm.create', { ...wanted, start: 'template', ...more });
 };
+const templatesMade = () => broker.log.match(/a VM template is ready/g)?.length ?? 0;
 const greet = async (machine: string): Promise<LinkHost> => {
   const link = new LinkHost(join(broker.state, 'run/machines', machine, 'link.sock'));
   links.push(link);
@@ -46,7 +61,7 @@ describe('copies of a template', () => {
   }, 120_000);
 
   it('come from one boot, and the VM that booted is gone', async () => {
-    expect(broker.log.match(/a VM template is ready/g)).toHaveLength(1);
+    expect(templatesMade()).toBe(1);
     const { machines } = await broker.control.request('machine.list', {});
     expect(machines.map(({ machine }) => machine).sort()).toEqual(['one', 'two']);
     expect(readdirSync(join(broker.state, 'run/machines')).sort()).toEqual(['one', 'two']);
@@ -63,6 +78,46 @@ describe('copies of a template', () => {
     const [one, two] = await Promise.all(guests.map((guest) => said(guest, command)));
     expect(one).not.toBe('');
     expect(one).not.toBe(two);
+  });
+
+  it('have a shell that waits for its learner, and is somebody of its own too', async () => {
+    const told: string[][] = [];
+    for (const [index, guest] of guests.entries()) {
+      const name = `name-${['one', 'two'][index]}`;
+      const { terminals } = (await guest.request('machine.list', {})).machines[0] ?? {};
+      expect(terminals).toEqual([]);
+      const { terminal } = await guest.request('terminal.open', { machine: 'host', columns: 97, rows: 31 });
+      const screen = new Screen(await guest.attach('host', terminal), 97, 31);
+      await screen.shows(new RegExp(`${name}.*# $`));
+      // Nothing of how it came about is left: not what stopped it, and not the age of the template.
+      screen.type(
+        'echo "<$HOSTNAME|$(stty size)|$((SECONDS < 30))|$([[ -v PROMPT_COMMAND ]]; echo $?)|$SHLVL|$PPID|$RANDOM $RANDOM>"\r',
+      );
+      const line = /<(name-[^|]*)\|([^|]*)\|(.)\|([^|]*)\|(\d+)\|(\d+)\|(.*)>/;
+      await screen.shows(line);
+      const [, host, size, young, stopped, level, parent, random] = line.exec(screen.text) ?? [];
+      expect([host, size, young, stopped, level]).toEqual([name, '31 97', '1', '1', '1']);
+      told.push([parent ?? '', random]);
+      screen.type('exit\r');
+      await expect
+        .poll(() => screen.exit, { timeout: PATIENCE_MS })
+        .toMatchObject({ by: 'exited', status: 0 });
+    }
+    const [one, two] = told as [string[], string[]];
+    expect(one[0]).toBe(two[0]); // started once…
+    expect(one[1]).not.toBe(two[1]); // …and yet not the same
+  });
+
+  it('open further terminals as any VM does', async () => {
+    const [guest] = guests as [LinkHost];
+    for (const command of [undefined, ['/bin/echo', 'a program']]) {
+      const { terminal } = await guest.request('terminal.open', {
+        ...{ machine: 'host', columns: 80, rows: 24 },
+        ...(command && { command }),
+      });
+      const screen = new Screen(await guest.attach('host', terminal), 80, 24);
+      await screen.shows(command ? /a program/ : /name-one.*# $/);
+    }
   });
 
   it('know their name, and what time it is', async () => {
@@ -126,10 +181,80 @@ describe('copies of a template', () => {
   });
 });
 
+describe('copies of a template with SELinux', () => {
+  const guests: LinkHost[] = [];
+
+  beforeAll(async () => {
+    const features: BrokerParams<'vm.create'>['features'] = ['selinux'];
+    // One after the other: the second does not wait for a template.
+    for (const machine of ['red', 'blue']) {
+      const { trace } = await create(machine, { features });
+      expect(trace.map(({ step }) => step)).toContain('restore');
+      guests.push(await greet(machine));
+    }
+  }, 120_000);
+  afterAll(async () => {
+    for (const machine of ['red', 'blue']) await broker.control.request('machine.delete', { machine });
+  });
+
+  it('are of a template of their own, and enforce', async () => {
+    expect(templatesMade()).toBe(2);
+    for (const guest of guests) expect(await said(guest, 'getenforce')).toBe('Enforcing');
+  });
+
+  it('give their containers categories that no other copy draws', async () => {
+    const labels = await Promise.all(
+      guests.map(async (guest) => {
+        const given = { memory_bytes: 32 * MIB, pids: 32, cpu_millis: 500, disk_bytes: 8 * MIB };
+        await guest.request('container.create', {
+          ...{
+            machine: 'box',
+            image: 'base',
+            profile: 'hardened',
+            hostname: 'box',
+            limits: given,
+            labels: {},
+          },
+        });
+        return (await run(guest, 'box', 'tr -d "\\0" </proc/self/attr/current')).stdout.trim();
+      }),
+    );
+    for (const label of labels) expect(label).toMatch(/^system_u:system_r:container_t:s0:c\d+,c\d+$/);
+    expect(labels[0]).not.toBe(labels[1]);
+  });
+
+  it('have a shell that waits, and other names, ids and numbers', async () => {
+    const about =
+      'hostname; cat /etc/machine-id /proc/sys/kernel/random/boot_id; head -c 16 /dev/urandom | base64';
+    const [red, blue] = await Promise.all(
+      guests.map(async (guest) => (await said(guest, about)).split('\n')),
+    );
+    expect(red).toHaveLength(4);
+    for (const [index, line] of (red ?? []).entries()) expect(line).not.toBe(blue?.[index]);
+    for (const guest of guests) {
+      const { terminal } = await guest.request('terminal.open', { machine: 'host', columns: 80, rows: 24 });
+      const screen = new Screen(await guest.attach('host', terminal), 80, 24);
+      await screen.shows(/name-(red|blue).*# $/);
+      screen.type('echo "[$(cat /proc/self/attr/current | tr -d "\\0")]"\r');
+      await screen.shows(/\[system_u:\S+\]/);
+    }
+  });
+});
+
+it('another image gets another template, and never the old one', async () => {
+  const about = join(images, 'vm/image.json');
+  const image = JSON.parse(readFileSync(about, 'utf8')) as { digest: string };
+  const made = templatesMade();
+  writeFileSync(about, JSON.stringify({ ...image, digest: `${image.digest.slice(1)}0` }));
+  await create('newer');
+  expect(templatesMade()).toBe(made + 1);
+  await broker.control.request('machine.delete', { machine: 'newer' });
+}, 120_000);
+
 it('a broker that dies while a template boots leaves nothing to the next one', async () => {
   const other = { memory_bytes: 160 * MIB, cpu_millis: 1_000 }; // so that there is no template yet
-  const lost = create('lost', other).catch((error: Error) => error.message);
-  const console = join(broker.state, 'run/machines/template-2/console.log');
+  const lost = create('lost', { limits: other }).catch((error: Error) => error.message);
+  const console = join(broker.state, 'run/machines/template-4/console.log');
   await expect
     .poll(() => existsSync(console) && readFileSync(console, 'utf8').length, { timeout: 20_000 })
     .toBeTruthy();
