@@ -217,8 +217,12 @@ export class ScriptedBroker {
   }
 }
 
-/** Answers a link as a guest does: hello, then `probe`, `terminal.open`, `machine.list` and `exec` about itself. */
-export function answerAsGuest(socket: Socket): void {
+/** Answers a link as a guest does: hello, then `probe`, `terminal.open`, `machine.list` and `exec` about itself. `more`
+ * answers other methods, or these otherwise; what it throws is a refusal. Returns what sends an event. */
+export function answerAsGuest(
+  socket: Socket,
+  more: Record<string, (params: Params) => object> = {},
+): (event: object) => void {
   const packets = new PacketSplitter();
   const send = (channel: number, message: object) =>
     socket.write(
@@ -247,9 +251,19 @@ export function answerAsGuest(socket: Socket): void {
     for (const { channel, payload } of packets.push(bytes)) {
       const message = JSON.parse(Buffer.from(payload).toString());
       if (channel === 1 && message.hello) send(1, { hello: message.hello, version: 1 });
-      else if (channel === 0) send(0, { id: message.id, result: results[message.method] });
+      else if (channel === 0) send(0, { id: message.id, ...answer(message.method, message.params) });
     }
   });
+  return (event) => send(0, event);
+
+  function answer(method: string, params: Params): object {
+    try {
+      return { result: more[method]?.(params) ?? results[method] };
+    } catch (error) {
+      const code = error instanceof Refusal ? error.code : 'failed';
+      return { error: { code, message: error instanceof Error ? error.message : String(error) } };
+    }
+  }
 }
 
 /** Waits until `check` gives something, looking again after every turn of the event loop for at most `limitMs`. */
