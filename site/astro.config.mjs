@@ -48,8 +48,29 @@ export default defineConfig({
       },
       sidebar: [
         {
+          label: 'History',
+          items: [
+            { label: 'The timeline', link: '/history/' },
+            'history/one-expensive-machine',
+            'history/big-machines',
+            'history/bazaar',
+            'history/linux-parts',
+            'history/the-default',
+            'history/walls-again',
+          ],
+        },
+        {
           label: 'Concepts',
           items: ['concepts/what-is-divided', 'concepts/containers-and-vms'],
+        },
+        {
+          label: 'Reference',
+          items: [
+            { label: '2013, claim by claim', link: '/2013/' },
+            { label: 'The matrix', link: '/matrix/' },
+            { label: 'Glossary', link: '/glossary/' },
+            { label: 'Sources', link: '/sources/' },
+          ],
         },
         { label: 'This site', items: ['about'] },
       ],

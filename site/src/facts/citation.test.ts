@@ -10,7 +10,7 @@ describe('a citation', () => {
     expect(citation({ ...losh, trust: 'secondary', year: 'undated' })).toBe(
       'Losh, Whither chroot?, second-hand',
     );
-    expect(citation({ ...losh, author: 'AMD', title: 'AMD SEV', year: 'living' })).toBe('AMD SEV');
+    expect(citation({ ...losh, author: 'AMD', title: 'AMD SEV', year: 'living' })).toBe('AMD, SEV');
   });
 
   it('is found in the text of a page, once for each source', () => {

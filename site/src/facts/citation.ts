@@ -2,10 +2,16 @@
 import type { Source } from './schemas.ts';
 
 /** "Losh, Whither chroot? (2020)"; organisations that are their own publisher are not named twice. */
-export function citation({ author, title, year, trust }: Source): string {
-  const named = title.startsWith(author) ? title : `${author}, ${title}`;
+export function citation(source: Source): string {
+  const { author, title } = citationParts(source);
+  return `${author}, ${title}`;
+}
+
+/** Who, and what and when: the second part is left out where there is no room. */
+export function citationParts({ author, title, year, trust }: Source): { author: string; title: string } {
+  const named = title.startsWith(`${author} `) ? title.slice(author.length + 1) : title;
   const dated = typeof year === 'number' ? `${named} (${year})` : named;
-  return trust === 'secondary' ? `${dated}, second-hand` : dated;
+  return { author, title: trust === 'secondary' ? `${dated}, second-hand` : dated };
 }
 
 /** The year of a source, in words where it has none. */
