@@ -1,7 +1,9 @@
 // container.create: writes the bundle, has `bulkhead` run it, and hands on the launch trace.
+#include "broker/container.h"
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "broker/checkpoint.h"
 #include "broker/create.h"
 #include "broker/end.h"
 #include "broker/identity.h"
@@ -39,13 +41,14 @@ static int make_group(const machine *m, state_name *group, bh_error *err) {
     return cgroup_create(machine_group.text, &limits, err);
 }
 
-static int write_bundle(const machine *m, bh_error *err) {
+int container_write_bundle(const machine *m, bh_error *err) {
     const broker *b = m->broker;
     state_name cgroup;
     if (make_group(m, &cgroup, err) < 0)
         return -1;
     char rootfs[PATH_MAX];
     snprintf(rootfs, sizeof rootfs, "%s/%s/rootfs", b->config.images_dir, m->image);
+    state_name layer = machine_file(b, m->id, "layer");
     profile_spec spec = {
         .profile = m->profile,
         .hostname = m->hostname,
@@ -55,6 +58,7 @@ static int write_bundle(const machine *m, bh_error *err) {
         .limits = m->limits,
         .label = m->label,
         .first_id = slot_container_id(b->config.id_base, m->slot),
+        .layer = b->config.guest ? layer.text : NULL,
     };
     cleanup_json json_t *config = profile_config(&spec, err);
     cleanup_free char *text = config ? json_dumps(config, JSON_INDENT(2)) : NULL;
@@ -118,7 +122,7 @@ static int run_container(const machine *m, json_t **trace, bh_error *err) {
     return outcome;
 }
 
-static int read_pid(const machine *m, bh_error *err) {
+int container_read_pid(const machine *m, bh_error *err) {
     char text[32];
     state_name path = machine_file(m->broker, m->id, "pid");
     if (fs_read(AT_FDCWD, path.text, text, sizeof text, err) < 0)
@@ -129,9 +133,10 @@ static int read_pid(const machine *m, bh_error *err) {
 
 int container_make(machine *m, json_t **result, bh_error *err) {
     cleanup_json json_t *trace = NULL;
-    if (machine_make_dir(m, err) < 0 || write_bundle(m, err) < 0 || run_container(m, &trace, err) < 0)
+    if (machine_make_dir(m, err) < 0 || (m->broker->config.guest && checkpoint_mount_layer(m, err) < 0) ||
+        container_write_bundle(m, err) < 0 || run_container(m, &trace, err) < 0)
         return -1;
-    int pid = read_pid(m, err);
+    int pid = container_read_pid(m, err);
     if (pid < 0)
         return -1;
     *result = json_pack("{s:i, s:O}", "pid", pid, "trace", trace);

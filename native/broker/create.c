@@ -10,6 +10,7 @@
 #include "broker/log.h"
 #include "broker/restart.h"
 #include "broker/template.h"
+#include "broker/terminal.h"
 #include "broker/watch.h"
 
 #include <errno.h>
@@ -40,6 +41,14 @@ static int64_t count_machines(const broker *b) {
     return count;
 }
 
+// In a VM a container's ids follow from its name, so that the same ones are likely to be free in a VM that it moves to.
+static int32_t slot_of_name(const char *id) {
+    uint32_t hash = 2166136261u; // FNV-1a
+    for (const char *c = id; *c; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    return (int32_t)(hash % ID_SLOTS);
+}
+
 machine *machine_begin(request *r, machine_kind kind) {
     broker *b = r->broker;
     if (broker_find(b, r->machine)) {
@@ -57,6 +66,8 @@ machine *machine_begin(request *r, machine_kind kind) {
         request_refuse(r, "unsupported", NULL, "%s", err.message);
         return NULL;
     }
+    if (b->config.guest)
+        b->next_slot = slot_of_name(r->machine);
     int32_t slot = slot_allocate(b->machines, b->config.id_base, &b->next_slot);
     machine *m = slot >= 0 ? machine_new(r->machine) : NULL;
     if (!m) {
@@ -113,6 +124,10 @@ static int settle(machine *m, json_t *result, bh_error *err) {
     m->pid = (pid_t)json_integer_value(json_object_get(result, "pid"));
     m->start_time = process_start_time(m->pid);
     m->state = MACHINE_RUNNING;
+    if (m->restoring)
+        terminals_find(m); // it came with some
+    json_decref(m->restoring);
+    m->restoring = NULL;
     m->restarting = false;
     const char *accel = json_string_value(json_object_get(result, "accel"));
     if (accel)

@@ -130,6 +130,39 @@ static const param restart_params[] = {PARAM_MACHINE, PARAM_START, PARAM_END};
      .pattern = "1 to 27 of a-z, 0-9 and -, not starting with -"}
 static const param snapshot_params[] = {PARAM_MACHINE, PARAM_SNAPSHOT, PARAM_END};
 
+#define PARAM_CHECKPOINT                                                                                               \
+    {.name = "checkpoint",                                                                                             \
+     .kind = PARAM_STRING,                                                                                             \
+     .min = 1,                                                                                                         \
+     .max = 32,                                                                                                        \
+     .matches = is_machine_id,                                                                                         \
+     .pattern = "1 to 32 of a-z, 0-9 and -, not starting with -"}
+#define PARAM_OFFSET {.name = "offset", .kind = PARAM_INTEGER, .min = 0, .max = INT64_MAX}
+static const param checkpoint_params[] = {PARAM_CHECKPOINT, PARAM_END};
+static const param container_checkpoint_params[] = {
+    PARAM_MACHINE,
+    PARAM_CHECKPOINT,
+    {.name = "hold", .kind = PARAM_BOOLEAN, .optional = true},
+    {.name = "timeout_ms", .kind = PARAM_INTEGER, .optional = true, .min = 1, .max = 60000},
+    PARAM_END,
+};
+static const param checkpoint_read_params[] = {
+    PARAM_CHECKPOINT,
+    PARAM_OFFSET,
+    {.name = "length", .kind = PARAM_INTEGER, .min = 1, .max = CHECKPOINT_CHUNK_MAX},
+    PARAM_END,
+};
+static const param checkpoint_write_params[] = {
+    PARAM_CHECKPOINT,
+    PARAM_OFFSET,
+    {.name = "data",
+     .kind = PARAM_STRING,
+     .min = 4,
+     .max = (CHECKPOINT_CHUNK_MAX + 2) / 3 * 4,
+     .matches = base64_is,
+     .pattern = "base64, with padding and nothing else"},
+    PARAM_END,
+};
 #define PARAM_PATH                                                                                                     \
     {.name = "path", .kind = PARAM_STRING, .min = 1, .max = 4095, .matches = is_path, .pattern = "an absolute path"}
 static const param file_read_params[] = {
@@ -155,6 +188,14 @@ static const param file_list_params[] = {PARAM_MACHINE, PARAM_PATH, PARAM_END};
 static const method methods[] = {
     {"probe", probe, no_params},
     {"container.create", container_create, container_create_params},
+    {"container.checkpoint", container_checkpoint, container_checkpoint_params},
+    {"container.checkpoint.cancel", container_checkpoint_cancel, machine_params},
+    {"container.resume", container_resume, machine_params},
+    {"container.restore", container_restore, checkpoint_params},
+    {"checkpoint.list", checkpoint_list, no_params},
+    {"checkpoint.read", checkpoint_read, checkpoint_read_params},
+    {"checkpoint.write", checkpoint_write, checkpoint_write_params},
+    {"checkpoint.delete", checkpoint_delete, checkpoint_params},
     {"vm.create", vm_create, vm_create_params},
     {"vm.migrate", vm_migrate, machine_params},
     {"vm.migrate.cancel", vm_migrate_cancel, machine_params},
@@ -253,6 +294,8 @@ machine *request_machine_to_enter(request *r) {
         request_refuse(r, "unsupported", "machine", "%s is a VM: ask the broker inside it, over its link", m->id);
     else if (m->state != MACHINE_RUNNING)
         request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
+    else if (m->checkpointing)
+        request_refuse(r, "failed", "machine", "machine %s is being written down", m->id);
     else
         return m;
     return NULL;

@@ -4,6 +4,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "broker/checkpoint.h"
 #include "broker/identity.h"
 #include "broker/job.h"
 #include "broker/log.h"
@@ -58,6 +59,7 @@ static int end_processes(broker *b, const char *id, bh_error *err) {
     // A VM, or a container that never came to be, has no runtime state.
     if (access(state.text, F_OK) == 0 && delete_container(b, id, err) < 0)
         return -1;
+    checkpoint_unmount_layer(b, id);
     return cgroup_delete(cgroup.text, err);
 }
 

@@ -2,6 +2,7 @@
 // 65,536 ids, and one id more, outside them, for what runs on the host for its sake (monitors, QEMU).
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,8 @@ static inline uid_t slot_service_id(uid_t id_base, int32_t slot) {
     return id_base - IDS_PER_CONTAINER + (uid_t)slot;
 }
 
+// Whether there is such a slot, and no machine of the list has it.
+bool slot_is_free(const struct machine *machines, uid_t id_base, int32_t slot);
 // A slot that no machine of the list has, searched for from *next onwards and around, so that the ids of a machine that
 // has just gone are the last to be given out again. Negative when all are taken or the base leaves no room.
 int32_t slot_allocate(const struct machine *machines, uid_t id_base, int32_t *next);

@@ -56,3 +56,11 @@ bool image_exists(request *r, const char *kind) {
     request_refuse(r, "not_found", "image", "no %s image %s here; there is %s", kind, wanted, *known ? known : "none");
     return false;
 }
+
+int image_digest(const broker *b, const char *image, char *digest, size_t size, bh_error *err) {
+    cleanup_json json_t *one = read_image(b, image);
+    const char *text = json_string_value(json_object_get(one, "digest"));
+    if (!text || (size_t)snprintf(digest, size, "%s", text) >= size)
+        return bh_fail(err, 0, "there is no image %s here", image);
+    return 0;
+}

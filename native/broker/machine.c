@@ -33,6 +33,7 @@ void machine_free(machine *m) {
     if (!m)
         return;
     json_decref(m->labels);
+    json_decref(m->restoring);
     json_decref(m->console);
     free(m);
 }

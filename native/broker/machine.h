@@ -65,9 +65,11 @@ typedef struct machine {
     json_t *console;           // VMs only: the last lines of its console once it has ended; else NULL
     bool restarting;           // it is being made anew in its place
     struct template *template; // VMs only: what it is being made a copy of
-    pid_t destroyer;           // the job that ends it when the broker ends; 0: none
-    int opening;               // terminals being opened: their monitors are not in the list yet
-    bool deleting;             // its deletion is wanted, or under way
+    struct checkpointing *checkpointing; // containers in a VM: it is being written down
+    json_t *restoring;                   // {checkpoint, terminals}: what it is being made from, or was
+    pid_t destroyer;                     // the job that ends it when the broker ends; 0: none
+    int opening;                         // terminals being opened: their monitors are not in the list yet
+    bool deleting;                       // its deletion is wanted, or under way
     struct machine *next;
 } machine;
 

@@ -20,7 +20,16 @@ void file_read(request *r); // file_methods.c
 void file_write(request *r);
 void file_list(request *r);
 void subscribe(request *r);
-void identity_renew(request *r); // renew.c
+void identity_renew(request *r);        // renew.c
+enum { CHECKPOINT_CHUNK_MAX = 262144 }; // in one line
+void container_checkpoint(request *r);  // checkpoint.c
+void container_checkpoint_cancel(request *r);
+void container_resume(request *r);
+void container_restore(request *r); // restore.c
+void checkpoint_list(request *r);   // checkpoint_store.c
+void checkpoint_read(request *r);
+void checkpoint_write(request *r);
+void checkpoint_delete(request *r);
 
 enum { RENEW_ENTROPY_MAX = 64 };
 bool is_entropy(const char *text); // an even number of hexadecimal digits

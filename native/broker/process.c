@@ -242,3 +242,18 @@ void process_complaint(const process_result *result, char *text, size_t size) {
     else
         snprintf(text, size, "it exited with status %d", result->exit_status);
 }
+
+int process_run_or_fail(const process_spec *spec, bh_error *err) {
+    process_result result;
+    char why[400];
+    if (process_run(spec, &result, err) < 0)
+        return -1;
+    bool failed = result.exit_status != 0 || result.signal != 0, late = result.timed_out;
+    process_complaint(&result, why, sizeof why);
+    process_result_free(&result);
+    if (failed)
+        bh_fail(err, 0, "%s", why);
+    if (late)
+        err->code = ETIMEDOUT;
+    return failed ? -1 : 0;
+}

@@ -37,5 +37,7 @@ typedef struct process_result {
 // freed.
 int process_run(const process_spec *spec, process_result *result, bh_error *err);
 void process_result_free(process_result *result);
+// The same, for a program that says nothing when it succeeds: what it complains of is the failure.
+int process_run_or_fail(const process_spec *spec, bh_error *err);
 // One line for a person of why a program failed: the last line it wrote on standard error, or how it ended.
 void process_complaint(const process_result *result, char *text, size_t size);

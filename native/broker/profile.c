@@ -3,6 +3,7 @@
 
 #include "base/capability_names.h"
 #include "base/cleanup.h"
+#include "broker/container.h"
 #include "broker/ids.h"
 #include "seccomp/profiles.h"
 
@@ -167,13 +168,12 @@ json_t *profile_config(const profile_spec *spec, bh_error *err) {
     }
     char size[32], inodes[32];
     snprintf(size, sizeof size, "%lld", (long long)spec->limits.disk_bytes);
-    // An inode of a tmpfs takes about a kilobyte of kernel memory: files without content are bounded as well.
-    int64_t inode_count = spec->limits.disk_bytes / 4096;
-    snprintf(inodes, sizeof inodes, "%lld", (long long)(inode_count > 4096 ? inode_count : 4096));
-    json_t *config = json_pack("{s:s, s:s, s:{s:s}, s:{s:s, s:s}, s:o, s:o, s:o}", "ociVersion", "1.2.0", "hostname",
-                               spec->hostname, "root", "path", spec->rootfs, "annotations", "dev.bulkhead.overlay.size",
-                               size, "dev.bulkhead.overlay.inodes", inodes, "process", process_object, "mounts",
-                               mounts(nested, spec->cgroup_version), "linux", linux_object);
+    snprintf(inodes, sizeof inodes, "%lld", (long long)container_inodes(&spec->limits));
+    json_t *config =
+        json_pack("{s:s, s:s, s:{s:s}, s:{s:s, s:s, s:s*}, s:o, s:o, s:o}", "ociVersion", "1.2.0", "hostname",
+                  spec->hostname, "root", "path", spec->rootfs, "annotations", "dev.bulkhead.overlay.size", size,
+                  "dev.bulkhead.overlay.inodes", inodes, "dev.bulkhead.overlay.layer", spec->layer, "process",
+                  process_object, "mounts", mounts(nested, spec->cgroup_version), "linux", linux_object);
     if (!config)
         bh_fail(err, ENOMEM, "cannot write the container's configuration");
     return config;

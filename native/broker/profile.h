@@ -15,6 +15,7 @@ typedef struct profile_spec {
     int cgroup_version;
     machine_limits limits;
     const char *label; // of its processes, where the host has SELinux; else empty
+    const char *layer; // where what it writes is kept for the broker to read; NULL: nowhere that anybody could
     uid_t first_id;    // the container's user and group ids 0..65535 are this and the following ones on the host
 } profile_spec;
 

@@ -2,13 +2,18 @@
 // broker and the server that asked for it.
 //
 //   bulkhead-monitor --socket PATH --socket-uid N --socket-gid N [--uid N --gid N] --columns C --rows R
-//                    [--ring BYTES] --status-fd FD [--console-socket PATH --pid-file PATH] -- COMMAND ARG...
+//                    [--ring BYTES] --status-fd FD [--console-socket PATH --pid-file PATH [--orphan]] -- COMMAND ARG...
+//   bulkhead-monitor --socket … --status-fd FD --master-fd FD --program PID [--replay FILE --replay-from N]
 //
 // Without --console-socket it opens a pty and starts COMMAND on it as leader of a session of its own, with the
 // environment, working directory and ids the monitor was started with. With --console-socket it listens there and runs
 // COMMAND (`bulkhead exec --detach --tty --console-socket PATH --pid-file FILE ...`), which sends the pty's master and
 // must end with 0; the program whose pid is then in --pid-file has become the monitor's child (subreaper).
 // --pid-file goes with --console-socket and must name the file that COMMAND writes.
+//
+// With --orphan that program is, and stays, a child of its container's first process (`bulkhead exec --orphan`); its
+// end is heard from the kernel. So it is with --master-fd: the pty of a program that runs already, one that CRIU has
+// brought from elsewhere. FILE holds the last of what it printed there, beginning at offset N of its terminal's life.
 //
 // --socket        the attach socket: owner and group as given, mode 0660. Attach frames: docs/protocol.md.
 // --uid --gid     what the monitor itself becomes once the program runs (no capabilities, no_new_privs, seccomp).
@@ -28,12 +33,14 @@
 #include "monitor/confine.h"
 #include "monitor/listener.h"
 #include "monitor/options.h"
+#include "monitor/orphan.h"
 #include "monitor/program.h"
 #include "monitor/status.h"
 #include "monitor/terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -47,6 +54,7 @@ typedef struct monitor {
     terminal *terminal;
     loop_source listener;
     loop_source children; // a signalfd of SIGCHLD
+    loop_source events;   // the kernel's, of a program that is no child; fd -1 otherwise
     pid_t program;
     int status_file;
 } monitor;
@@ -76,6 +84,16 @@ static void children_ended(loop_source *source, uint32_t events) {
             terminal_program_exited(m->terminal, wait_status);
 }
 
+static void event_came(loop_source *source, uint32_t events) {
+    (void)events;
+    monitor *m = MONITOR_OF(source, events);
+    int wait_status;
+    if (!orphan_ended(source->fd, m->program, &wait_status))
+        return;
+    loop_remove(m->loop, source);
+    terminal_program_exited(m->terminal, wait_status);
+}
+
 // Before there is a child, so that the end of none is missed.
 static int watch_children(monitor *m, bh_error *err) {
     sigset_t child;
@@ -94,17 +112,19 @@ static void terminal_ended(void *context, uint8_t kind, int32_t status) {
 }
 
 // A session of its own, deaf to the signals that its parent's end could bring, and holding nothing of its parent's.
-static int stand_alone(int status_fd, bh_error *err) {
+static int stand_alone(const options *o, bh_error *err) {
     if (setsid() < 0 && getsid(0) != getpid())
         return bh_fail(err, errno, "cannot start a session");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    fcntl(status_fd, F_SETFD, FD_CLOEXEC);
-    if (status_fd > 3 && close_range(3, (unsigned)status_fd - 1, 0) < 0)
-        return bh_fail(err, errno, "cannot close inherited descriptors");
-    unsigned after = status_fd < 3 ? 3 : (unsigned)status_fd + 1;
-    if (close_range(after, ~0U, 0) < 0)
-        return bh_fail(err, errno, "cannot close inherited descriptors");
+    fcntl(o->status_fd, F_SETFD, FD_CLOEXEC);
+    // All but the two that are given: below, between and above them.
+    int low = o->status_fd < o->master || o->master < 0 ? o->status_fd : o->master;
+    int high = o->status_fd > o->master ? o->status_fd : o->master;
+    const int gaps[][2] = {{3, low - 1}, {low < 3 ? 3 : low + 1, high - 1}, {high < 3 ? 3 : high + 1, INT_MAX}};
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
+        if (gaps[i][0] <= gaps[i][1] && close_range((unsigned)gaps[i][0], (unsigned)gaps[i][1], 0) < 0)
+            return bh_fail(err, errno, "cannot close inherited descriptors");
     return 0;
 }
 
@@ -132,19 +152,50 @@ static int open_attach_socket(const options *o, bh_error *err) {
     return take_fd(&fd);
 }
 
+// The pty's master; m->program becomes the program.
+static int take_program(monitor *m, const options *o, bh_error *err) {
+    if (o->master < 0 && !o->console_socket)
+        return program_start(o->command, o->size, &m->program, err);
+    if (o->master >= 0) {
+        m->program = o->program;
+        return fcntl(o->master, F_DUPFD_CLOEXEC, 3);
+    }
+    return program_start_by_runtime(o->command, o->console_socket, o->pid_file, o->orphan, o->size, &m->program, err);
+}
+
+static int replay(monitor *m, const options *o, bh_error *err) {
+    cleanup_fd int file = open(o->replay, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    cleanup_free uint8_t *bytes = NULL;
+    if (file < 0 || fstat(file, &info) < 0)
+        return bh_fail(err, errno, "cannot open %s", o->replay);
+    size_t length = (size_t)info.st_size;
+    if (info.st_size > TERMINAL_RING || !(bytes = malloc(length + 1)) || read(file, bytes, length) != info.st_size)
+        return bh_fail(err, 0, "%s does not hold a terminal's last %d bytes", o->replay, TERMINAL_RING);
+    terminal_continue(m->terminal, o->replay_from, bytes, length);
+    return 0;
+}
+
 static int start_program(monitor *m, const options *o, bh_error *err) {
-    int master = o->console_socket
-                     ? program_start_by_runtime(o->command, o->console_socket, o->pid_file, o->size, &m->program, err)
-                     : program_start(o->command, o->size, &m->program, err);
+    bool orphan = o->orphan || o->master >= 0;
+    if (orphan && (m->events = (loop_source){orphan_listen(err), event_came}).fd < 0)
+        return -1;
+    int master = take_program(m, o, err);
+    if (o->master >= 0)
+        close(o->master);
     if (master < 0)
         return -1;
     m->terminal = terminal_new(m->loop, master, o->size, o->ring_bytes, terminal_ended, m, err);
-    return m->terminal ? 0 : -1;
+    if (!m->terminal || (o->replay && replay(m, o, err) < 0))
+        return -1;
+    if (!orphan)
+        return 0;
+    return orphan_only(m->events.fd, m->program, err) < 0 ? -1 : loop_add(m->loop, &m->events, EPOLLIN, err);
 }
 
 // Everything up to serving. What was made is left to be removed by the caller when a step fails.
 static int start(monitor *m, const options *o, bh_error *err) {
-    if (stand_alone(o->status_fd, err) < 0)
+    if (stand_alone(o, err) < 0)
         return -1;
     m->loop = loop_new(err);
     if (!m->loop)
@@ -180,7 +231,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "bulkhead-monitor: %s\n", err.message);
         return 2;
     }
-    monitor m = {.listener.fd = -1, .status_file = -1};
+    monitor m = {.listener.fd = -1, .events.fd = -1, .status_file = -1};
     if (start(&m, &o, &err) < 0) {
         remove_what_was_made(&m, &o);
         status_failed(o.status_fd, &err);

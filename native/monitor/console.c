@@ -165,20 +165,20 @@ static int attend(runtime *r, int listener, int *master, frame_size size, const 
     }
 }
 
-static int read_pid(const char *path, pid_t *pid, bh_error *err) {
+static int read_pid(const char *path, bool orphan, pid_t *pid, bh_error *err) {
     cleanup_file FILE *file = fopen(path, "re");
     int value = 0;
     if (!file || fscanf(file, "%d", &value) != 1 || value <= 1)
         return bh_fail(err, 0, "the runtime left no process id in %s", path);
     siginfo_t info;
-    if (waitid(P_PID, (id_t)value, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+    if (!orphan && waitid(P_PID, (id_t)value, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
         return bh_fail(err, errno, "process %d is not ours to wait for (did the runtime detach from it?)", value);
     *pid = value;
     return 0;
 }
 
-int program_start_by_runtime(char **command, const char *socket, const char *pid_file, frame_size size, pid_t *pid,
-                             bh_error *err) {
+int program_start_by_runtime(char **command, const char *socket, const char *pid_file, bool orphan, frame_size size,
+                             pid_t *pid, bh_error *err) {
     // The runtime ends before the program does. Its orphan must become our child, not init's, or its exit status would
     // be lost (prctl(2), PR_SET_CHILD_SUBREAPER).
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -206,5 +206,5 @@ int program_start_by_runtime(char **command, const char *socket, const char *pid
         return -1;
     if (master < 0)
         return bh_fail(err, 0, "%s ended well but sent no terminal", command[0]);
-    return read_pid(pid_file, pid, err) < 0 ? -1 : take_fd(&master);
+    return read_pid(pid_file, orphan, pid, err) < 0 ? -1 : take_fd(&master);
 }

@@ -21,6 +21,11 @@ enum {
     STATUS_FD,
     CONSOLE_SOCKET,
     PID_FILE,
+    ORPHAN,
+    MASTER_FD,
+    PROGRAM,
+    REPLAY,
+    REPLAY_FROM,
     RING_LEAST = 4096,
     RING_MOST = 16 * 1024 * 1024,
 };
@@ -37,6 +42,11 @@ static const struct option known[] = {
     {"status-fd", required_argument, NULL, STATUS_FD},
     {"console-socket", required_argument, NULL, CONSOLE_SOCKET},
     {"pid-file", required_argument, NULL, PID_FILE},
+    {"orphan", no_argument, NULL, ORPHAN},
+    {"master-fd", required_argument, NULL, MASTER_FD},
+    {"program", required_argument, NULL, PROGRAM},
+    {"replay", required_argument, NULL, REPLAY},
+    {"replay-from", required_argument, NULL, REPLAY_FROM},
     {0},
 };
 
@@ -51,6 +61,27 @@ static long number(const char *name, const char *text, long least, long most, co
         return least;
     }
     return value;
+}
+
+// Those of a program that this monitor does not start as its child.
+static void take_for_orphan(options *o, int which, const char *name, const char *value, const char **bad) {
+    switch (which) {
+    case ORPHAN:
+        o->orphan = true;
+        break;
+    case MASTER_FD:
+        o->master = (int)number(name, value, 0, INT_MAX, bad);
+        break;
+    case PROGRAM:
+        o->program = (pid_t)number(name, value, 2, INT_MAX, bad);
+        break;
+    case REPLAY:
+        o->replay = value;
+        break;
+    case REPLAY_FROM:
+        o->replay_from = (uint64_t)number(name, value, 0, LONG_MAX, bad);
+        break;
+    }
 }
 
 static void take(options *o, int which, const char *name, const char *value, const char **bad) {
@@ -89,6 +120,8 @@ static void take(options *o, int which, const char *name, const char *value, con
     case PID_FILE:
         o->pid_file = value;
         break;
+    default:
+        take_for_orphan(o, which, name, value, bad);
     }
 }
 
@@ -103,8 +136,14 @@ static int check(const options *o, bh_error *err) {
         return bh_fail(err, 0, "--uid and --gid go together");
     if (!o->console_socket != !o->pid_file)
         return bh_fail(err, 0, "--console-socket and --pid-file go together");
-    if (!o->command[0])
-        return bh_fail(err, 0, "no command to run: put it after --");
+    if ((o->master < 0) != (o->program == 0))
+        return bh_fail(err, 0, "--master-fd and --program go together");
+    if (o->master >= 0 && fcntl(o->master, F_GETFD) < 0)
+        return bh_fail(err, 0, "--master-fd must name an open file descriptor");
+    if (o->orphan && !o->console_socket && o->master < 0)
+        return bh_fail(err, 0, "--orphan goes with --console-socket");
+    if ((o->master < 0) != (o->command[0] != NULL))
+        return bh_fail(err, 0, o->master < 0 ? "no command to run: put it after --" : "--master-fd runs no command");
     return 0;
 }
 
@@ -114,7 +153,8 @@ int options_parse(int argc, char **argv, options *o, bh_error *err) {
                    .uid = (uid_t)-1,
                    .gid = (gid_t)-1,
                    .ring_bytes = TERMINAL_RING,
-                   .status_fd = -1};
+                   .status_fd = -1,
+                   .master = -1};
     const char *bad = NULL;
     optind = 0; // glibc: start anew, also when called again
     opterr = 0;

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "base/frame.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef struct options {
@@ -17,6 +19,11 @@ typedef struct options {
     int status_fd;
     const char *console_socket; // NULL: the monitor opens the pty itself
     const char *pid_file;
+    bool orphan;        // the program is no child of ours
+    int master;         // the pty of a program that runs already; -1: COMMAND starts one
+    pid_t program;      // that program
+    const char *replay; // a file with what it printed elsewhere; or NULL
+    uint64_t replay_from;
     char **command; // NULL-terminated
 } options;
 

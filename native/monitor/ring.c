@@ -19,8 +19,27 @@ void ring_close(ring *r) {
     *r = (ring){0};
 }
 
+void ring_continue(ring *r, uint64_t offset, const uint8_t *bytes, size_t length) {
+    if (length > r->capacity) {
+        offset += length - r->capacity;
+        bytes += length - r->capacity;
+        length = r->capacity;
+    }
+    r->first = r->head = offset;
+    while (length > 0) {
+        size_t room, part;
+        uint8_t *at = ring_room(r, &room);
+        part = room < length ? room : length;
+        memcpy(at, bytes, part);
+        ring_advance(r, part);
+        bytes += part;
+        length -= part;
+    }
+}
+
 uint64_t ring_tail(const ring *r) {
-    return r->head > r->capacity ? r->head - r->capacity : 0;
+    uint64_t oldest = r->head > r->capacity ? r->head - r->capacity : 0;
+    return oldest > r->first ? oldest : r->first;
 }
 
 uint8_t *ring_room(const ring *r, size_t *length) {
@@ -43,8 +62,8 @@ int ring_slices(const ring *r, uint64_t offset, size_t length, struct iovec piec
 
 uint64_t ring_first_line(const ring *r) {
     uint64_t tail = ring_tail(r);
-    if (tail == 0) // nothing was cut
-        return 0;
+    if (tail == r->first) // nothing was cut
+        return tail;
     struct iovec pieces[2];
     int count = ring_slices(r, tail, (size_t)(r->head - tail), pieces);
     uint64_t before = tail;

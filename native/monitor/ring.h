@@ -10,12 +10,15 @@
 typedef struct ring {
     uint8_t *bytes; // pages that were never written cost nothing
     size_t capacity;
-    uint64_t head; // offset of the next byte: how much has been printed so far
+    uint64_t head;  // offset of the next byte: how much has been printed so far
+    uint64_t first; // offset of the first byte that ever was here: 0, but for a terminal that began elsewhere
 } ring;
 
 // Room for the last `capacity` bytes, taken from the kernel as they are first written.
 int ring_open(ring *r, size_t capacity, bh_error *err);
 void ring_close(ring *r);
+// In an empty ring: the terminal began elsewhere, and these are the last bytes that it printed there.
+void ring_continue(ring *r, uint64_t offset, const uint8_t *bytes, size_t length);
 
 // Offset of the oldest byte that is still here.
 uint64_t ring_tail(const ring *r);

@@ -269,6 +269,10 @@ static void viewer_ready(loop_source *source, uint32_t events) {
     settle(t);
 }
 
+void terminal_continue(terminal *t, uint64_t offset, const uint8_t *bytes, size_t length) {
+    ring_continue(&t->output.ring, offset, bytes, length);
+}
+
 // Programs and whoever else has the pty can have changed it (stty(1), the broker's first_shell.c).
 static void read_pty_size(terminal *t) {
     struct winsize size;

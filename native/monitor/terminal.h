@@ -18,6 +18,8 @@ typedef struct terminal terminal;
 terminal *terminal_new(loop *l, int master, frame_size size, size_t ring_bytes,
                        void (*ended)(void *context, uint8_t kind, int32_t status), void *context, bh_error *err);
 void terminal_free(terminal *t);
+// Before there are viewers: the terminal began elsewhere, and these are the last bytes printed there, from `offset` on.
+void terminal_continue(terminal *t, uint64_t offset, const uint8_t *bytes, size_t length);
 
 // Owns `fd`, a connection on the attach socket; beyond TERMINAL_VIEWERS_MAX it is closed at once.
 void terminal_add_viewer(terminal *t, int fd);

@@ -73,6 +73,11 @@ static int parse_annotations(config *c, const json_place *document, bh_error *er
         return -1;
     if (c->overlay_inodes > 0 && c->overlay_size < 0)
         return bh_fail(err, 0, "annotations.dev.bulkhead.overlay.inodes needs dev.bulkhead.overlay.size");
+    c->overlay_layer = json_string_value(json_object_get(annotations.object, "dev.bulkhead.overlay.layer"));
+    if (c->overlay_layer && (*c->overlay_layer != '/' || c->overlay_size < 0))
+        return bh_fail(err, 0,
+                       "annotations.dev.bulkhead.overlay.layer must be an absolute path, beside "
+                       "dev.bulkhead.overlay.size");
     return 0;
 }
 

@@ -86,6 +86,7 @@ typedef struct config {
     const char *root_path;
     bool root_readonly;
     int64_t overlay_size, overlay_inodes; // bytes, files; -1: root_path itself is the root
+    const char *overlay_layer; // the directory of the writable layer, for others to read; NULL: nobody else sees it
     const char *hostname, *domainname;
     process_config process;
     mount_config *mounts;

@@ -11,6 +11,9 @@
 // The joiner is there because a pid namespace can be joined only for one's children, and because the runtime itself
 // has to stay the host's root outside: it sets limits, writes the pid file, and must not be killed with the container.
 // The joiner becomes the container's root as well, for nobody in there can see it do so.
+//
+// With --orphan there is one more, between joiner and new process and gone again at once: whoever loses its parent in a
+// pid namespace becomes a child of that namespace's first process, and is then in the tree that CRIU walks.
 #include "runtime/exec.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -34,6 +37,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -143,13 +147,25 @@ static int join(exec_context *x, bh_error *err) {
     return x->pid < 0 ? -1 : 0;
 }
 
+// In the process between: its child goes on as the new process, and it waits to be killed by the runtime, which has to
+// see the child first: only the host knows its pid there.
+static int step_aside(exec_context *x, bh_error *err) {
+    pid_t child = clone_process(0, -1, err);
+    if (child <= 0)
+        return child;
+    if (handshake_send(x->handshake, HANDSHAKE_PID, child, err) < 0)
+        return -1;
+    for (;;)
+        pause();
+}
+
 static _Noreturn void run_joiner(exec_context *x) {
     bh_error err = {0};
     int result = join(x, &err);
     if (result == 0 && x->pid > 0)
         result = handshake_send(x->handshake, HANDSHAKE_PID, x->pid, &err);
     else if (result == 0)
-        result = become_process(x, &err);
+        result = x->options->orphan && step_aside(x, &err) < 0 ? -1 : become_process(x, &err);
     if (result < 0)
         handshake_send_error(x->handshake, &err);
     trace_flush();
@@ -179,6 +195,22 @@ static int open_cgroup_of_init(const exec_context *x, bh_error *err) {
     return -1;
 }
 
+// Takes the process between away: *x->pid becomes its child's.
+static int orphan(exec_context *x, bh_error *err) {
+    pid_t between = x->pid, unused;
+    char path[64], children[64];
+    snprintf(path, sizeof path, "%d/task/%d/children", between, between);
+    int result = handshake_wait(x->handshake, HANDSHAKE_PID, &unused, err);
+    if (result == 0)
+        result = fs_read(x->proc, path, children, sizeof children, err) < 0 ? -1 : 0;
+    x->pid = result == 0 ? (pid_t)strtol(children, NULL, 10) : -1;
+    kill(between, SIGKILL);
+    waitpid(between, NULL, 0);
+    if (result == 0 && x->pid <= 0)
+        result = bh_fail(err, 0, "cannot find the new process among the children of pid %d", between);
+    return result;
+}
+
 static int clone_joiner(exec_context *x, bh_error *err) {
     int ends[2];
     // Whoever is in the container sees the new process and, as the same user, may stop it before it is ready: the
@@ -205,7 +237,7 @@ static int clone_joiner(exec_context *x, bh_error *err) {
     }
     int result = handshake_wait(x->handshake, HANDSHAKE_PID, &x->pid, err);
     waitpid(x->joiner, NULL, 0);
-    return result;
+    return result == 0 && x->options->orphan ? orphan(x, err) : result;
 }
 
 // To the agent that answers for the container's own processes as well.

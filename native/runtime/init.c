@@ -88,7 +88,7 @@ static int run_create_hooks(launch *l, bh_error *err) {
 static int make_root(launch *l, bh_error *err) {
     const config *c = l->config;
     cleanup_fd int stage = -1;
-    cleanup_fd int root = rootfs_make(c, l->root_source, &stage, err);
+    cleanup_fd int root = rootfs_make(c, l->root_source, l->layer, &stage, err);
     if (root < 0 || mounts_make(c, l->mounts, root, err) < 0 || devices_make(c, root, err) < 0 ||
         make_console(l, root, err) < 0 || set_sysctls(l, err) < 0 || masks_make(c, l->mounts, root, err) < 0 ||
         run_create_hooks(l, err) < 0)

@@ -62,7 +62,7 @@ static int open_host_files(launch *l, bh_error *err) {
                                            : "--console-socket needs process.terminal");
     if (label_check(c, &c->process, err) < 0 || apparmor_check(c->process.apparmor_profile, err) < 0 ||
         (l->proc = launch_pin_proc(err)) < 0 || (l->root_source = rootfs_open(c, err)) < 0 ||
-        mounts_prepare(c, &l->mounts, err) < 0)
+        rootfs_open_layer(c, &l->layer, err) < 0 || mounts_prepare(c, &l->mounts, err) < 0)
         return -1;
     if (c->process.terminal && (l->console_socket = console_connect(o->console_socket, err)) < 0)
         return -1;
@@ -88,7 +88,7 @@ static bool wants_delegation(const config *c, const mount_plan *mounts) {
     return false;
 }
 
-static int make_cgroup(launch *l, bh_error *err) {
+int launch_make_cgroup(launch *l, bh_error *err) {
     const config *c = l->config;
     cleanup_free pid_t *pids = NULL;
     uint64_t start = trace_now();
@@ -214,7 +214,7 @@ static int set_process_limits(const launch *l, bh_error *err) {
     return own_ids && owner_end(err) < 0 ? -1 : result;
 }
 
-static int save(launch *l, bh_error *err) {
+int launch_save(launch *l, bh_error *err) {
     const launch_options *o = l->options;
     state s = {.pid = l->pid,
                .start_ticks = state_process_start(l->pid),
@@ -267,9 +267,10 @@ static int forward_listener(const launch *l, bh_error *err) {
 
 static int run_steps(launch *l, bh_error *err) {
     const config *c = l->config;
-    if (open_host_files(l, err) < 0 || make_cgroup(l, err) < 0 || clone_init(l, err) < 0 || map_ids(l, err) < 0 ||
-        set_process_limits(l, err) < 0 || handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
-        save(l, err) < 0 || // while the child works
+    if (open_host_files(l, err) < 0 || launch_make_cgroup(l, err) < 0 || clone_init(l, err) < 0 ||
+        map_ids(l, err) < 0 || set_process_limits(l, err) < 0 ||
+        handshake_send(l->handshake, HANDSHAKE_MAPPED, 0, err) < 0 ||
+        launch_save(l, err) < 0 || // while the child works
         run_create_hooks(l, err) < 0 || forward_listener(l, err) < 0 ||
         handshake_wait(l->handshake, HANDSHAKE_READY, NULL, err) < 0 ||
         label_verify_waiting(&c->process, l->proc, l->pid, err) < 0 ||
@@ -289,7 +290,7 @@ static int run_steps(launch *l, bh_error *err) {
 }
 
 // A launch that failed half-way leaves nothing: process, cgroup, folder.
-static void undo(launch *l) {
+void launch_undo(launch *l) {
     // The process first: its mounts and namespaces go with it, and a group in which there is a process cannot be
     // removed.
     bh_error ignored;
@@ -309,9 +310,9 @@ static void undo(launch *l) {
         hooks_run_all(l->config->hooks, HOOK_POSTSTOP, &subject);
 }
 
-static void release(launch *l) {
-    const int fds[] = {l->state_dir,    l->proc,   l->root_source, l->console_socket,
-                       l->start_socket, l->cgroup, l->handshake};
+void launch_release(launch *l) {
+    const int fds[] = {l->state_dir,      l->proc,         l->root_source, l->layer,
+                       l->console_socket, l->start_socket, l->cgroup,      l->handshake};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -327,6 +328,7 @@ pid_t launch_container(const launch_options *options, const config *c, bh_error 
                 .config = c,
                 .proc = -1,
                 .root_source = -1,
+                .layer = -1,
                 .console_socket = -1,
                 .start_socket = -1,
                 .cgroup = -1,
@@ -340,7 +342,7 @@ pid_t launch_container(const launch_options *options, const config *c, bh_error 
         result = run_steps(&l, err);
     trace_flush();
     if (result < 0)
-        undo(&l);
-    release(&l);
+        launch_undo(&l);
+    launch_release(&l);
     return result < 0 ? -1 : l.pid;
 }

@@ -26,6 +26,7 @@ typedef struct launch {
     int state_dir;
     int proc;           // the host's procfs, pinned
     int root_source;    // the image, a detached mount
+    int layer;          // what the overlay is to write to, a detached mount; -1: a tmpfs of its own
     int console_socket; // -1: no terminal
     int start_socket;   // listens for `start`; -1: run
     int cgroup;         // v2: an fd of the group to clone into; -1 on v1
@@ -42,5 +43,10 @@ typedef struct launch {
 pid_t launch_container(const launch_options *options, const config *c, bh_error *err);
 // The first process's half. Never returns: it execs, or says why not and exits.
 _Noreturn void init_become_container(launch *l);
+// The steps of a launch that a restoration has as well: the group, the record, and what is taken back after a failure.
+int launch_make_cgroup(launch *l, bh_error *err);
+int launch_save(launch *l, bh_error *err);
+void launch_undo(launch *l);
+void launch_release(launch *l); // its descriptors and what it was told
 // An fd of the host's procfs, certainly one.
 int launch_pin_proc(bh_error *err);

@@ -40,6 +40,17 @@ int rootfs_map_ids(int source, int proc_fd, pid_t pid, bh_error *err) {
     return mount_map_ids(source, false, proc_fd, pid, "root.path", err);
 }
 
+int rootfs_open_layer(const config *c, int *layer, bh_error *err) {
+    *layer = -1;
+    if (!c->overlay_layer)
+        return 0;
+    *layer = open_tree(AT_FDCWD, c->overlay_layer, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct mount_attr attr = {.propagation = MS_PRIVATE};
+    if (*layer < 0 || mount_setattr(*layer, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+        return bh_fail(err, errno, "cannot open annotations.dev.bulkhead.overlay.layer %s", c->overlay_layer);
+    return 0;
+}
+
 // A tmpfs of the container's own user namespace, charged to its cgroup.
 static int make_tmpfs(const config *c, bh_error *err) {
     char size[48], inodes[48];
@@ -53,16 +64,16 @@ static int make_tmpfs(const config *c, bh_error *err) {
     return mount_new("tmpfs", "bulkhead", data, MOUNT_ATTR_NODEV, err);
 }
 
-static int make_overlay(const config *c, int source, int *stage_out, bh_error *err) {
+int rootfs_make_overlay(const config *c, int source, int layer, int *stage_out, bh_error *err) {
     static const char *const parts[] = {"lower", "upper", "work"};
     // Somewhere to stand while the layers are put together: it covers "/" of a mount namespace that is this process's
     // own, until rootfs_enter.
     cleanup_fd int old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    cleanup_fd int stage = make_tmpfs(c, err);
+    cleanup_fd int stage = layer < 0 ? make_tmpfs(c, err) : fcntl(layer, F_DUPFD_CLOEXEC, 3);
     if (stage < 0 || mount_attach(stage, old_root, "a tmpfs for the upper layer", err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (mkdirat(stage, parts[i], 0755) < 0)
+        if (mkdirat(stage, parts[i], 0755) < 0 && (layer < 0 || errno != EEXIST))
             return bh_fail(err, errno, "cannot prepare the overlay");
     cleanup_fd int lower = openat(stage, "lower", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (mount_attach(source, lower, c->root_path, err) < 0)
@@ -85,7 +96,7 @@ static int make_overlay(const config *c, int source, int *stage_out, bh_error *e
     return take_fd(&overlay);
 }
 
-int rootfs_make(const config *c, int source, int *stage, bh_error *err) {
+int rootfs_make(const config *c, int source, int layer, int *stage, bh_error *err) {
     uint64_t start = trace_now();
     // Nothing mounted from here on may reach the host, whose mounts may be shared. Slave when the container wants to
     // see what the host mounts later, private otherwise.
@@ -101,7 +112,8 @@ int rootfs_make(const config *c, int source, int *stage, bh_error *err) {
     bool overlay = c->overlay_size > 0;
     *stage = -1;
     cleanup_fd int old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    cleanup_fd int root = overlay ? make_overlay(c, source, stage, err) : fcntl(source, F_DUPFD_CLOEXEC, 3);
+    cleanup_fd int root =
+        overlay ? rootfs_make_overlay(c, source, layer, stage, err) : fcntl(source, F_DUPFD_CLOEXEC, 3);
     // On top of the old root, so that it is a mount point as pivot_root wants it.
     if (root < 0 && !overlay)
         return bh_fail(err, errno, "cannot take over root.path %s", c->root_path);

@@ -57,6 +57,7 @@ static const struct {
     {"cgroup", TEXT, offsetof(exec_arguments, exec.cgroup), 0},
     {"preserve-fds", TEXT, offsetof(exec_arguments, preserve_fds), 0},
     {"ignore-paused", FLAG, offsetof(exec_arguments, exec.even_paused), 0},
+    {"orphan", FLAG, offsetof(exec_arguments, exec.orphan), 0},
 };
 enum { WORDS = sizeof words / sizeof *words, FIRST_WORD = 256 };
 
@@ -95,6 +96,8 @@ static int parse(int argc, char **argv, exec_arguments *a, bh_error *err) {
             return -1;
     if (a->preserve_fds && descriptors_parse_preserved(a->preserve_fds, &a->exec.preserve_fds, err) < 0)
         return -1;
+    if (a->exec.orphan && !a->detach)
+        return bh_fail(err, 0, "--orphan needs --detach: nobody outside the container can wait for such a process");
     // What follows the id is the command, whatever it looks like.
     a->command = argv + (optind < argc ? optind + 1 : argc);
     if ((a->process_file != NULL) == (*a->command != NULL))

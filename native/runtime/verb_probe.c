@@ -38,7 +38,7 @@ static _Noreturn void make_root(const config *c, int source, int handshake) {
         (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         bh_fail(&err, errno, "cannot become root of the user namespace");
     else if (!err.message[0])
-        root = rootfs_make(c, source, &stage, &err);
+        root = rootfs_make(c, source, -1, &stage, &err);
     int file = root < 0 ? -1 : openat(root, "bulkhead-probe", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (root >= 0 && file < 0)
         bh_fail(&err, errno, "cannot write to the overlay");

@@ -24,6 +24,8 @@ int verb_exec(const settings *s, int argc, char **argv, bh_error *err);
 int verb_list(const settings *s, int argc, char **argv, bh_error *err);
 int verb_pause(const settings *s, int argc, char **argv, bh_error *err);
 int verb_resume(const settings *s, int argc, char **argv, bh_error *err);
+int verb_checkpoint(const settings *s, int argc, char **argv, bh_error *err);
+int verb_restore(const settings *s, int argc, char **argv, bh_error *err);
 int verb_ps(const settings *s, int argc, char **argv, bh_error *err);
 int verb_update(const settings *s, int argc, char **argv, bh_error *err);
 int verb_events(const settings *s, int argc, char **argv, bh_error *err);

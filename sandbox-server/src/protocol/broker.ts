@@ -176,6 +176,15 @@ const moved = z.strictObject({
   figures: z.strictObject(moveFigures).partial().describe('The last ones; empty for a return to a snapshot.'),
 });
 
+/** A quarter of a megabyte travels in one line. */
+export const CHECKPOINT_CHUNK = 262_144;
+export const checkpointNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/)
+  .describe('Name of a checkpoint: 1 to 32 of a-z, 0-9 and -, not starting with -.');
+const oneCheckpoint = z.strictObject({ checkpoint: checkpointNameSchema });
+const checkpointOffset = count.describe('Offset in the archive.');
+
 const nothing = z.strictObject({});
 const oneMachine = z.strictObject({ machine: machineIdSchema });
 const maybe = count.nullable();
@@ -197,6 +206,65 @@ export const brokerMethods = {
       trace: z.array(traceStepSchema).describe('How the container was made.'),
     }),
   },
+  'container.checkpoint': {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      checkpoint: checkpointNameSchema,
+      hold: z
+        .boolean()
+        .optional()
+        .describe('Whether the container stands still afterwards, until container.resume or its deletion.'),
+      timeout_ms: z
+        .int()
+        .min(1)
+        .max(60_000)
+        .optional()
+        .describe('How long CRIU may take; 30,000 unless stated.'),
+    }),
+    result: z.strictObject({ checkpoint: checkpointNameSchema, bytes: count.describe('Of the archive.') }),
+  },
+  'container.checkpoint.cancel': { params: z.strictObject({ machine: machineIdSchema }), result: nothing },
+  'container.resume': { params: z.strictObject({ machine: machineIdSchema }), result: nothing },
+  'container.restore': {
+    params: oneCheckpoint,
+    result: z.strictObject({ machine: machineRecordSchema }),
+  },
+  'checkpoint.list': {
+    params: nothing,
+    result: z.strictObject({
+      checkpoints: z
+        .array(
+          z.strictObject({
+            checkpoint: checkpointNameSchema,
+            machine: machineIdSchema
+              .nullable()
+              .describe('Of which container; null while it is not all here.'),
+            bytes: count.describe('Of the archive.'),
+            created_ms: count.describe('Unix time.'),
+            processes: count.describe('How many it holds.'),
+          }),
+        )
+        .describe('In no order.'),
+    }),
+  },
+  'checkpoint.read': {
+    params: oneCheckpoint.extend({
+      offset: checkpointOffset,
+      length: z.int().min(1).max(CHECKPOINT_CHUNK).describe('At most so many bytes.'),
+    }),
+    result: z.strictObject({
+      data: z.string().describe('Base64.'),
+      bytes: count.describe('Of the whole archive.'),
+    }),
+  },
+  'checkpoint.write': {
+    params: oneCheckpoint.extend({
+      offset: checkpointOffset.describe('Where the last piece ended; 0 begins a new one.'),
+      data: z.string().min(4).describe('Base64, of at most 262,144 bytes.'),
+    }),
+    result: z.strictObject({ bytes: count.describe('So far.') }),
+  },
+  'checkpoint.delete': { params: oneCheckpoint, result: nothing },
   'vm.create': {
     params: z.strictObject({
       machine: machineIdSchema,
