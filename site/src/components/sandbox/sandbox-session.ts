@@ -238,7 +238,11 @@ export class SandboxSession {
       hear: (data: Extract<SandboxEvent, { event: E }>['data']) => void,
     ) => events.addEventListener(name, (event) => hear(JSON.parse((event as MessageEvent<string>).data)));
     on('machine', (machine) => this.#replace(machine));
-    on('stats', ({ machines }) => this.#change({ stats: machines }));
+    on('stats', ({ machines }) => {
+      // What failed because nobody answered is no news any more once somebody does.
+      const stale = this.#view.problem?.code === 'unreachable' || this.#view.problem?.code === 'too_slow';
+      this.#change({ stats: machines, ...(stale ? { problem: null } : {}) });
+    });
     on('moving', ({ machine, ...figures }) => this.vm(machine)?.hear(figures));
     on('expiring', (expiring) => this.#change({ expiring }));
     on('ended', ({ reason }) => this.#ended(reason));
