@@ -9,11 +9,11 @@
 #include "broker/methods.h"
 #include "broker/template.h"
 #include "broker/vm_template.h"
+#include "broker/vm_trace.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 // What QEMU needs beside the guest's RAM: its code, device models, and under emulation the translated code.
 #define QEMU_OVERHEAD_BYTES ((int64_t)256 * 1024 * 1024)
@@ -79,50 +79,31 @@ int guest_vm_plan(const machine *m, vm_plan *plan, bh_error *err) {
     return cgroup_create(plan->cgroup.text, &limits, err);
 }
 
-// The steps of a copy's beginning as they happen, in the form of a launch trace.
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static void note_step(json_t *trace, const char *step, int64_t began_us, int64_t *at_us, const char *detail, int line) {
-    char source[64];
-    int64_t now = now_us();
-    snprintf(source, sizeof source, "native/" __FILE__ ":%d", line);
-    json_array_append_new(trace, json_pack("{s:s, s:I, s:I, s:s, s:s}", "step", step, "start_us",
-                                           (json_int_t)(*at_us - began_us), "end_us", (json_int_t)(now - began_us),
-                                           "detail", detail, "source", source));
-    *at_us = now;
-}
-
-static int make_copy(machine *m, vm_plan *plan, pid_t *pid, json_t *trace, bh_error *err) {
+static int make_copy(machine *m, vm_plan *plan, pid_t *pid, bh_error *err) {
     __attribute__((cleanup(vm_memory_close))) vm_memory memory = {-1, -1, true};
-    int64_t began = now_us(), at = began;
     if (template_open(m->template, &memory, err) < 0)
         return -1;
     plan->spec.memory = &memory;
-    if (vm_start(&plan->spec, pid, err) < 0)
-        return -1;
-    note_step(trace, "start QEMU", began, &at, "memory of the template, copied where it is written to", __LINE__);
-    if (vm_template_restore(&plan->spec, err) < 0)
-        return -1;
-    note_step(trace, "restore", began, &at, "processor and devices as the template was saved", __LINE__);
-    if (vm_renew(&plan->spec, m->hostname, err) < 0)
-        return -1;
-    note_step(trace, "identity", began, &at, "host name, machine id, clock, random numbers", __LINE__);
-    return 0;
+    vm_trace_step(plan->spec.trace, "map memory", "of the template, copied where it is written to");
+    return vm_start(&plan->spec, pid, err) < 0 || vm_template_restore(&plan->spec, err) < 0 ||
+                   vm_renew(&plan->spec, m->hostname, err) < 0
+               ? -1
+               : 0;
 }
 
 int guest_vm_make(machine *m, json_t **result, bh_error *err) {
     vm_plan plan;
+    vm_trace trace;
     pid_t pid;
-    cleanup_json json_t *trace = json_array();
+    vm_trace_begin(&trace);
+    cleanup_json json_t *steps = trace.steps;
     if (guest_vm_plan(m, &plan, err) < 0)
         return -1;
-    if ((m->template ? make_copy(m, &plan, &pid, trace, err) : vm_start(&plan.spec, &pid, err)) < 0)
+    vm_trace_step(&trace, "prepare", "folder, cgroup, limits");
+    plan.spec.trace = &trace;
+    if ((m->template ? make_copy(m, &plan, &pid, err) : vm_start(&plan.spec, &pid, err)) < 0)
         return -1;
-    *result = json_pack("{s:i, s:s, s:O}", "pid", (int)pid, "accel", plan.accel.accel, "trace", trace);
+    *result = json_pack("{s:i, s:s, s:O}", "pid", (int)pid, "accel", plan.accel.accel, "trace", steps);
     return 0;
 }
 

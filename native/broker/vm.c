@@ -8,6 +8,7 @@
 #include "broker/vm_command.h"
 #include "broker/vm_console.h"
 #include "broker/vm_jail.h"
+#include "broker/vm_trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -235,6 +236,7 @@ int vm_start(const vm_spec *spec, pid_t *pid, bh_error *err) {
             *err = mislabelled;
         return -1;
     }
+    vm_trace_step(spec->trace, "start QEMU", "confined: own user, cgroup, namespaces, system calls");
     *pid = qemu;
     return 0;
 }

@@ -29,6 +29,7 @@ typedef struct vm_spec {
     const vm_memory *memory; // NULL: it boots in memory of its own
     bool selinux;            // the guest's kernel runs with SELinux, and its init with a policy
     const char *label;       // QEMU's own, on a host with SELinux; else empty
+    struct vm_trace *trace;  // is told what has been done; NULL: nobody is
 } vm_spec;
 
 // Starts QEMU; returns once it runs (not once the guest has booted). *pid is QEMU's. link.sock accepts connections and

@@ -168,7 +168,8 @@ static int take_answer(guest_link *l, const char *method, uint64_t deadline, bh_
     }
 }
 
-int vm_ask_guest(const char *link_socket, const char *method, json_t *params, int timeout_ms, bh_error *err) {
+int vm_greet_and_ask(const char *link_socket, const char *method, json_t *params, int timeout_ms, vm_trace *trace,
+                     bh_error *err) {
     cleanup_json json_t *request = json_pack("{s:i, s:s, s:o}", "id", 1, "method", method, "params", params);
     cleanup_free char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     if (!text)
@@ -178,8 +179,14 @@ int vm_ask_guest(const char *link_socket, const char *method, json_t *params, in
         return bh_fail(err, E2BIG, "%s is too long to ask of a guest", method);
     cleanup_link guest_link l;
     uint64_t deadline = loop_now_ms() + (uint64_t)timeout_ms;
-    if (open_link(&l, link_socket, err) < 0 || greet(&l, deadline, err) < 0 ||
-        send_text(&l, LINK_CONTROL, line, err) < 0)
+    if (open_link(&l, link_socket, err) < 0 || greet(&l, deadline, err) < 0)
+        return -1;
+    vm_trace_step(trace, "hello", "the guest's broker answers on the link");
+    if (send_text(&l, LINK_CONTROL, line, err) < 0)
         return -1;
     return take_answer(&l, method, deadline, err);
+}
+
+int vm_ask_guest(const char *link_socket, const char *method, json_t *params, int timeout_ms, bh_error *err) {
+    return vm_greet_and_ask(link_socket, method, params, timeout_ms, NULL, err);
 }

@@ -4,6 +4,7 @@
 #include "broker/vm_command.h"
 #include "broker/vm_hello.h"
 #include "broker/vm_qmp.h"
+#include "broker/vm_trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +72,7 @@ int vm_template_restore(const vm_spec *spec, bh_error *err) {
     if (result == 0)
         result = vm_qmp_await_migration(&q, err);
     vm_qmp_close(&q);
+    vm_trace_step(spec->trace, "restore", "processor and devices as the template was saved");
     return result;
 }
 
@@ -86,5 +88,7 @@ int vm_renew(const vm_spec *spec, const char *hostname, bh_error *err) {
     snprintf(link, sizeof link, "%s/link.sock", spec->dir);
     json_t *identity = json_pack("{s:s*, s:s, s:I}", "hostname", hostname, "entropy", entropy, "unix_ms",
                                  (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-    return vm_ask_guest(link, "identity.renew", identity, RENEW_TIMEOUT_MS, err);
+    int result = vm_greet_and_ask(link, "identity.renew", identity, RENEW_TIMEOUT_MS, spec->trace, err);
+    vm_trace_step(spec->trace, "identity", "host name, machine id, clock, random numbers");
+    return result;
 }

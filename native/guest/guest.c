@@ -74,7 +74,7 @@ static int watch_for_the_end(loop *l, loop_source *source, bh_error *err) {
     return loop_add(l, source, EPOLLIN, err);
 }
 
-static int serve(bh_error *err) {
+static int serve(boot_step *init, bh_error *err) {
     loop *l = loop_new(err);
     if (!l)
         return -1;
@@ -96,6 +96,7 @@ static int serve(bh_error *err) {
     broker *b = broker_new(&config, l, err);
     if (!b || link_port_open(b, l, err) < 0)
         return -1;
+    boot_step_end(init);
     log_info("the guest is up: its broker listens on the link");
     return loop_run(l, err);
 }
@@ -115,9 +116,12 @@ _Noreturn void guest_main(void) {
     // The kernel starts pid 1 with whatever its initramfs unpacker had.
     umask(022);
     boot_trace_kernel();
+    boot_step init; // contains all that follow
+    boot_step_begin(&init, "init", "native/" __FILE__, __LINE__);
+    boot_step_detail(&init, "bulkheadd as pid 1, until its broker listens");
     if (boot(&err) == 0) {
         detach_input();
-        serve(&err);
+        serve(&init, &err);
     }
     log_error("the guest cannot go on: %s", err.message);
     end_vm();

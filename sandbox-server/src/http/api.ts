@@ -8,6 +8,7 @@ import {
   createSandboxSchema,
   machineNameSchema,
   openTerminalSchema,
+  restartSchema,
   type Status,
   sandboxIdSchema,
   snapshotNameSchema,
@@ -95,6 +96,12 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   registerInside(app, ownMachine);
+  app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
+    const { sandbox, machine } = ownMachine(request);
+    await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
+    sandbox.noteActivity();
+    return machine.view;
+  });
 
   const ownVm = (request: FastifyRequest): VirtualMachine => {
     const { sandbox, machine } = ownMachine(request);

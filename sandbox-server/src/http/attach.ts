@@ -74,7 +74,7 @@ export function attachHandler(
           request,
           socket,
           head,
-          (ws) => closeAs(ws, error),
+          (ws) => closeAs(ws, error, target),
           () => {},
         ),
     );
@@ -131,14 +131,17 @@ function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers }: At
   viewers.join(`${machine.id}/${terminal}`, ws, stream, {
     mayType: true,
     onInput: () => sandbox.noteActivity(),
+    onOutput: () => machine.noteOutput(terminal),
     wentBack: target.machine.wentBack,
     isGone: () => sandbox.ended || machine.ending || machine.view.state !== 'running',
   });
 }
 
-function closeAs(ws: WebSocket, error: unknown): void {
+function closeAs(ws: WebSocket, error: unknown, { machine }: Target): void {
   ws.on('error', () => {});
-  const gone = error instanceof BrokerError && error.code === 'not_found';
+  const { state } = machine.view;
+  const over = state === 'ended' || state === 'failed';
+  const gone = over || (error instanceof BrokerError && error.code === 'not_found');
   closeWith(ws, gone ? attachClose.gone : attachClose.lost, messageOf(error));
 }
 

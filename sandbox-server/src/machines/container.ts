@@ -1,9 +1,9 @@
 // A container of a learner: an ordinary machine of the broker it is made by, on the host or inside a VM.
 import type { Host } from '../broker/host.ts';
-import { messageOf } from '../problem.ts';
-import type { Machine } from '../protocol/api.ts';
+import { messageOf, Problem } from '../problem.ts';
+import type { Machine, MachineEnd, RestartMachine } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
-import { LearnerMachine, limitsOf, type MachineContext } from './machine.ts';
+import { LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -33,13 +33,24 @@ export class ContainerMachine extends LearnerMachine {
     return this.#home?.wentBack ?? false;
   }
 
-  /** In a VM it is made when that runs, so this resolves before, and `changes` tell how it goes. */
-  async create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+  /** Throws Problem `conflict` also while the VM that it is in does not run. */
+  override async restart(wanted: RestartMachine, zero: number): Promise<void> {
+    const home = this.#home?.view;
+    if (home && home.state !== 'running') {
+      const message = `${home.name}, the VM that ${this.view.name} is in, is ${home.state}: restart that first.`;
+      throw new Problem('conflict', message);
+    }
+    await super.restart(wanted, zero);
+  }
+
+  /** In a VM it is first made when that runs, so this resolves before, and `changes` tell how it goes. */
+  protected async begin(plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
     this.#follow();
-    if (!this.#home) return this.#make(plan, watch);
-    this.#making = this.#makeIn(this.#home, plan, watch).finally(() => {
+    if (!this.#home) return this.#make(plan, watch, again);
+    this.#making = this.#makeIn(this.#home, plan, watch, again).finally(() => {
       this.#making = null;
     });
+    if (again) await this.#making;
   }
 
   async adopt(record: MachineRecord): Promise<void> {
@@ -69,9 +80,10 @@ export class ContainerMachine extends LearnerMachine {
     await super.remove();
   }
 
-  async #make(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+  async #make(plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
     const { broker, id, labels } = this.context;
-    const { machine, trace } = await watch.step('broker', 'make container', plan.image, () =>
+    const wait = { timeoutMs: CREATE_TIMEOUT_MS };
+    const create = () =>
       broker.request(
         'container.create',
         {
@@ -82,8 +94,11 @@ export class ContainerMachine extends LearnerMachine {
           limits: plan.limits,
           labels,
         },
-        { timeoutMs: CREATE_TIMEOUT_MS },
-      ),
+        wait,
+      );
+    const what = again ? 'make container anew' : 'make container';
+    const { machine, trace } = await watch.step('broker', what, plan.image, () =>
+      again ? orIfGone(broker.request('machine.restart', { machine: id }, wait), create) : create(),
     );
     // The runtime's last step is the last thing before the broker answers, to within a fraction of a millisecond.
     watch.placeTrace('runtime', trace, watch.now());
@@ -92,7 +107,7 @@ export class ContainerMachine extends LearnerMachine {
   }
 
   /** Never rejects: what went wrong becomes the machine's state. */
-  async #makeIn(home: VirtualMachine, plan: MachinePlan, watch: Stopwatch): Promise<void> {
+  async #makeIn(home: VirtualMachine, plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
     try {
       await watch.step('server', `wait for ${home.view.name}`, '', () => home.running());
       if (this.ending) return;
@@ -106,7 +121,7 @@ export class ContainerMachine extends LearnerMachine {
       const limits = within(plan.limits, probe.maxima);
       this.#standOn(probe);
       this.update({ limits: limitsOf('container', limits) });
-      await this.#make({ ...plan, limits }, watch);
+      await this.#make({ ...plan, limits }, watch, again);
     } catch (error) {
       if (this.ending || this.view.state !== 'starting') return;
       const why = messageOf(error).slice(0, REASON_MAX);
@@ -116,6 +131,7 @@ export class ContainerMachine extends LearnerMachine {
   }
 
   #follow(): void {
+    if (this.#leaves.length > 0) return;
     const { broker } = this.context;
     this.#leaves.push(broker.events.add((event) => this.#noteEvent(event)));
     if (!this.#home) return;
@@ -125,7 +141,7 @@ export class ContainerMachine extends LearnerMachine {
 
   #noteEvent(event: BrokerEvent): void {
     if (event.machine !== this.id) return;
-    if (event.event === 'machine.exited') this.noteExit(event.reason.slice(0, REASON_MAX));
+    if (event.event === 'machine.exited') this.#noteOwnExit(event.reason, event.cause);
     else this.noteTerminal(event);
   }
 
@@ -134,7 +150,11 @@ export class ContainerMachine extends LearnerMachine {
     if (isAlive(state)) return;
     const why = `${name}, the VM that it was in, is gone: ${reason ?? 'it ended.'}`;
     if (this.#making) this.update({ state: 'failed', reason: why });
-    else this.noteExit(why);
+    else this.noteExit(why, { cause: 'host' });
+  }
+
+  #noteOwnExit(reason: string, cause: MachineEnd['cause'] = 'lost'): void {
+    this.noteExit(reason.slice(0, REASON_MAX), { cause });
   }
 
   /** The guest was greeted, for the first time since this server began or after a loss. What it tells may also be of an
@@ -143,9 +163,9 @@ export class ContainerMachine extends LearnerMachine {
     if (this.#making || this.ending) return;
     const record = records.find(({ machine, kind }) => machine === this.id && kind === 'container');
     if (!record) return this.noteExit(`${this.view.where.host} does not know it any more.`);
-    if (record.state === 'exited') return this.noteExit(record.exit ?? 'It ended.');
+    if (record.state === 'exited') return this.#noteOwnExit(record.exit ?? 'It ended.', record.cause);
     const { image, pid, created_ms, terminals, label = null } = record;
-    const changed = { image, hostPid: pid, createdAt: created_ms, terminals, label };
+    const changed = { image, hostPid: pid, createdAt: created_ms, terminals, label, end: null };
     this.update({ ...changed, state: 'running', reason: null, limits: limitsOf('container', record.limits) });
     try {
       this.#standOn(await this.context.broker.request('probe', {}));

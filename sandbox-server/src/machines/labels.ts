@@ -20,6 +20,8 @@ export interface Note {
   name: string;
   needs: Need[];
   carrier: boolean;
+  /** How a VM began; null for a container. */
+  start: MachinePlan['start'];
   inhabitants: Inhabitant[];
 }
 
@@ -34,6 +36,7 @@ export function labelsOf(
   const labels: Labels = { sandbox: sandbox.id, name: plan.name, owner: sandbox.owner };
   if (plan.needs.length > 0) labels.needs = plan.needs.join(' ');
   if (plan.carrier) labels.carrier = 'yes';
+  if (plan.start) labels.start = plan.start;
   for (const { id, plan: other } of inside) {
     labels[INHABITANT + other.name] = [id, other.profile, ...other.needs].join(' ');
   }
@@ -48,6 +51,7 @@ export function readLabels(labels: Labels): Note | null {
     name: name.data,
     needs: parseNeeds(labels.needs ?? ''),
     carrier: labels.carrier === 'yes',
+    start: labels.start === 'boot' || labels.start === 'template' ? labels.start : null,
     inhabitants: Object.entries(labels).flatMap(([key, value]) => readInhabitant(key, value)),
   };
 }

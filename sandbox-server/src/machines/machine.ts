@@ -5,14 +5,14 @@ import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MachineStats, MoveFigures } from '../protocol/api.ts';
+import type { Machine, MachineEnd, MachineStats, MoveFigures, RestartMachine } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
-import type { Inhabitant, Note } from './labels.ts';
+import { type Inhabitant, type Note, readLabels } from './labels.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
-import type { Stopwatch } from './stopwatch.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
@@ -20,6 +20,7 @@ const DELETE_TIMEOUT_MS = 60_000;
 const FACTS_DELAY_MS = 200;
 /** Commands and file requests of one machine at once. */
 const MOST_WORK = 4;
+const usualTerminal = { columns: 80, rows: 24 };
 
 /** What every machine needs to know about its surroundings. */
 export interface MachineContext {
@@ -41,6 +42,9 @@ export abstract class LearnerMachine {
   #view: Machine;
   #ending: Promise<void> | null = null;
   #working = 0;
+  /** How it was made; null when an earlier run of the server made it. */
+  #plan: MachinePlan | null = null;
+  #watch: Stopwatch | null = null;
   readonly #meter = new StatsMeter();
 
   constructor(context: MachineContext, view: Machine) {
@@ -50,7 +54,10 @@ export abstract class LearnerMachine {
 
   /** Makes it and, where the plan has one, opens its first terminal. A container runs when this resolves, and it rejects
    * with BrokerError when it cannot be made (call `end` then); a VM starts and boots afterwards. */
-  abstract create(plan: MachinePlan, watch: Stopwatch): Promise<void>;
+  create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+    this.#plan = plan;
+    return this.begin(plan, watch, false);
+  }
 
   /** Takes over a machine that an earlier run of the server made. */
   abstract adopt(record: MachineRecord): Promise<void>;
@@ -139,11 +146,47 @@ export abstract class LearnerMachine {
     return this.#ending;
   }
 
+  /** Begins it again in its place, whether it runs or has ended; a first terminal is opened. A container runs when this
+   * resolves; a VM has started. Throws Problem `conflict` while it is being made, restarted or ended. `zero`:
+   * performance.now() when the request arrived. */
+  async restart(wanted: RestartMachine, zero: number): Promise<void> {
+    const { name, state, end } = this.#view;
+    if (this.ending) throw new Problem('conflict', `${name} is being ended: there is nothing to restart.`);
+    if (state === 'starting' || state === 'booting') {
+      throw new Problem('conflict', `${name} is ${state} already: wait until it runs, or end the sandbox.`);
+    }
+    const plan = this.#planAgain(wanted);
+    const before = this.#view;
+    this.noteExit('It is being restarted.', { cause: 'asked' });
+    const forgotten = { reason: null, end: null, facts: null, measures: null, hostPid: null, terminals: [] };
+    this.update({ ...forgotten, state: 'starting' });
+    try {
+      await this.begin(plan, new Stopwatch(zero), true);
+    } catch (error) {
+      // It was not touched: it is being moved, or the host cannot be reached.
+      const untouched =
+        error instanceof BrokerError && (error.code === 'exists' || error.code === 'unavailable');
+      const reason = `It was not started again: ${messageOf(error)}.`;
+      this.update(untouched ? before : { state: 'failed', reason, end });
+      throw error;
+    }
+  }
+
+  /** Makes it, or makes it anew in its place. */
+  protected abstract begin(plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void>;
+
   /** The broker says it is gone, or does not know it any more. */
-  noteExit(reason: string): void {
+  noteExit(reason: string, how: Partial<MachineEnd> = {}): void {
     if (this.#view.state === 'ended' || this.#view.state === 'failed') return;
     const terminals = this.#view.terminals.map(({ terminal }) => ({ terminal, state: 'exited' as const }));
-    this.update({ state: 'ended', reason, terminals });
+    const end = { cause: 'lost' as const, at: Date.now(), containers: 0, console: [], ...how };
+    this.update({ state: 'ended', reason: reasonOfEnd(reason, end), end, terminals });
+  }
+
+  /** The first byte of a terminal is on its way to a page. */
+  noteOutput(terminal: string): void {
+    if (terminal !== this.#view.terminals[0]?.terminal) return;
+    if (this.#watch?.prompt()) this.update({ measures: this.#watch.measures });
   }
 
   /** Takes an event of the broker that opens its terminals. */
@@ -180,6 +223,7 @@ export abstract class LearnerMachine {
   /** The machine can take terminals: opens the first, if one is wanted, and tells everybody. */
   protected async becomeReady(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     watch.ready();
+    this.#watch = watch;
     const { host, machine } = this.inside;
     let terminals = this.#view.terminals;
     if (plan.terminal) {
@@ -208,6 +252,20 @@ export abstract class LearnerMachine {
     }
   }
 
+  #planAgain({ start, columns, rows }: RestartMachine): MachinePlan {
+    const { kind, name } = this.#view;
+    if (start && kind === 'container') {
+      throw new Problem('bad_request', `${name} is a container: it has nothing to boot.`, { field: 'start' });
+    }
+    if ((columns === undefined) !== (rows === undefined)) {
+      const field = columns === undefined ? 'columns' : 'rows';
+      throw new Problem('bad_request', 'A terminal needs both columns and rows.', { field });
+    }
+    const plan = this.#plan ?? planOfView(this.#view, readLabels(this.context.labels)?.start ?? null);
+    const size = columns === undefined || rows === undefined ? plan.terminal : { columns, rows };
+    return { ...plan, start: start ?? plan.start, terminal: size ?? usualTerminal };
+  }
+
   async #openTerminal(size: { columns: number; rows: number }): Promise<string> {
     const { host, machine } = this.inside;
     return (await host.request('terminal.open', { machine, ...size })).terminal;
@@ -230,8 +288,39 @@ export abstract class LearnerMachine {
   async #end(): Promise<void> {
     await this.beforeEnd();
     await this.remove();
-    this.noteExit('It was ended.');
+    this.noteExit('It was ended.', { cause: 'asked' });
   }
+}
+
+/** What a machine was made from, as far as that shows. */
+function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
+  const { name, kind, profile, image, needs, carrier, where, why, limits } = view;
+  const { memoryBytes, cpuMillis, pids, diskBytes } = limits;
+  return {
+    ...{ name, kind, profile, image, needs, carrier, where, why, start, terminal: null },
+    limits: {
+      memory_bytes: memoryBytes,
+      cpu_millis: cpuMillis,
+      pids: pids ?? 0,
+      disk_bytes: diskBytes ?? 0,
+    },
+  };
+}
+
+/** Why a machine ended, with what went along. */
+function reasonOfEnd(reason: string, { cause, containers }: MachineEnd): string {
+  if (containers === 0) return reason;
+  const lost = `${containers} ${containers === 1 ? 'container' : 'containers'} went with it`;
+  const panicked = 'kernel panicked';
+  // What it panicked of comes last, for it may be long.
+  return cause === 'panic' && reason.includes(panicked)
+    ? reason.replace(panicked, `${panicked}, ${lost}`)
+    : `${reason.replace(/\.$/, '')}; ${lost}`;
+}
+
+/** How a machine ended that had done so before this server began. */
+export function endOfRecord({ state, cause = 'lost', console = [] }: MachineRecord): MachineEnd | null {
+  return state === 'exited' ? { cause, at: Date.now(), containers: 0, console } : null;
 }
 
 /** The view of a machine that is about to be made. */
@@ -271,7 +360,7 @@ export function viewOfRecord(
     image: record.image,
     state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
     reason: record.exit,
-    end: null,
+    end: endOfRecord(record),
     needs: note.needs,
     carrier: note.carrier,
     ...place,
@@ -321,4 +410,12 @@ export function limitsOf(kind: Machine['kind'], limits: MachineRecord['limits'])
     pids: container ? (limits.pids ?? null) : null,
     diskBytes: container ? (limits.disk_bytes ?? null) : null,
   };
+}
+
+/** The answer, or that of `instead` when the broker knows no such machine. */
+export function orIfGone<T>(answer: Promise<T>, instead: () => Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    if (error instanceof BrokerError && error.code === 'not_found') return instead();
+    throw error;
+  });
 }

@@ -9,6 +9,7 @@ export class Stopwatch {
   readonly #steps: TimelineStep[] = [];
   #readyMs: number | null = null;
   #terminalMs: number | null = null;
+  #promptMs: number | null = null;
 
   /** `zero`: performance.now() when the request arrived. */
   constructor(zero: number) {
@@ -36,7 +37,10 @@ export class Stopwatch {
     const lengthMs = Math.max(0, ...trace.map((step) => step.end_us)) / 1_000;
     // The clock of an emulated guest runs fast on a busy host; what it did fits in the time that has passed all the same.
     const scale = Math.min(1, endMs / lengthMs);
-    const startMs = endMs - lengthMs * scale;
+    this.#place(by, trace, endMs - lengthMs * scale, scale);
+  }
+
+  #place(by: TimelineStep['by'], trace: readonly TraceStep[], startMs: number, scale: number): void {
     for (const step of trace) {
       this.#add({
         by,
@@ -49,6 +53,29 @@ export class Stopwatch {
     }
   }
 
+  /** Records what somebody else did between two moments of this axis. */
+  add(step: Omit<TimelineStep, 'source'> & { source?: string | null }): void {
+    this.#add({ ...step, source: step.source ?? null });
+  }
+
+  /** Puts the boot of a guest on the axis. Its clock began with its kernel, and showed `uptimeMs` at `askedMs`; before
+   * that, since the last step of the broker, was the firmware. */
+  placeBoot(boot: readonly TraceStep[], askedMs: number, uptimeMs: number): void {
+    const startedMs = Math.max(
+      0,
+      ...this.#steps.filter(({ by }) => by === 'broker').map(({ endMs }) => endMs),
+    );
+    // The whole request to the broker ends later than QEMU began; what counts is the step in it.
+    const qemu = this.#steps.findLast(({ step, source }) => step === 'start QEMU' && source !== null);
+    const firmwareMs = qemu?.endMs ?? startedMs;
+    // The clock of an emulated guest runs fast on a busy host; what it did fits in the time that has passed all the same.
+    const kernelMs = Math.min(askedMs, Math.max(firmwareMs, askedMs - uptimeMs));
+    const scale = Math.min(1, (askedMs - kernelMs) / Math.max(1, uptimeMs));
+    const detail = 'SeaBIOS, and what loads the kernel';
+    this.add({ by: 'guest', step: 'firmware', startMs: firmwareMs, endMs: kernelMs, detail });
+    this.#place('guest', boot, kernelMs, scale);
+  }
+
   /** The machine can take a terminal from now on. */
   ready(): void {
     this.#readyMs ??= round(this.now());
@@ -57,6 +84,15 @@ export class Stopwatch {
   /** Its first terminal is open. */
   terminal(): void {
     this.#terminalMs ??= round(this.now());
+  }
+
+  /** The first byte of that is on its way to a page. False when there was one before, or no terminal. */
+  prompt(): boolean {
+    if (this.#terminalMs === null || this.#promptMs !== null) return false;
+    this.#promptMs = round(this.now());
+    const detail = 'the first byte of the shell';
+    this.add({ by: 'server', step: 'prompt', startMs: this.#terminalMs, endMs: this.#promptMs, detail });
+    return true;
   }
 
   /** Forgets what was measured of an attempt that failed; the axis stays. */
@@ -71,7 +107,7 @@ export class Stopwatch {
       requestedAt: this.#requestedAt,
       readyMs: this.#readyMs,
       terminalMs: this.#terminalMs,
-      promptMs: null,
+      promptMs: this.#promptMs,
       steps: this.#steps.toSorted((a, b) => a.startMs - b.startMs || b.endMs - a.endMs),
     };
   }

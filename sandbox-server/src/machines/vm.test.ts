@@ -46,7 +46,8 @@ describe('the boot of a VM', () => {
     expect(vm.view.facts).toMatchObject({ kernelRelease: '6.12.0-cloud', processes: 59, uptimeMs: 2_500 });
     const { measures } = vm.view;
     expect(measures?.steps.map(({ by, step }) => `${by}: ${step}`).sort()).toEqual([
-      'broker: start QEMU',
+      'broker: make VM',
+      'guest: firmware',
       'guest: kernel',
       'server: ask the guest',
       'server: open terminal',

@@ -7,9 +7,9 @@ import { GuestHost } from '../broker/guest.ts';
 import type { Host } from '../broker/host.ts';
 import { GUEST_ITSELF, type LinkHost } from '../broker/link.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
+import type { Machine, MachineEnd, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
 import type { BrokerResult, MachineRecord } from '../protocol/broker.ts';
-import { LearnerMachine, type MachineContext } from './machine.ts';
+import { LearnerMachine, type MachineContext, orIfGone } from './machine.ts';
 import { featuresOf, type MachinePlan } from './placement.ts';
 import type { KernelToAsk } from './stats.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -35,12 +35,26 @@ export class VirtualMachine extends LearnerMachine {
   #boot: Promise<void> | null = null;
   #leaveEvents: (() => void) | null = null;
   #wentBack = false;
+  /** Containers that run in it, whoever made them: as its guest's broker tells, so a number and no more. */
+  readonly #containers = new Set<string>();
 
   /** `linkPath`: where the broker puts the VM's link.sock. */
   constructor(context: MachineContext, view: Machine, linkPath: string, limits: BootLimits = bootLimits) {
     super(context, view);
     this.guest = new GuestHost(linkPath);
-    this.guest.events.add((event) => this.noteTerminal(event));
+    this.guest.events.add((event) => {
+      this.noteTerminal(event);
+      if (event.event === 'machine.created') this.#containers.add(event.machine);
+      if (event.event === 'machine.deleted' || event.event === 'machine.exited') {
+        this.#containers.delete(event.machine);
+      }
+    });
+    this.guest.found.add((records) => {
+      this.#containers.clear();
+      for (const { machine, state } of records) {
+        if (machine !== GUEST_ITSELF && state === 'running') this.#containers.add(machine);
+      }
+    });
     this.#limits = limits;
   }
 
@@ -58,10 +72,15 @@ export class VirtualMachine extends LearnerMachine {
     });
   }
 
-  /** Resolves at once: how the boot goes is told through `changes`. */
-  async create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+  /** Resolves at once, or, when it begins again, as soon as QEMU has: how the boot goes is told through `changes`. */
+  protected async begin(plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
     this.#followEvents();
-    this.#boot = this.#bootUp(plan, watch);
+    this.guest.disconnect('the machine begins');
+    this.#containers.clear();
+    this.#wentBack = false;
+    const begun = Promise.withResolvers<void>();
+    this.#boot = this.#bootUp(plan, watch, again ? begun : null);
+    if (again) await begun.promise;
   }
 
   async adopt(record: MachineRecord): Promise<void> {
@@ -135,10 +154,10 @@ export class VirtualMachine extends LearnerMachine {
     return this.guest.connected ? { host: this.guest, machine: GUEST_ITSELF } : null;
   }
 
-  override noteExit(reason: string): void {
+  override noteExit(reason: string, how: Partial<MachineEnd> = {}): void {
     // While it boots, the boot itself decides what a dead QEMU means.
     const booting = this.view.state === 'starting' || this.view.state === 'booting';
-    if (!booting || this.ending) super.noteExit(reason);
+    if (!booting || this.ending) super.noteExit(reason, { ...how, containers: this.#containers.size });
     this.guest.disconnect(reason);
   }
 
@@ -148,19 +167,27 @@ export class VirtualMachine extends LearnerMachine {
     await this.#boot;
   }
 
-  async #start(plan: MachinePlan, start: 'boot' | 'template', watch: Stopwatch): Promise<void> {
+  async #start(
+    plan: MachinePlan,
+    start: 'boot' | 'template',
+    watch: Stopwatch,
+    again: boolean,
+  ): Promise<void> {
     const { broker, id, labels } = this.context;
     const { memory_bytes, cpu_millis } = plan.limits;
     const limits = { memory_bytes, cpu_millis };
     const wanted = featuresOf(plan);
     const features = wanted.length > 0 ? { features: wanted } : {};
-    const what = start === 'boot' ? 'start QEMU' : 'copy the template';
-    const { machine, trace } = await watch.step('broker', what, plan.where.accel ?? '', () =>
+    const what = start === 'boot' ? 'make VM' : 'copy the template';
+    const wait = { timeoutMs: CREATE_TIMEOUT_MS };
+    const create = () =>
       broker.request(
         'vm.create',
         { machine: id, image: plan.image, hostname: plan.name, limits, labels, start, ...features },
-        { timeoutMs: CREATE_TIMEOUT_MS },
-      ),
+        wait,
+      );
+    const { machine, trace } = await watch.step('broker', what, plan.where.accel ?? '', () =>
+      again ? orIfGone(broker.request('machine.restart', { machine: id, start }, wait), create) : create(),
     );
     watch.placeTrace('broker', trace, watch.now());
     this.update({
@@ -171,20 +198,27 @@ export class VirtualMachine extends LearnerMachine {
     });
   }
 
-  /** Never rejects: what went wrong becomes the machine's state. */
-  async #bootUp(plan: MachinePlan, watch: Stopwatch): Promise<void> {
+  /** Never rejects: what went wrong becomes the machine's state. `begun`, of a VM that begins again, is told whether QEMU
+   * was started; when it was not, nothing else is done. */
+  async #bootUp(
+    plan: MachinePlan,
+    watch: Stopwatch,
+    begun: PromiseWithResolvers<void> | null,
+  ): Promise<void> {
     for (let attempt = 1; !this.ending; attempt++) {
       let started = false;
       try {
         // A copy that does not answer may have had a bad template, so the second try is a boot.
         const start = attempt === 1 ? (plan.start ?? 'boot') : 'boot';
-        await this.#start(plan, start, watch);
+        await this.#start(plan, start, watch, begun !== null);
         started = true;
+        begun?.resolve();
         if (this.ending) return;
         await this.#greet(start, this.#limits[plan.where.accel ?? 'tcg'], watch);
         await this.becomeReady(plan, watch);
         return;
       } catch (error) {
+        if (begun && !started && attempt === 1) return begun.reject(error);
         if (this.ending) return;
         const why = messageOf(error);
         this.context.log.warn({ machine: this.id, attempt, reason: why }, 'a VM did not boot');
@@ -192,7 +226,8 @@ export class VirtualMachine extends LearnerMachine {
         // What the broker refuses it would refuse again; only what hung or died may do better.
         const again = started && attempt < ATTEMPTS;
         if (again) this.update({ reason: `${capital(why)}. It was ended and is being started once more.` });
-        const gone = await this.#clearAway();
+        // One that begins again is cleared away by doing so once more, and keeps its snapshots.
+        const gone = again && begun ? true : await this.#clearAway();
         if (!again || !gone) return this.#fail(why);
         watch.again(why);
       }
@@ -204,9 +239,12 @@ export class VirtualMachine extends LearnerMachine {
     const link = this.guest.connect();
     await watch.step('server', 'wait for the guest', '', () => link.greeted(limitMs));
     if (start === 'template') return;
-    const greetedMs = watch.now();
-    const { boot } = await watch.step('server', 'ask the guest', '', () => link.request('probe', {}));
-    watch.placeTrace('guest', boot ?? [], greetedMs);
+    const askedMs = watch.now();
+    const { boot, uptime_ms } = await watch.step('server', 'ask the guest', '', () =>
+      link.request('probe', {}),
+    );
+    // The guest looked at its clock in between.
+    watch.placeBoot(boot ?? [], (askedMs + watch.now()) / 2, uptime_ms);
   }
 
   /** Ends what did not boot, and says whether that succeeded. */
@@ -252,9 +290,12 @@ export class VirtualMachine extends LearnerMachine {
   }
 
   #followEvents(): void {
-    this.#leaveEvents = this.context.broker.events.add((event) => {
+    this.#leaveEvents ??= this.context.broker.events.add((event) => {
       if (event.machine !== this.id) return;
-      if (event.event === 'machine.exited') this.noteExit(event.reason);
+      if (event.event === 'machine.exited') {
+        const { reason, cause = 'lost', console = [] } = event;
+        this.noteExit(reason, { cause, console });
+      }
       if (event.event === 'machine.moving') this.movings.emit(figuresOf(event));
     });
   }

@@ -1,7 +1,13 @@
 // The HTTP API between a page and sandbox-server: every request, answer and event (docs/protocol.md, "HTTP API").
 // Times are milliseconds; a field that ends in `At` is Unix time.
 import * as z from 'zod';
-import { kindSchema, profileSchema, startSchema, terminalIdSchema } from './broker.ts';
+import {
+  endCauses as brokerEndCauses,
+  kindSchema,
+  profileSchema,
+  startSchema,
+  terminalIdSchema,
+} from './broker.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -195,15 +201,9 @@ export const measuresSchema = z
   .describe('How the machine was made (or, after a restart, made again), and how long each part took.');
 
 export const endCauses = [
-  'panic', // a VM's kernel panicked
-  'poweroff', // a VM was powered off from inside
-  'reboot', // a VM was restarted from inside, which ends it: it can be restarted from outside
-  'exit', // a container's first process exited
-  'crash', // QEMU, or a container's first process, was killed by a signal or failed
-  'oom', // the host's kernel killed it for want of memory
+  ...brokerEndCauses,
   'host', // the VM it was in has ended
-  'asked', // it was ended from outside
-  'lost', // it is gone and nobody saw how, such as after a restart of the host
+  'asked', // it was ended or restarted from outside
 ] as const;
 export type EndCause = (typeof endCauses)[number];
 
@@ -433,7 +433,9 @@ export const restartSchema = z
     start: startSchema.optional().describe('VMs: as it began before unless stated. Not for a container.'),
     columns: columnsSchema
       .optional()
-      .describe('With rows: a first terminal is opened, of this size. Without: of 80 by 24.'),
+      .describe(
+        'With rows: a first terminal is opened, of this size. Without: of that of its first one, or 80 by 24.',
+      ),
     rows: rowsSchema.optional().describe('With columns: a first terminal is opened, of this size.'),
   })
   .describe(

@@ -60,7 +60,15 @@ export const limitsSchema = z
   .describe('What a machine may use.');
 
 /** What ended a machine, as its broker tells. */
-export const endCauses = ['panic', 'poweroff', 'reboot', 'exit', 'crash', 'oom', 'lost'] as const;
+export const endCauses = [
+  'panic', // a VM's kernel panicked
+  'poweroff', // a VM was powered off from inside
+  'reboot', // a VM was restarted from inside, which ends it: it can be restarted from outside
+  'exit', // a container's first process exited
+  'crash', // QEMU, or a container's first process, was killed by a signal or failed
+  'oom', // the kernel of its host killed it for want of memory
+  'lost', // it is gone and nobody saw how
+] as const;
 const causeSchema = z
   .enum(endCauses)
   .describe('What ended it: see docs/protocol.md. Absent from a broker of an earlier version.');

@@ -6,6 +6,7 @@ import { newId } from '../ids.ts';
 import { ContainerMachine } from '../machines/container.ts';
 import { labelsOf, readLabels } from '../machines/labels.ts';
 import {
+  endOfRecord,
   type LearnerMachine,
   type MachineContext,
   viewOfInhabitant,
@@ -318,7 +319,9 @@ export class Sandboxes {
         if (machine.view.state === 'starting') continue; // its own request says how it goes
         const record = known.get(machine.id);
         if (!record) machine.noteExit('It is gone: the host does not know it any more.');
-        else if (record.state === 'exited') machine.noteExit(record.exit ?? 'It ended.');
+        else if (record.state === 'exited') {
+          machine.noteExit(record.exit ?? 'It ended.', endOfRecord(record) ?? {});
+        }
       }
     }
   }

@@ -34,6 +34,8 @@ export interface ViewerOptions {
   mayType: boolean;
   /** A key was pressed, or text pasted. */
   onInput(): void;
+  /** Output is on its way to the browser, for the first time. */
+  onOutput(): void;
   /** Whether the terminal has gone back in time: what a viewer has may then be of a future that never was. */
   wentBack: boolean;
   /** Called when the stream ends without the terminal's EXIT: whether there is something to come back to. */
@@ -49,6 +51,7 @@ export class Viewer {
   readonly #frames = new FrameSplitter();
   #attached = false;
   #exited = false;
+  #hasOutput = false;
   #streamPaused = false;
   #unsent = 0;
   #alive = true;
@@ -120,6 +123,10 @@ export class Viewer {
         if (frame[0] === opcodes.exit) this.#exited = true;
         this.#unsent++;
         this.#socket.send(frame, { binary: true }, () => this.#sent());
+        if (frame[0] === opcodes.output && !this.#hasOutput) {
+          this.#hasOutput = true;
+          this.#options.onOutput();
+        }
       });
     } catch {
       this.#stream.close('the monitor sent what is no frame');
