@@ -196,6 +196,7 @@ const HARNESSES: Record<string, Harness> = {
   },
   hooks: { words: words('hooks'), seeds: () => [JSON.stringify(hooks)], runs: 10000 },
   attach: { words: [], seeds: frames, runs: 5000, longest: 70000 },
+  screen: { words: [], tests: ['screen/screen_test.c', 'monitor/past_test.c'], runs: 10000, longest: 400 },
   link: {
     words: ['base/link.c'],
     tests: ['base/link_test.c'],

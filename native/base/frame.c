@@ -91,6 +91,7 @@ int frame_parse(const uint8_t *data, size_t length, frame *out, bh_error *err) {
         out->attach.size = get_size(&c);
         break;
     case FRAME_INPUT:
+    case FRAME_SNAPSHOT:
         out->input.bytes = get_rest(&c, &out->input.length);
         break;
     case FRAME_RESIZE:
@@ -138,6 +139,7 @@ static void put_body(cursor *c, const frame *f) {
         put_size(c, f->attach.size);
         break;
     case FRAME_INPUT:
+    case FRAME_SNAPSHOT:
         put_bytes(c, f->input.bytes, f->input.length);
         break;
     case FRAME_RESIZE:
@@ -188,6 +190,12 @@ void frame_write_output_head(uint64_t offset, size_t length, uint8_t *out) {
     put(&c, 1 + 8 + length, FRAME_LENGTH_SIZE);
     put(&c, FRAME_OUTPUT, 1);
     put(&c, offset, 8);
+}
+
+void frame_write_snapshot_head(size_t length, uint8_t *out) {
+    cursor c = {.out = out, .left = FRAME_LENGTH_SIZE + 1};
+    put(&c, 1 + length, FRAME_LENGTH_SIZE);
+    put(&c, FRAME_SNAPSHOT, 1);
 }
 
 static size_t body_length(const frame_reader *reader) {

@@ -12,6 +12,7 @@ enum {
     FRAME_MAX = 65536,                             // opcode and body
     FRAME_LENGTH_SIZE = 4,                         // the length before a frame on a stream
     FRAME_OUTPUT_MAX = FRAME_MAX - 1 - 8,          // payload bytes of one OUTPUT
+    FRAME_SNAPSHOT_MAX = FRAME_MAX - 1,            // bytes of one SNAPSHOT
     FRAME_OUTPUT_HEAD = FRAME_LENGTH_SIZE + 1 + 8, // what precedes them on a stream
     FRAME_SMALL = FRAME_LENGTH_SIZE + 32,          // room for any frame but INPUT and OUTPUT, length included
 };
@@ -27,6 +28,7 @@ typedef enum frame_opcode {
     FRAME_SIZE = 0x83,
     FRAME_EXIT = 0x84,
     FRAME_MONITOR_CREDIT = 0x85,
+    FRAME_SNAPSHOT = 0x86,
 } frame_opcode;
 
 enum { FRAME_MAY_TYPE = 0, FRAME_MAY_WATCH = 1 }; // role
@@ -51,7 +53,7 @@ typedef struct frame {
         struct {
             const uint8_t *bytes; // into the parsed data
             size_t length;
-        } input;
+        } input;         // and SNAPSHOT
         frame_size size; // RESIZE and SIZE
         uint32_t credit; // both CREDITs
         struct {
@@ -80,6 +82,10 @@ int frame_parse(const uint8_t *data, size_t length, frame *out, bh_error *err);
 // Writes one frame with its length before it, as on a stream, and returns the bytes written; 0 when `size` is too
 // small or the frame longer than FRAME_MAX.
 size_t frame_write(const frame *f, uint8_t *out, size_t size);
+
+// Writes what precedes the bytes of a SNAPSHOT frame on a stream, FRAME_LENGTH_SIZE + 1 bytes. `length` is at most
+// FRAME_SNAPSHOT_MAX.
+void frame_write_snapshot_head(size_t length, uint8_t *out);
 
 // Writes what precedes the payload of an OUTPUT frame on a stream, FRAME_OUTPUT_HEAD bytes, so that the payload can be
 // sent from where it lies. `length` is at most FRAME_OUTPUT_MAX.

@@ -73,6 +73,7 @@ static void expect_fields(json_t *fields, const frame *f) {
         expect_size(fields, f->attach.size);
         break;
     case FRAME_INPUT:
+    case FRAME_SNAPSHOT:
         expect_bytes(fields, f->input.bytes, f->input.length);
         break;
     case FRAME_RESIZE:
@@ -108,6 +109,7 @@ static const char *const names[256] = {
     [FRAME_SIZE] = "size",
     [FRAME_EXIT] = "exit",
     [FRAME_MONITOR_CREDIT] = "monitorCredit",
+    [FRAME_SNAPSHOT] = "snapshot",
 };
 
 static void every_golden_frame_is_read_and_written_alike(void **state) {

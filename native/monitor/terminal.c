@@ -15,6 +15,7 @@ enum {
     WRITE_AT_ONCE = 4096,    // input of one viewer before it is the next one's turn
     ORPHANS_MAX = 65536,     // input kept of viewers that left
     REOPEN_MS = 100,         // how often a pty that nobody has open is looked at again
+    KEEP_AT_ONCE = 4096,     // output that falls out of the ring in one go, as much as a pty hands over at once
     LAST_WORDS_MAX = 262144, // output taken after the program's end; the kernel holds less than this
 };
 
@@ -24,6 +25,7 @@ struct terminal {
     uint32_t pty_events; // watched for; 0: not watched
     loop_timer look_again;
     terminal_output output;
+    past past;
     viewer *viewers;
     viewer *last_typist; // whose input was written last; the next one's turn it is
     byte_queue orphans;  // input of viewers that left before the program took it
@@ -49,6 +51,7 @@ static void settle_size(terminal *t) {
     if (size.columns == t->output.size.columns && size.rows == t->output.size.rows)
         return;
     t->output.size = size;
+    past_note_size(&t->past, t->output.ring.head, size);
     if (!t->output.ended)
         set_pty_size(t);
     for (viewer *v = t->viewers; v; v = v->next)
@@ -151,6 +154,12 @@ static void read_output(terminal *t) {
             return;
         if (wanted > contiguous)
             wanted = contiguous;
+        if (r->head + wanted > r->capacity) {
+            // What this is read over is kept as what it did to the screen.
+            if (wanted > KEEP_AT_ONCE)
+                wanted = KEEP_AT_ONCE;
+            past_take(&t->past, r, r->head + wanted - r->capacity);
+        }
 
         ssize_t length = read(t->pty.fd, place, wanted);
         if (length < 0 && errno == EINTR)
@@ -324,6 +333,8 @@ terminal *terminal_new(loop *l, int master, frame_size size, size_t ring_bytes,
     t->pty = (loop_source){master, pty_ready};
     t->look_again.fire = look_again;
     t->output.size = size;
+    t->output.past = &t->past;
+    past_note_size(&t->past, 0, size);
     t->ended = ended;
     t->context = context;
     set_pty_size(t);
@@ -347,5 +358,6 @@ void terminal_free(terminal *t) {
         close(t->pty.fd);
     byte_queue_clear(&t->orphans);
     ring_close(&t->output.ring);
+    past_close(&t->past);
     free(t);
 }

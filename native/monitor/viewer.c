@@ -44,7 +44,7 @@ static void take_wish(viewer *v, frame_size wish) {
 
 // Its next byte is no longer here (or never was): it starts again from what there is.
 static void start_over(viewer *v) {
-    v->offset = ring_first_line(&v->output->ring);
+    v->offset = ring_tail(&v->output->ring); // WELCOME will say where, for more may be printed until then
     v->owes_welcome = v->lost = true;
 }
 
@@ -118,14 +118,32 @@ static int queue_frame(viewer *v, const frame *f, bh_error *err) {
     return byte_queue_append(&v->out, bytes, frame_write(f, bytes, sizeof bytes), err);
 }
 
+// Draws what was on the screen before the first byte that follows.
+static int queue_snapshot(viewer *v, bh_error *err) {
+    byte_queue drawing = {0};
+    int result = past_draw(v->output->past, &drawing, err);
+    while (result >= 0 && drawing.length > 0) {
+        uint8_t head[FRAME_LENGTH_SIZE + 1];
+        size_t length = drawing.length < FRAME_SNAPSHOT_MAX ? drawing.length : FRAME_SNAPSHOT_MAX;
+        frame_write_snapshot_head(length, head);
+        result = byte_queue_append(&v->out, head, sizeof head, err);
+        if (result >= 0)
+            result = byte_queue_append(&v->out, byte_queue_front(&drawing), length, err);
+        byte_queue_consume(&drawing, length);
+    }
+    byte_queue_clear(&drawing);
+    return result;
+}
+
 // WELCOME also grants input credit: all of it the first time, and later what is owed just then.
 static int queue_welcome(viewer *v, bh_error *err) {
     const terminal_output *output = v->output;
-    if (v->lost) // more may have been printed while this waited
-        v->offset = ring_first_line(&output->ring);
+    const bool lost = v->lost;
+    if (lost)
+        v->offset = past_rest(output->past, &output->ring);
     frame f = {.opcode = FRAME_WELCOME,
                .welcome = {.version = FRAME_VERSION,
-                           .flags = v->lost ? FRAME_OUTPUT_LOST : 0,
+                           .flags = lost ? FRAME_OUTPUT_LOST : 0,
                            .start = v->offset,
                            .live = output->ring.head,
                            .size = output->size,
@@ -133,7 +151,9 @@ static int queue_welcome(viewer *v, bh_error *err) {
     v->input_credit += v->input_credit_owed;
     v->input_credit_owed = 0;
     v->owes_welcome = v->owes_size = v->lost = false;
-    return queue_frame(v, &f, err);
+    if (queue_frame(v, &f, err) < 0)
+        return -1;
+    return lost ? queue_snapshot(v, err) : 0;
 }
 
 static int queue_size(viewer *v, bh_error *err) {

@@ -5,6 +5,7 @@
 #include "base/byte_queue.h"
 #include "base/frame.h"
 #include "base/loop.h"
+#include "monitor/past.h"
 #include "monitor/ring.h"
 
 #include <stdbool.h>
@@ -20,6 +21,7 @@ enum {
 // What every viewer of a terminal is shown.
 typedef struct terminal_output {
     ring ring;
+    past *past; // the terminal's
     frame_size size;
     bool ended; // nothing will be added; `kind` and `status` are as in EXIT
     uint8_t kind;

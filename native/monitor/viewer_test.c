@@ -16,13 +16,16 @@ enum { RING = 4096 };
 
 static bh_error err;
 static terminal_output output;
+static past screen_before;
 static viewer *v;
 static int peer; // the other end of the viewer's connection
 
 static int set_up(void **state) {
     (void)state;
     int ends[2];
-    output = (terminal_output){.size = {80, 24}};
+    output = (terminal_output){.size = {80, 24}, .past = &screen_before};
+    screen_before = (past){0};
+    past_note_size(&screen_before, 0, output.size);
     if (ring_open(&output.ring, RING, &err) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0)
         return -1;
     peer = ends[1];
@@ -35,6 +38,7 @@ static int tear_down(void **state) {
     viewer_free(v);
     close(peer);
     ring_close(&output.ring);
+    past_close(&screen_before);
     return 0;
 }
 
@@ -56,6 +60,8 @@ static int attach(uint8_t role, uint64_t offset, uint32_t credit) {
 static void print(size_t length) {
     for (size_t i = 0; i < length; i++) {
         size_t room;
+        if (output.ring.head >= output.ring.capacity)
+            past_take(&screen_before, &output.ring, output.ring.head + 1 - output.ring.capacity);
         *ring_room(&output.ring, &room) = (uint8_t)((output.ring.head + 1) % 64 == 0 ? '\n' : 'a');
         ring_advance(&output.ring, 1);
     }
@@ -79,6 +85,8 @@ static int hear(void *context, const frame *f, bh_error *problem) {
         snprintf(to, room, "size:%ux%u ", f->size.columns, f->size.rows);
     else if (f->opcode == FRAME_MONITOR_CREDIT)
         snprintf(to, room, "credit:%u ", f->credit);
+    else if (f->opcode == FRAME_SNAPSHOT)
+        snprintf(to, room, "snapshot ");
     else if (f->opcode == FRAME_EXIT)
         snprintf(to, room, "exit:%u,%d ", f->exit.kind, f->exit.status);
     else
@@ -120,15 +128,15 @@ static void one_that_comes_back_gets_what_it_is_missing(void **state) {
     expect_sent("welcome:2990..3000+65536 output:2990+10 ");
 }
 
-static void one_whose_bytes_have_gone_goes_on_at_a_line_start(void **state) {
+static void one_whose_bytes_have_gone_is_drawn_the_screen_and_goes_on(void **state) {
     (void)state;
     print(10000);
     attach(FRAME_MAY_TYPE, 5, 100);
-    expect_sent("welcome-lost:5952..10000+65536 output:5952+100 ");
+    expect_sent("welcome-lost:5904..10000+65536 snapshot output:5904+100 ");
     print(10000);
     expect_sent("");
     say((frame){.opcode = FRAME_VIEWER_CREDIT, .credit = 50});
-    expect_sent("welcome-lost:15936..20000+0 output:15936+50 ");
+    expect_sent("welcome-lost:15904..20000+0 snapshot output:15904+50 ");
 }
 
 static void one_that_claims_bytes_not_printed_yet_starts_over(void **state) {
@@ -226,8 +234,7 @@ static void what_the_socket_does_not_take_follows_before_anything_else(void **st
     }
     frame_reader_clear(&reader);
     char after[100];
-    snprintf(after, sizeof after, "size:80x24 welcome-lost:%d..%d+0 output:%d+", (1 << 20) + 64, 2 << 20,
-             (1 << 20) + 64);
+    snprintf(after, sizeof after, "size:80x24 welcome-lost:%d..%d+0 snapshot output:%d+", 1 << 20, 2 << 20, 1 << 20);
     assert_true(promised < 1 << 20);
     assert_non_null(strstr(heard, after));
 }
@@ -289,7 +296,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_viewer_gets_a_welcome_then_as_much_as_it_granted),
         TEST(one_that_comes_back_gets_what_it_is_missing),
-        TEST(one_whose_bytes_have_gone_goes_on_at_a_line_start),
+        TEST(one_whose_bytes_have_gone_is_drawn_the_screen_and_goes_on),
         TEST(one_that_claims_bytes_not_printed_yet_starts_over),
         TEST(the_exit_follows_the_last_byte_and_nothing_follows_the_exit),
         TEST(input_credit_comes_back_as_the_program_reads),

@@ -128,6 +128,7 @@ export class Viewer {
   /** The number of bytes it has: what it would attach with again. */
   offset: number;
   readonly #chunks: Uint8Array[] = [];
+  #snapshot: Uint8Array[] = [];
   readonly #socket: Socket;
   readonly #grants: boolean;
   #inputCredit = 0;
@@ -156,6 +157,11 @@ export class Viewer {
   /** Everything received. */
   bytes(): Buffer {
     return Buffer.concat(this.#chunks);
+  }
+
+  /** What the last WELCOME that told of lost output was followed by. */
+  snapshot(): Buffer {
+    return Buffer.concat(this.#snapshot);
   }
 
   text(): string {
@@ -228,6 +234,7 @@ export class Viewer {
     switch (frame.type) {
       case 'welcome':
         this.welcomes.push(frame);
+        this.#snapshot = [];
         this.lost += frame.start - this.offset;
         this.offset = frame.start;
         this.#inputCredit += frame.inputCredit;
@@ -238,6 +245,9 @@ export class Viewer {
         this.offset += frame.bytes.length;
         this.#chunks.push(frame.bytes.slice());
         if (this.#grants) this.send({ type: 'credit', bytes: frame.bytes.length });
+        break;
+      case 'snapshot':
+        this.#snapshot.push(frame.bytes.slice());
         break;
       case 'inputCredit':
         this.#inputCredit += frame.bytes;

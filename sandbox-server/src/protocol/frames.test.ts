@@ -31,7 +31,8 @@ function asFields(frame: Frame): Record<string, string | number> {
       return { frame: type, ...fields };
     }
     case 'input':
-      return { frame: 'input', bytes: toHex(frame.bytes) };
+    case 'snapshot':
+      return { frame: frame.type, bytes: toHex(frame.bytes) };
     case 'credit':
       return { frame: 'viewerCredit', credit: frame.bytes };
     case 'inputCredit':

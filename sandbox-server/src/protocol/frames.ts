@@ -21,6 +21,7 @@ export const opcodes = {
   size: 0x83,
   exit: 0x84,
   inputCredit: 0x85,
+  snapshot: 0x86,
 } as const;
 
 /** Every frame, decoded. Offsets are numbers: a terminal that printed 2^53 bytes has not been built yet. */
@@ -33,7 +34,7 @@ export type Frame =
   | {
       type: 'welcome';
       version: number;
-      /** Output before `start` is lost to this viewer: clear the screen first. */
+      /** Output before `start` is lost to this viewer: clear the screen first; SNAPSHOT frames then draw what was there. */
       lost: boolean;
       /** Offset of the first byte that follows. */
       start: number;
@@ -47,7 +48,8 @@ export type Frame =
   | { type: 'output'; offset: number; bytes: Uint8Array }
   | { type: 'size'; columns: number; rows: number }
   | { type: 'exit'; by: 'exited' | 'killed'; status: number }
-  | { type: 'inputCredit'; bytes: number };
+  | { type: 'inputCredit'; bytes: number }
+  | { type: 'snapshot'; bytes: Uint8Array };
 
 /** A peer broke the rules of the attach protocol; it is to be disconnected, with this message. */
 export class FrameError extends Error {
@@ -66,6 +68,7 @@ const bodies: Record<number, { least: number; exact: boolean; name: string } | u
   [opcodes.size]: { least: 4, exact: true, name: 'SIZE' },
   [opcodes.exit]: { least: 5, exact: true, name: 'EXIT' },
   [opcodes.inputCredit]: { least: 4, exact: true, name: 'CREDIT (0x85)' },
+  [opcodes.snapshot]: { least: 0, exact: false, name: 'SNAPSHOT' },
 };
 
 /** One frame as bytes: opcode and body, without the length that a stream puts before it. */
@@ -82,8 +85,9 @@ export function encodeFrame(frame: Frame): Uint8Array {
       view.setUint16(16, frame.rows);
       return bytesOf(view);
     }
-    case 'input': {
-      const view = frameOf(opcodes.input, frame.bytes.length);
+    case 'input':
+    case 'snapshot': {
+      const view = frameOf(opcodes[frame.type], frame.bytes.length);
       bytesOf(view).set(frame.bytes, 1);
       return bytesOf(view);
     }
@@ -146,6 +150,8 @@ export function decodeFrame(bytes: Uint8Array): Frame {
       };
     case opcodes.input:
       return { type: 'input', bytes: bytes.subarray(1) };
+    case opcodes.snapshot:
+      return { type: 'snapshot', bytes: bytes.subarray(1) };
     case opcodes.resize:
       return { type: 'resize', columns: view.getUint16(1), rows: view.getUint16(3) };
     case opcodes.credit:

@@ -177,6 +177,10 @@ export class TerminalSession {
       case 'welcome':
         this.#welcome(frame);
         return;
+      case 'snapshot':
+        // What was on the screen before the first byte that follows; not output, so neither counted nor granted again.
+        this.#sink.write(frame.bytes, () => {});
+        return;
       case 'output':
         this.#output(frame.offset, frame.bytes);
         return;
