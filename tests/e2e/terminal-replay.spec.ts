@@ -60,6 +60,35 @@ test('a query is answered when it is printed, and never again when it is replaye
   expect(sent.text).not.toContain('\x1b');
 });
 
+test('a pager that began long ago is there after a reload, and so is what lies under it', async ({
+  page,
+}) => {
+  const box = await startBox(page);
+  await box.run('echo under-$((40+2))', /^under-42$/m);
+  // Each character in a colour of its own: a screenful is some 30 kB.
+  const colourful = `printf "\\033[38;2;%d;%d;%dm%d", $1 % 256, $1 % 128, $1 % 64, $1 % 10; if ($1 % 60 == 0) print ""`;
+  await box.type(`seq 30000 | awk '{${colourful}}' > f; less -RM f\n`);
+  await expect.poll(() => box.screen()).toMatch(/^f lines 1-/m);
+  for (let pages = 0; pages < 14; pages++) await page.keyboard.press('Space');
+  await expect.poll(() => box.screen()).toMatch(/^f lines (29|[3-9]\d)\d-/m);
+  const before = await box.screen();
+  const lost = new Promise<boolean>((resolve) => {
+    page.on('websocket', (socket) =>
+      socket.on('framereceived', ({ payload }) => {
+        if (typeof payload === 'string' || !socket.url().includes('/attach')) return;
+        const frame = decodeFrame(new Uint8Array(payload));
+        if (frame.type === 'welcome') resolve(frame.lost);
+      }),
+    );
+  });
+  await page.reload();
+  expect(await lost, 'what began the alternate screen has left the ring').toBe(true);
+  await expect.poll(() => box.screen()).toBe(before);
+  await box.type('q');
+  await expect.poll(() => box.screen()).toMatch(/^under-42$/m);
+  await box.run('echo still-$((40+2))', /^still-42$/m);
+});
+
 test('a megabyte that is pasted arrives whole', async ({ page }) => {
   const box = await startBox(page);
   const bytes = 1_000_000;
