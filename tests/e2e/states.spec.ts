@@ -1,5 +1,4 @@
 // Every state of the pages that is not the happy one: each says what is the matter and what to do, and each wait ends.
-import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
@@ -10,15 +9,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import type { Sandbox } from '../../sandbox-server/src/protocol/api.ts';
 import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
+import { servePlainly } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
-
-const DIST = join(import.meta.dirname, '../../site/dist');
 
 /** A directory of images with the user land for containers and, if stated, a VM whose initrd ends after `initrd` bytes. */
 function imagesDirectory(initrd?: number): string {
@@ -57,35 +54,15 @@ async function endBox(page: Page): Promise<void> {
 }
 
 test('only the pages are served: they say that no server answers, and read on', async ({ page }) => {
-  const plain = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://plain');
-    try {
-      const file = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
-      const types: Record<string, string> = {
-        html: 'text/html',
-        js: 'text/javascript',
-        css: 'text/css',
-        svg: 'image/svg+xml',
-      };
-      const bytes = readFileSync(join(DIST, file));
-      const type = types[file.split('.').at(-1) ?? ''] ?? 'application/octet-stream';
-      response.writeHead(200, { 'content-type': type }).end(bytes);
-    } catch {
-      response.writeHead(404).end('no such file');
-    }
-  }).listen(0, '127.0.0.1');
-  await once(plain, 'listening');
-  const address = plain.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  const plain = await servePlainly();
   for (const path of ['/', '/compare/']) {
-    await page.goto(`http://127.0.0.1:${address.port}${path}`);
+    await page.goto(plain.url + path);
     await expect(page.getByText('No server answers here')).toBeVisible();
     await expect(page.getByText('npm start').first()).toBeVisible();
     await expect(page.getByRole('button', { name: /^Start/ })).toBeDisabled();
   }
-  await page.goto(`http://127.0.0.1:${address.port}/concepts/what-is-divided/`);
+  await page.goto(`${plain.url}/concepts/what-is-divided/`);
   await expect(page.locator('h1')).toBeVisible();
-  plain.closeAllConnections();
   plain.close();
 });
 
