@@ -4,7 +4,6 @@ const onAPhone = ['jail', 'rootless', 'vm'];
 
 class MatrixTable extends HTMLElement {
   connectedCallback(): void {
-    for (const control of this.querySelectorAll<HTMLElement>('[data-needs-script]')) control.hidden = false;
     if (matchMedia('(max-width: 40rem)').matches) {
       for (const box of this.#boxes) box.checked = onAPhone.includes(box.value);
       this.#showColumns();

@@ -8,7 +8,6 @@ class TimeLine extends HTMLElement {
   #chosen: SVGAElement | null = null;
 
   connectedCallback(): void {
-    for (const control of this.querySelectorAll<HTMLElement>('[data-needs-script]')) control.hidden = false;
     this.addEventListener('change', () => this.#filter());
     this.addEventListener('click', (event) => this.#click(event));
     this.#chart.addEventListener('keydown', (event) => this.#key(event));
