@@ -29,6 +29,9 @@ const TO_TEST = [
 /** Whom `npm run bench -- launch` compares with; it does without those that cannot be had. */
 const TO_COMPARE = ['crun', 'runc', 'bubblewrap'];
 
+/** For `npm run memory`. */
+const FOR_MEMORY = ['valgrind'];
+
 export type Distribution = { readonly id: string; readonly version: string; readonly name: string };
 
 /** Reads /etc/os-release. Returns undefined where there is none. */
@@ -128,14 +131,19 @@ export const installSystemPackages = async (step: Step, forTests: boolean): Prom
   return `${needed.length} installed: ${needed.join(' ')}`.slice(0, 70);
 };
 
-/** Installs the peers that benchmarks compare with; returns what to tell. */
-export const installPeers = async (step: Step): Promise<string> => {
-  const needed = await missing(TO_COMPARE);
-  if (needed.length === 0) return `all ${TO_COMPARE.length} are there`;
+const installAll = async (wanted: readonly string[], step: Step): Promise<string> => {
+  const needed = await missing(wanted);
+  if (needed.length === 0) return `all ${wanted.length} are there`;
   step.say(`${needed.length} to install`);
   await apt(['install', '--no-install-recommends', ...needed], step, 'installing');
   return `${needed.length} installed: ${needed.join(' ')}`;
 };
+
+/** Installs the peers that benchmarks compare with; returns what to tell. */
+export const installPeers = (step: Step): Promise<string> => installAll(TO_COMPARE, step);
+
+/** Installs what watches over memory; returns what to tell. */
+export const installForMemory = (step: Step): Promise<string> => installAll(FOR_MEMORY, step);
 
 /** Ubuntu's package brings the browser as a snap. */
 const browserPackage = (found: Distribution): string =>

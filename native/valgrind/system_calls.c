@@ -34,6 +34,7 @@ int __wrap_fsconfig(int fs, unsigned command, const char *key, const void *value
 int __wrap_mount_setattr(int dir, const char *path, unsigned flags, struct mount_attr *attr, size_t size);
 int __wrap_pidfd_open(pid_t pid, unsigned flags);
 int __wrap_pidfd_send_signal(int process, int number, siginfo_t *info, unsigned flags);
+int __wrap_setdomainname(const char *name, size_t length);
 int __real_ioctl(int fd, unsigned long request, void *argument);
 int __wrap_ioctl(int fd, unsigned long request, void *argument);
 int __wrap_close_range(unsigned first, unsigned last, int flags);
@@ -136,6 +137,10 @@ int __wrap_pidfd_open(pid_t pid, unsigned flags) {
 
 int __wrap_pidfd_send_signal(int process, int number, siginfo_t *info, unsigned flags) {
     return (int)behind((system_call){SYS_pidfd_send_signal, {process, number, (long)info, flags}});
+}
+
+int __wrap_setdomainname(const char *name, size_t length) {
+    return (int)behind((system_call){SYS_setdomainname, {(long)name, (long)length}});
 }
 
 int __wrap_ioctl(int fd, unsigned long request, void *argument) {
