@@ -9,7 +9,7 @@ import type { Machine, MachineEnd, MachineStats, MoveFigures, RestartMachine } f
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
-import { type Inhabitant, type Note, readLabels } from './labels.ts';
+import { type Note, readLabels } from './labels.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -371,33 +371,6 @@ export function viewOfRecord(
     facts: null,
     measures: null,
     terminals: record.terminals,
-  };
-}
-
-/** The view of a container in a VM that was found running, before its guest has told about it. */
-export function viewOfInhabitant(
-  { name, profile, needs }: Inhabitant,
-  vm: MachineRecord,
-  place: Pick<MachinePlan, 'where' | 'why'>,
-): Machine {
-  return {
-    name,
-    kind: 'container',
-    profile,
-    image: '',
-    state: 'starting',
-    reason: null,
-    end: null,
-    needs,
-    carrier: false,
-    ...place,
-    label: null,
-    limits: limitsOf('container', {}),
-    hostPid: null,
-    createdAt: vm.created_ms,
-    facts: null,
-    measures: null,
-    terminals: [],
   };
 }
 

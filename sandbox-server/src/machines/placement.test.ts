@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Probe } from '../protocol/broker.ts';
 import { probe } from '../testing/scripted-broker.ts';
-import { placeSandbox, type Wish } from './placement.ts';
+import { placeInhabitant, placeSandbox, type Wish } from './placement.ts';
 
 /** cgroup v1, no SELinux, VMs by emulation: the plainest host there is. */
 const plain: Probe = { ...probe, cgroup: { version: 1, controllers: ['cpu', 'memory', 'pids'] } };
@@ -117,6 +117,19 @@ describe('VMs that carry containers', () => {
     const wanted = [box({ name: 'carrier' }), box({ needs: ['cgroup2'] })];
     expect(places(wanted, plain)).toEqual(['carrier', 'box in carrier-2', 'carrier-2']);
   });
+});
+
+test('what a new server makes of its notes is what the old one planned', () => {
+  for (const wanted of [
+    [box({ needs: ['cgroup2', 'nested'] })],
+    [{ name: 'ship', kind: 'vm' } as const, box({ in: 'ship' })],
+  ]) {
+    const plans = placeSandbox(wanted, plain);
+    const made = plans.find(({ name }) => name === 'box');
+    const home = plans.find(({ name }) => name === made?.where.vm);
+    if (!made?.profile || !home) throw new Error('it is in no VM');
+    expect(placeInhabitant({ ...made, profile: made.profile }, home, plain)).toEqual(made);
+  }
 });
 
 describe('what is refused, with its field', () => {

@@ -61,6 +61,19 @@ export function placeSandbox(wanted: readonly Wish[], probe: Probe): MachinePlan
   return [...plans, ...carriers.values()];
 }
 
+/** What a container in a VM was made from, as far as is noted with that VM: for a server that was started again. */
+export function placeInhabitant(
+  noted: Pick<MachinePlan, 'name' | 'needs'> & { profile: 'hardened' | 'nested' },
+  vm: { name: string; carrier: boolean },
+  probe: Probe,
+): MachinePlan {
+  const sort = { kind: 'container', profile: noted.profile, needs: noted.needs, carrier: false } as const;
+  const place = describePlace({ ...sort, vm: vm.name, carried: vm.carrier }, probe);
+  const image = probe.images.find(({ kind }) => kind === 'container')?.name ?? '';
+  const limits = limitsFor('inside', probe);
+  return { name: noted.name, ...sort, start: null, image, limits, ...place, terminal: null };
+}
+
 /** Where a machine of this sort runs, and why there. `vm`: the machine of its sandbox that it is in; `carried`: whether that
  * was made for it. */
 export function describePlace(

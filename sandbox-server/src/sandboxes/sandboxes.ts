@@ -9,11 +9,10 @@ import {
   endOfRecord,
   type LearnerMachine,
   type MachineContext,
-  viewOfInhabitant,
   viewOfPlan,
   viewOfRecord,
 } from '../machines/machine.ts';
-import { describePlace, type MachinePlan, placeSandbox } from '../machines/placement.ts';
+import { describePlace, type MachinePlan, placeInhabitant, placeSandbox } from '../machines/placement.ts';
 import { checkRoom, countRoom } from '../machines/room.ts';
 import { Stopwatch } from '../machines/stopwatch.ts';
 import { bootLimits, VirtualMachine } from '../machines/vm.ts';
@@ -294,10 +293,8 @@ export class Sandboxes {
     const vm = this.#vm(id, labels, viewOfRecord(record, note, place));
     this.#takeOver(sandbox, vm, record);
     for (const inhabitant of note.inhabitants) {
-      const inside = { ...inhabitant, kind: 'container', carrier: false, vm: note.name } as const;
-      const where = describePlace({ ...inside, carried: note.carrier }, probe);
-      const view = viewOfInhabitant(inhabitant, record, where);
-      const machine = this.#container(inhabitant.id, {}, view, vm);
+      const plan = placeInhabitant(inhabitant, note, probe);
+      const machine = this.#container(inhabitant.id, labelsOf(sandbox, plan, []), viewOfPlan(plan), vm);
       sandbox.add(machine);
       machine.adoptInside(vm);
     }
