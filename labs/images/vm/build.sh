@@ -61,7 +61,8 @@ unpack_kernel() {
 
 lay_out_disk() {
     local out=$1 kernel=$2 disk=$3
-    cp --archive --reflink=auto "$out/base/rootfs" "$disk"
+    # Not what may still be mounted in it: /proc is without end.
+    cp --archive --one-file-system --reflink=auto "$out/base/rootfs" "$disk"
     mv "$kernel/usr/lib/modules" "$disk/usr/lib/modules"
     chroot "$disk" /usr/sbin/depmod "$release"
 }
