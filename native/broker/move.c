@@ -91,7 +91,7 @@ static int go_on_elsewhere(struct moving *moving, vm_plan *next, pid_t *pid, jso
     const machine *m = moving->machine;
     state_name dir = machine_dir(m->broker, m->id);
     if (moving->kind == MOVE_LIVE)
-        return vm_move_live(dir.text, &next->spec, &watch, pid, figures, err);
+        return vm_move_live(dir.text, m->pid, &next->spec, &watch, pid, figures, err);
     cleanup_fd int file = snapshot_open(m, moving->snapshot, err);
     if (file < 0 || vm_resume(&next->spec, file, pid, err) < 0)
         return -1;
@@ -271,6 +271,10 @@ void move_recover(machine *m) {
             process_end(other, process_start_time(other), 0, &err);
     } else {
         log_info("machine %s was being moved: it has arrived", m->id);
+        bool known = guest_vm_describe(m, &plan, &err) == 0;
+        plan.spec.dir = next_dir.text;
+        if (!known || vm_arrived(dir.text, m->pid, &plan.spec, other, &err) < 0)
+            log_error("machine %s: %s", m->id, err.message);
         if (vm_take_place(dir.text, next_dir.text, &err) == 0)
             process_end(m->pid, m->start_time, 0, &err);
         m->pid = other;

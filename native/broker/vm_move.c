@@ -2,7 +2,9 @@
 #include "broker/vm_move.h"
 
 #include "base/cleanup.h"
+#include "broker/log.h"
 #include "broker/vm_command.h"
+#include "broker/vm_match.h"
 #include "broker/vm_qmp.h"
 
 #include <errno.h>
@@ -12,12 +14,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 // How often is looked how far it is: a figure on a page, not something that anybody waits for.
 #define LOOK_EVERY_US 50000
 // A pause that a person at a terminal hardly notices.
 #define PAUSE_MS 200
+// Twenty seconds: what is left of a move by then is less than its pause.
+#define ARRIVAL_LOOKS 400
 
 static void cleanup_qmp(vm_qmp *q) {
     vm_qmp_close(q);
@@ -136,13 +141,45 @@ static int arrive(vm_qmp *q, bh_error *err) {
     return vm_qmp_await_migration(q, err) < 0 ? -1 : let_run(q, err);
 }
 
-static int move(const char *from_dir, const vm_spec *to, int out, const vm_move_watch *watch, json_t **figures,
-                bh_error *err) {
-    cleanup_monitor vm_qmp from = {.fd = -1}, into = {.fd = -1};
-    if (vm_qmp_open(&into, to->dir, err) < 0 || receive(&into, err) < 0 || vm_qmp_open(&from, from_dir, err) < 0)
-        return -1;
-    if (send_to(&from, out, true, err) == 0 && follow(&from, watch, figures, err) == 0 && arrive(&into, err) == 0)
+static int mend(vm_qmp *from, pid_t from_pid, vm_qmp *into, pid_t into_pid, const vm_spec *to, bh_error *err) {
+    if (strcmp(to->accel, "tcg") != 0)
         return 0;
+    int64_t pages = vm_match_memory(from, from_pid, into, into_pid, to->memory_bytes, err);
+    if (pages > 0)
+        log_info("machine %s: %lld pages had changed unseen while it was moved", to->machine_id, (long long)pages);
+    return pages < 0 ? -1 : 0;
+}
+
+static json_int_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (json_int_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// What was done after QEMU had stopped its clock is pause all the same.
+static void add_ms(json_t *figures, const char *key, json_int_t ms) {
+    json_object_set_new(figures, key, json_integer(number(figures, key) + ms));
+}
+
+static int move(const char *from_dir, pid_t from_pid, const vm_spec *to, pid_t into_pid, int out,
+                const vm_move_watch *watch, json_t **figures, bh_error *err) {
+    cleanup_monitor vm_qmp from = {.fd = -1}, into = {.fd = -1};
+    // Stopped before anything comes in, it does not run by itself once everything has (qmp_stop while
+    // RUN_STATE_INMIGRATE).
+    if (vm_qmp_open(&into, to->dir, err) < 0 || vm_qmp_run(&into, "stop", NULL, -1, NULL, err) < 0 ||
+        receive(&into, err) < 0 || vm_qmp_open(&from, from_dir, err) < 0)
+        return -1;
+    if (send_to(&from, out, true, err) == 0 && follow(&from, watch, figures, err) == 0) {
+        json_int_t since = now_ms();
+        if (vm_qmp_await_migration(&into, err) == 0 && mend(&from, from_pid, &into, into_pid, to, err) == 0 &&
+            let_run(&into, err) == 0) {
+            json_int_t spent = now_ms() - since;
+            add_ms(*figures, "pause_ms", spent);
+            add_ms(*figures, "elapsed_ms", spent);
+            watch->tell(json_deep_copy(*figures));
+            return 0;
+        }
+    }
     bh_error dead;
     vm_qmp_run(&from, "migrate_cancel", NULL, -1, NULL, &dead);
     return let_run(&from, &dead) < 0
@@ -150,8 +187,8 @@ static int move(const char *from_dir, const vm_spec *to, int out, const vm_move_
                : -1;
 }
 
-int vm_move_live(const char *from_dir, vm_spec *to, const vm_move_watch *watch, pid_t *pid, json_t **figures,
-                 bh_error *err) {
+int vm_move_live(const char *from_dir, pid_t from, vm_spec *to, const vm_move_watch *watch, pid_t *pid,
+                 json_t **figures, bh_error *err) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return bh_fail(err, errno, "cannot connect two QEMUs");
@@ -163,7 +200,7 @@ int vm_move_live(const char *from_dir, vm_spec *to, const vm_move_watch *watch, 
     close(ends[1]);
     if (started < 0)
         return -1;
-    if (move(from_dir, to, out, watch, figures, err) == 0)
+    if (move(from_dir, from, to, *pid, out, watch, figures, err) == 0)
         return 0;
     end_qemu(*pid);
     return -1;
@@ -207,6 +244,31 @@ int vm_stays(const char *dir, bh_error *err) {
     bh_error ignored; // there may be nothing to cancel
     vm_qmp_run(&q, "migrate_cancel", NULL, -1, NULL, &ignored);
     return let_run(&q, err);
+}
+
+// 1: it runs; 0: it stands still, and everything has come in.
+static int await_arrival(vm_qmp *into, bh_error *err) {
+    for (int look = 0; look < ARRIVAL_LOOKS; look++) {
+        cleanup_json json_t *state = NULL;
+        if (vm_qmp_run(into, "query-status", NULL, -1, &state, err) < 0)
+            return -1;
+        const char *status = json_string_value(json_object_get(state, "status"));
+        if (status && !is(status, "inmigrate"))
+            return json_is_true(json_object_get(state, "running"));
+        usleep(LOOK_EVERY_US);
+    }
+    return bh_fail(err, ETIMEDOUT, "the VM in %s has not arrived", into->dir);
+}
+
+int vm_arrived(const char *from_dir, pid_t from_pid, const vm_spec *to, pid_t pid, bh_error *err) {
+    cleanup_monitor vm_qmp from = {.fd = -1}, into = {.fd = -1};
+    int runs = vm_qmp_open(&into, to->dir, err) < 0 ? -1 : await_arrival(&into, err);
+    // One that runs has written to its memory since then, and was mended before.
+    if (runs != 0)
+        return runs < 0 ? -1 : 0;
+    return vm_qmp_open(&from, from_dir, err) < 0 || mend(&from, from_pid, &into, pid, to, err) < 0
+               ? -1
+               : let_run(&into, err);
 }
 
 int vm_continue(const char *dir, bh_error *err) {

@@ -15,8 +15,11 @@ typedef struct vm_move_watch {
 
 // Moves the VM whose sockets are in `from_dir` to a QEMU that is started as `to` says (to->memory is set here).
 // *figures: the last that were told. On failure the first QEMU runs on and the other is gone.
-int vm_move_live(const char *from_dir, vm_spec *to, const vm_move_watch *watch, pid_t *pid, json_t **figures,
-                 bh_error *err);
+// `from`: the process of the first.
+int vm_move_live(const char *from_dir, pid_t from, vm_spec *to, const vm_move_watch *watch, pid_t *pid,
+                 json_t **figures, bh_error *err);
+// After whoever moved it has died, and vm_stays has failed: the VM that has arrived goes on, as if nobody had died.
+int vm_arrived(const char *from_dir, pid_t from, const vm_spec *to, pid_t pid, bh_error *err);
 // Writes all of a VM, memory included, to `file` while it stands still; then it goes on.
 int vm_save(const char *dir, int file, const vm_move_watch *watch, json_t **figures, bh_error *err);
 // Starts a QEMU as `to` says that goes on from what vm_save wrote to `file`.
