@@ -50,6 +50,7 @@ class ScriptedGuest {
   machines: MachineRecord[] = [];
   readonly requests: string[] = [];
   probe: object = guestProbe;
+  opens = true;
   emit: (event: object) => void = () => {};
   #socket: Socket | null = null;
 
@@ -58,6 +59,10 @@ class ScriptedGuest {
     this.emit = answerAsGuest(socket, {
       probe: () => this.probe,
       'machine.list': () => ({ machines: this.machines }),
+      'terminal.open': () => {
+        if (!this.opens) throw new Refusal('failed', 'no pty is left');
+        return { terminal: 't1' };
+      },
       'machine.delete': ({ machine }) => this.#forget(String(machine)),
       'container.create': (params) => {
         this.requests.push(`create ${JSON.stringify(params.limits)}`);
@@ -143,7 +148,16 @@ describe('a container in a VM', () => {
     const { vm, box } = await make({ ...boxPlan, needs: ['selinux'] });
     await until(() => box.view.state === 'failed');
     expect(box.view.reason).toMatch(/the kernel of vm has no selinux; labs\/images\/build/);
-    expect(guest.requests).toEqual([]);
+    expect(guest.requests.filter((request) => request.startsWith('create'))).toEqual([]);
+    await vm.end();
+  });
+
+  test('that could not be given its terminal has failed, and is not left behind', async () => {
+    guest.opens = false;
+    const { vm, box } = await make();
+    await until(() => guest.requests.at(-1)?.startsWith('delete'));
+    expect(box.view).toMatchObject({ state: 'failed', reason: 'It was not made: no pty is left.' });
+    expect(guest.machines).toEqual([]);
     await vm.end();
   });
 

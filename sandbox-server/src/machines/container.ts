@@ -110,24 +110,28 @@ export class ContainerMachine extends LearnerMachine {
   async #makeIn(home: VirtualMachine, plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
     try {
       await watch.step('server', `wait for ${home.view.name}`, '', () => home.running());
-      if (this.ending) return;
-      const probe = await this.context.broker.request('probe', {});
-      const lacking = guestLacks(plan.needs, probe);
-      if (lacking) {
-        throw new Error(
-          `the kernel of ${home.view.name} has no ${lacking}; labs/images/build makes one that has`,
-        );
-      }
-      const limits = within(plan.limits, probe.maxima);
-      this.#standOn(probe);
-      this.update({ limits: limitsOf('container', limits) });
-      await this.#make({ ...plan, limits }, watch, again);
+      await home.inTurn(() => this.#makeOn(home.view.name, plan, watch, again));
     } catch (error) {
       if (this.ending || this.view.state !== 'starting') return;
       const why = messageOf(error).slice(0, REASON_MAX);
       this.context.log.warn({ machine: this.id, reason: why }, 'cannot make a container in a VM');
       this.update({ state: 'failed', reason: `It was not made: ${why}.` });
+      // A terminal that did not open is no reason to leave the container of it behind.
+      if (home.view.state === 'running') await super.remove().catch(() => {});
     }
+  }
+
+  async #makeOn(vm: string, plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
+    if (this.ending) return;
+    const probe = await this.context.broker.request('probe', {});
+    const lacking = guestLacks(plan.needs, probe);
+    if (lacking) {
+      throw new Error(`the kernel of ${vm} has no ${lacking}; labs/images/build makes one that has`);
+    }
+    const limits = within(plan.limits, probe.maxima);
+    this.#standOn(probe);
+    this.update({ limits: limitsOf('container', limits) });
+    await this.#make({ ...plan, limits }, watch, again);
   }
 
   #follow(): void {

@@ -17,6 +17,9 @@ import { Stopwatch } from './stopwatch.ts';
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
 
+/** The broker gives up after 15 s, and then says why. */
+const TERMINAL_TIMEOUT_MS = 20_000;
+
 const FACTS_DELAY_MS = 200;
 /** Commands and file requests of one machine at once. */
 const MOST_WORK = 4;
@@ -229,7 +232,7 @@ export abstract class LearnerMachine {
     if (plan.terminal) {
       const size = plan.terminal;
       const { terminal } = await watch.step('server', 'open terminal', '', () =>
-        host.request('terminal.open', { machine, ...size }),
+        host.request('terminal.open', { machine, ...size }, { timeoutMs: TERMINAL_TIMEOUT_MS }),
       );
       watch.terminal();
       terminals = [{ terminal, state: 'running' }];
@@ -268,7 +271,8 @@ export abstract class LearnerMachine {
 
   async #openTerminal(size: { columns: number; rows: number }): Promise<string> {
     const { host, machine } = this.inside;
-    return (await host.request('terminal.open', { machine, ...size })).terminal;
+    const wait = { timeoutMs: TERMINAL_TIMEOUT_MS };
+    return (await host.request('terminal.open', { machine, ...size }, wait)).terminal;
   }
 
   /** A terminal whose program ended is kept, so that its last screen can be seen again, until its place is needed.

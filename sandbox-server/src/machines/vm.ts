@@ -35,6 +35,7 @@ export class VirtualMachine extends LearnerMachine {
   #boot: Promise<void> | null = null;
   #leaveEvents: (() => void) | null = null;
   #wentBack = false;
+  #turn: Promise<unknown> = Promise.resolve();
   /** Containers that run in it, whoever made them: as its guest's broker tells, so a number and no more. */
   readonly #containers = new Set<string>();
 
@@ -56,6 +57,14 @@ export class VirtualMachine extends LearnerMachine {
       }
     });
     this.#limits = limits;
+  }
+
+  /** Does `work` when what was given before is done. One processor makes three containers one by one in the time of three
+   * at once, and the first of them is there in a third of it. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   /** Resolves when it runs; rejects, with the reason, when it has ended or cannot be made. */
