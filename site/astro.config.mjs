@@ -68,6 +68,7 @@ export default defineConfig({
           items: [
             { label: '2013, claim by claim', link: '/2013/' },
             { label: 'The matrix', link: '/matrix/' },
+            { label: 'Figures', link: '/figures/' },
             { label: 'Glossary', link: '/glossary/' },
             { label: 'Sources', link: '/sources/' },
           ],
