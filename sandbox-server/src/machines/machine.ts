@@ -171,9 +171,13 @@ export abstract class LearnerMachine {
         error instanceof BrokerError && (error.code === 'exists' || error.code === 'unavailable');
       const reason = `It was not started again: ${messageOf(error)}.`;
       this.update(untouched ? before : { state: 'failed', reason, end });
+      if (untouched) this.goOn();
       throw error;
     }
   }
+
+  /** It runs on, though it was to begin again. */
+  protected goOn(): void {}
 
   /** Makes it, or makes it anew in its place. */
   protected abstract begin(plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void>;

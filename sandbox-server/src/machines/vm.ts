@@ -243,6 +243,10 @@ export class VirtualMachine extends LearnerMachine {
     }
   }
 
+  protected override goOn(): void {
+    if (this.view.state === 'running') this.#boot = this.#resume(this.guest.connect());
+  }
+
   /** The guest says hello and tells how it booted, unless that was another's boot. */
   async #greet(start: 'boot' | 'template', limitMs: number, watch: Stopwatch): Promise<void> {
     const link = this.guest.connect();

@@ -143,6 +143,12 @@ export class ScriptedBroker {
       );
       return { machine, trace: [] };
     });
+    this.on('machine.restart', ({ machine }) => {
+      const record = this.#find(String(machine));
+      this.#stopServing(join(this.#machineDirectory(record.machine), 'terminals'));
+      Object.assign(record, { state: 'running', exit: null, pid: (record.pid ?? 0) + 1, terminals: [] });
+      return { machine: record, trace: [] };
+    });
     this.on('machine.delete', ({ machine }) => this.#delete(String(machine)));
     this.on('terminal.open', async ({ machine }) => {
       const record = this.#find(String(machine));
@@ -196,14 +202,18 @@ export class ScriptedBroker {
   async #delete(id: string): Promise<object> {
     this.#find(id);
     const under = this.#machineDirectory(id);
+    this.#stopServing(under);
+    this.machines.delete(id);
+    rmSync(under, { recursive: true });
+    return {};
+  }
+
+  #stopServing(under: string): void {
     for (const [path, server] of this.#servers) {
       if (!path.startsWith(under)) continue;
       this.#servers.delete(path);
       server.close();
     }
-    this.machines.delete(id);
-    rmSync(under, { recursive: true });
-    return {};
   }
 
   #find(id: string): MachineRecord {
