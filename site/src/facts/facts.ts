@@ -107,8 +107,10 @@ function brokenReferences(facts: Facts): string[] {
   }
   for (const [id, claim] of facts.claims) {
     sourced(claim.sources, `claims.yaml: ${id}`);
-    if (claim.sources.length === 0 && !claim.tried) {
-      problems.push(`claims.yaml: ${id}: has neither a source nor an experiment that was run`);
+    if (claim.sources.length === 0 && !claim.tried && !claim.unsourced) {
+      problems.push(
+        `claims.yaml: ${id}: has neither a source nor an experiment that was run, and does not say so`,
+      );
     }
   }
   for (const [id, note] of facts.notes) sourced(note.sources, `notes.yaml: ${id}`);

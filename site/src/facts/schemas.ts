@@ -111,6 +111,8 @@ export const claimSchema = z.strictObject({
   /** It was run while these pages were prepared; `see` says with what result. */
   tried: z.boolean(),
   sources: z.array(sourceKey),
+  /** What is printed where there is neither a source nor an experiment: that there is none. */
+  unsourced: text.optional(),
   try: trial.optional(),
 });
 
