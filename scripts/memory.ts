@@ -70,6 +70,10 @@ const KINDS: Record<string, Kind> = {
         tests: ['gives up every privilege, and keeps no descriptor of its parent'],
         why: 'looks at the process, which has valgrind’s descriptors and no filter, for valgrind’s calls are not in it',
       },
+      {
+        tests: ['rlimits each of the sixteen'],
+        why: 'allows less address space than valgrind itself takes',
+      },
     ],
   },
 };
