@@ -189,7 +189,7 @@ describe('a container in a VM is a machine like any other', () => {
   });
 });
 
-describe.each(['plain', 'box', 'other', 'vm'])('files of %s', (name) => {
+describe.each(['plain', 'other', 'vm'])('files of %s', (name) => {
   const ask = (method: string, path: string, body?: unknown) => learner.ask(method, path, body);
   const file = (path: string) => `${apiPaths.files(sandbox.id, name)}?path=${encodeURIComponent(path)}`;
   const put = (path: string, text: string, mode?: number) =>
@@ -344,8 +344,24 @@ describe('the end of a VM', () => {
       });
       expect(view(name).terminals.every(({ state }) => state === 'exited')).toBe(true);
     }
+    expect(view('box').end).toMatchObject({ cause: 'host' });
+    expect(view('vm').end).toMatchObject({ containers: 2 });
     for (const name of ['plain', 'sealed', 'other', 'carrier']) expect(view(name).state).toBe('running');
     expect(await screen('sealed').run('echo alive')).toBe('alive');
+  });
+
+  test('is mended by beginning again: the VM first, then what is to be in it', async () => {
+    const restart = (name: string) => learner.ask('POST', apiPaths.restart(sandbox.id, name), {});
+    expect(await restart('box')).toMatchObject({
+      status: 409,
+      body: { error: { message: expect.stringMatching(/restart that first/) } },
+    });
+    expect((await restart('vm')).status).toBe(200);
+    await learner.waitFor(sandbox.id, 'vm', 'running');
+    expect((await restart('box')).status).toBe(200);
+    sandbox = await learner.waitFor(sandbox.id, 'box', 'running');
+    expect((await run('box', 'cat /proc/sys/kernel/hostname')).stdout).toBe('box\n');
+    expect(view('nest').state).toBe('ended');
   });
 
   test('by the sandbox’s leaves nothing', async () => {

@@ -76,11 +76,6 @@ export class Sandbox {
     return machine;
   }
 
-  /** The machines that run in the VM of that name: what its end would end. */
-  inhabitants(vm: string): LearnerMachine[] {
-    return this.machines.filter(({ home }) => home?.view.name === vm);
-  }
-
   add(machine: LearnerMachine): void {
     this.#machines.set(machine.view.name, machine);
     machine.changes.add((data) => this.events.emit({ event: 'machine', data }));
