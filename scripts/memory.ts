@@ -34,7 +34,7 @@ const KINDS: Record<string, Kind> = {
     patience: 4,
     leftOut: [
       {
-        files: ['oci-v2'],
+        files: ['apparmor', 'oci-v2'],
         tests: [
           'SELinux (needs root and native/build)',
           'bulkhead probe (needs root and native/build) in a VM',
