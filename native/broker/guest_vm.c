@@ -18,6 +18,7 @@
 // What QEMU needs beside the guest's RAM: its code, device models, and under emulation the translated code.
 #define QEMU_OVERHEAD_BYTES ((int64_t)256 * 1024 * 1024)
 #define QEMU_TASKS 64
+#define MIB ((int64_t)1024 * 1024)
 // A quarter of a container's share where they compete: a kernel that boots for seconds is not noticeably later for it,
 // a shell that would have answered in milliseconds is.
 #define VM_CPU_WEIGHT 25
@@ -133,6 +134,12 @@ void vm_create(request *r) {
     if (!read_features(r, &selinux) || !within(r, limits, "memory_bytes", most->memory_bytes) ||
         !within(r, limits, "cpu_millis", most->cpu_millis) || !image_exists(r, "vm"))
         return;
+    // QEMU is told in these, and a template's memory is of the very size that was asked for.
+    if (params_integer(limits, "memory_bytes", 0) % MIB != 0) {
+        request_refuse(r, "bad_request", "limits.memory_bytes", "limits.memory_bytes must be a multiple of %lld",
+                       (long long)MIB);
+        return;
+    }
     machine *m = machine_begin(r, MACHINE_VM);
     if (!m)
         return;

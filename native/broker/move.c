@@ -224,7 +224,8 @@ static void begin(request *r, machine *m, move_kind kind) {
 
 void vm_migrate(request *r) {
     machine *m = vm_to_move(r);
-    if (m)
+    // A VM whose new place cannot be written down would be lost to the next broker.
+    if (m && state_has_room(r, "to move a VM", MIB))
         begin(r, m, MOVE_LIVE);
 }
 
@@ -248,7 +249,7 @@ void vm_snapshot_save(request *r) {
 
 void vm_snapshot_restore(request *r) {
     machine *m = vm_to_move(r);
-    if (m && snapshot_may_be_used(r, m))
+    if (m && snapshot_may_be_used(r, m) && state_has_room(r, "to return to a snapshot", MIB))
         begin(r, m, MOVE_RESTORE);
 }
 

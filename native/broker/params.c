@@ -31,6 +31,8 @@ static int check_integer(const param *p, json_t *value, bh_error *err) {
     if (!json_is_integer(value))
         return bh_fail(err, 0, "%s must be an integer", p->name);
     int64_t number = json_integer_value(value);
+    if (number < p->min && p->max == INT64_MAX)
+        return bh_fail(err, 0, "%s must be at least %lld", p->name, (long long)p->min);
     if (number < p->min || number > p->max)
         return bh_fail(err, 0, "%s must be %lld to %lld", p->name, (long long)p->min, (long long)p->max);
     return 0;

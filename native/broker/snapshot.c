@@ -60,10 +60,22 @@ static json_t *list(const machine *m) {
     return all;
 }
 
+bool state_has_room(request *r, const char *what, int64_t bytes) {
+    const char *dir = r->broker->config.state_dir;
+    struct statvfs disk;
+    if (statvfs(dir, &disk) < 0)
+        return true; // then whatever is written there will say so
+    int64_t there = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
+    if (there >= bytes)
+        return true;
+    request_refuse(r, "limit", NULL, "the disk is too full %s: %lld MB are free in %s, %lld are needed", what,
+                   (long long)(there >> 20), dir, (long long)(bytes >> 20));
+    return false;
+}
+
 bool snapshot_may_be_made(request *r, const machine *m) {
     const char *name = params_string(r->params, "snapshot");
     cleanup_json json_t *all = list(m), *same = read_one(m, name);
-    struct statvfs disk;
     if (same) {
         request_refuse(r, "exists", "snapshot", "there is a snapshot %s already; delete it first", name);
         return false;
@@ -72,16 +84,8 @@ bool snapshot_may_be_made(request *r, const machine *m) {
         request_refuse(r, "limit", "snapshot", "a VM has at most %d snapshots; delete one first", SNAPSHOTS_MAX);
         return false;
     }
-    if (statvfs(m->broker->config.state_dir, &disk) == 0) {
-        int64_t there = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
-        int64_t needed = m->limits.memory_bytes + DISK_RESERVE;
-        if (there < needed) {
-            request_refuse(r, "limit", NULL,
-                           "the disk is too full for a snapshot: %lld MB are free in %s, %lld are needed",
-                           (long long)(there >> 20), m->broker->config.state_dir, (long long)(needed >> 20));
-            return false;
-        }
-    }
+    if (!state_has_room(r, "for a snapshot", m->limits.memory_bytes + DISK_RESERVE))
+        return false;
     return true;
 }
 

@@ -3,6 +3,10 @@
 
 #include "broker/state.h"
 
+// Whether so many bytes are free where the broker's state is; the request is answered when not. `what` they are for
+// goes into the sentence.
+bool state_has_room(request *r, const char *what, int64_t bytes);
+
 // Whether one more may be made under the name that the request has, and whether the one of that name fits this QEMU and
 // this image; the request is answered when not.
 bool snapshot_may_be_made(request *r, const machine *m);

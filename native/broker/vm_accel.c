@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "broker/process.h"
 #include "broker/vm_command.h"
 #include "broker/vm_console.h"
 #include "broker/vm_hello.h"
@@ -138,7 +139,37 @@ __attribute__((format(printf, 3, 4))) static void conclude(vm_accel *found, cons
     snprintf(found->machine, sizeof found->machine, "%s", *accel ? vm_machine(accel) : "");
 }
 
+// QEMU 7.2 is Debian 12's, the oldest that any of this was tried with.
+#define QEMU_MAJOR 7
+#define QEMU_MINOR 2
+
+// Whether QEMU can do what is asked of it here; if not, `why` says so.
+static bool is_recent(char *why, size_t size) {
+    char *argv[] = {VM_QEMU, "--version", NULL};
+    process_spec spec = {.argv = argv, .output_max = 256, .timeout_ms = TRIAL_TIMEOUT_MS};
+    process_result result;
+    bh_error err;
+    if (process_run(&spec, &result, &err) < 0) {
+        snprintf(why, size, "%.200s", err.message);
+        return false;
+    }
+    int major = 0, minor = 0;
+    bool told = sscanf(result.out.bytes, "QEMU emulator version %d.%d", &major, &minor) == 2;
+    process_result_free(&result);
+    if (!told)
+        snprintf(why, size, VM_QEMU " does not say which version it is (apt-get install --reinstall qemu-system-x86)");
+    else
+        snprintf(why, size, "QEMU %d.%d is too old: %d.%d or newer is needed (apt-get install qemu-system-x86)", major,
+                 minor, QEMU_MAJOR, QEMU_MINOR);
+    return told && (major > QEMU_MAJOR || (major == QEMU_MAJOR && minor >= QEMU_MINOR));
+}
+
 static void find(const char *state_dir, const char *image_dir, const char *wish, vm_accel *found) {
+    char why[220];
+    if (!is_recent(why, sizeof why)) {
+        conclude(found, "", "%s", why);
+        return;
+    }
     if (strcmp(wish, "tcg") == 0) {
         conclude(found, "tcg", "emulation was asked for");
         return;

@@ -14,16 +14,19 @@
 #include <unistd.h>
 
 // The file grows by appending; when it is full, its second half moves to the front. So it holds at least the last
-// 32 KiB, and a flood costs one rewrite for every 32 KiB of it.
+// 32 KiB, and a flood costs one rewrite for every 32 KiB of it. What a full disk does not take is tried again with what
+// comes next: a keeper that gave up would leave QEMU with a console that nobody reads.
 _Noreturn void vm_console_keep(int pipe_fd, int log_fd) {
     static char kept[VM_CONSOLE_MAX];
-    size_t length = 0;
+    size_t length = 0, written = 0;
     for (;;) {
         if (length == sizeof kept) {
             length /= 2;
             memmove(kept, kept + length, length);
             // A reader may see both halves the same for a moment, but never more than the maximum.
-            if (pwrite(log_fd, kept, length, 0) != (ssize_t)length || ftruncate(log_fd, (off_t)length) < 0)
+            ssize_t put = pwrite(log_fd, kept, length, 0);
+            written = put > 0 ? (size_t)put : 0;
+            if (ftruncate(log_fd, (off_t)written) < 0)
                 _exit(1);
         }
         ssize_t got = read(pipe_fd, kept + length, sizeof kept - length);
@@ -31,9 +34,9 @@ _Noreturn void vm_console_keep(int pipe_fd, int log_fd) {
             continue;
         if (got <= 0)
             _exit(0);
-        if (pwrite(log_fd, kept + length, (size_t)got, (off_t)length) != got)
-            _exit(1);
         length += (size_t)got;
+        ssize_t put = pwrite(log_fd, kept + written, length - written, (off_t)written);
+        written += put > 0 ? (size_t)put : 0;
     }
 }
 

@@ -82,23 +82,34 @@ export class Control {
   }
 }
 
+/** What is around a broker that starts where something is wrong. */
+export interface Surroundings {
+  /** Does something to its state directory before it starts. */
+  prepare(state: string): void;
+  /** Shell text that is run in a mount namespace of its own. */
+  mounts: string;
+}
+
 /** A broker in a state directory and a cgroup of its own. */
 export class TestBroker {
   readonly state = mkdtempSync('/tmp/bh-broker-');
   readonly cgroup = `bulkhead-h3-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   readonly socket = join(this.state, 'run/control.sock');
   readonly #options: string[];
+  readonly #around: Surroundings | null;
   readonly #viewers: Viewer[] = [];
   #process: ChildProcess | null = null;
   #log = '';
   #control: Control | null = null;
 
-  private constructor(options: string[]) {
+  private constructor(options: string[], around: Surroundings | null) {
     this.#options = options;
+    this.#around = around;
+    around?.prepare(this.state);
   }
 
-  static async start(options: string[] = []): Promise<TestBroker> {
-    const broker = new TestBroker(options);
+  static async start(options: string[] = [], around: Surroundings | null = null): Promise<TestBroker> {
+    const broker = new TestBroker(options, around);
     await broker.start();
     return broker;
   }
@@ -113,9 +124,12 @@ export class TestBroker {
 
   /** Starts it (again) and connects. */
   async start(): Promise<void> {
-    const child = spawn(join(PROGRAMS, 'bulkheadd'), this.arguments(), {
-      stdio: ['pipe', 'inherit', 'pipe'],
-    });
+    const program = join(PROGRAMS, 'bulkheadd');
+    const script = `${this.#around?.mounts}\nexec "$0" "$@"`;
+    const apart = ['--mount', '--propagation', 'private', 'sh', '-ec', script, program];
+    const child = this.#around
+      ? spawn('unshare', [...apart, ...this.arguments()], { stdio: ['pipe', 'inherit', 'pipe'] })
+      : spawn(program, this.arguments(), { stdio: ['pipe', 'inherit', 'pipe'] });
     this.#process = child;
     await new Promise<void>((resolve, reject) => {
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {

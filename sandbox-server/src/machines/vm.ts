@@ -103,7 +103,19 @@ export class VirtualMachine extends LearnerMachine {
   async migrate(): Promise<MoveFigures> {
     this.#mustRun();
     const { broker, id: machine } = this.context;
-    return this.#moved(await broker.request('vm.migrate', { machine }, { timeoutMs: MOVE_TIMEOUT_MS }));
+    const request = broker.request('vm.migrate', { machine }, { timeoutMs: MOVE_TIMEOUT_MS });
+    return this.#moved(await this.#orCancelled(request));
+  }
+
+  /** A guest that changes its memory faster than it is sent would be on the move, twice in memory, for ever. */
+  async #orCancelled<T>(move: Promise<T>): Promise<T> {
+    try {
+      return await move;
+    } catch (error) {
+      const late = error instanceof BrokerError && error.code === 'timeout';
+      if (late) await this.cancelMigration().catch(() => {}); // it has come to its end by itself
+      throw error;
+    }
   }
 
   /** The move that is under way fails, and the machine stays where it is. */
@@ -115,9 +127,8 @@ export class VirtualMachine extends LearnerMachine {
   async saveSnapshot(snapshot: string): Promise<MoveFigures> {
     this.#mustRun();
     const params = { machine: this.id, snapshot };
-    return this.#moved(
-      await this.context.broker.request('vm.snapshot.save', params, { timeoutMs: MOVE_TIMEOUT_MS }),
-    );
+    const request = this.context.broker.request('vm.snapshot.save', params, { timeoutMs: MOVE_TIMEOUT_MS });
+    return this.#moved(await this.#orCancelled(request));
   }
 
   /** Goes back to the moment of a snapshot; resolves when its terminals can be reached there. */
