@@ -39,7 +39,7 @@ afterEach(() => {
 function guest(crowd: Crowd, costMs: number, pieces: () => void = () => {}) {
   const flood = new Flood();
   const got = { bytes: 0, workMs: 0, closed: '' };
-  const fair = new FairStream(flood, crowd, () => Date.now());
+  const fair = new FairStream(flood, crowd, { now: () => Date.now(), worked: () => got.workMs });
   fair.open({
     data: (bytes) => {
       got.bytes += bytes.length;
@@ -56,7 +56,7 @@ function guest(crowd: Crowd, costMs: number, pieces: () => void = () => {}) {
 
 test('bytes that are little work pass at once, all of them, in order', () => {
   const flood = new Flood();
-  const fair = new FairStream(flood, new Crowd(), () => Date.now());
+  const fair = new FairStream(flood, new Crowd(), { now: () => Date.now(), worked: () => 0 });
   const seen: number[] = [];
   fair.open({ data: (bytes) => seen.push(...bytes), closed: () => {} });
   const sent = Array.from({ length: 20_000 }, (_, index) => index % 251);
@@ -87,6 +87,14 @@ test('ten of them together have no more than one', () => {
   const works = guests.map(({ got }) => got.workMs);
   expect(works.reduce((sum, one) => sum + one, 0) / (Date.now() - began)).toBeLessThan(0.35);
   expect(Math.min(...works)).toBeGreaterThan(Math.max(...works) / 3);
+});
+
+test('a thread that stood still in the middle of its work is not held against the link', () => {
+  const flood = new Flood();
+  const fair = new FairStream(flood, new Crowd(), { now: () => Date.now(), worked: () => 0 });
+  fair.open({ data: () => vi.setSystemTime(Date.now() + 60_000), closed: () => {} });
+  flood.pour();
+  expect(flood.paused).toBe(false);
 });
 
 test('what came before the end is delivered before it; after a close of one’s own nothing is', () => {

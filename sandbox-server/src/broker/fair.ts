@@ -9,6 +9,25 @@ const SHARES = 4;
 /** Bytes handed on at once: at its costliest a guest's byte takes a microsecond or two. */
 const PIECE = 4_096;
 
+/** No single piece of work is held against a link for longer than this: the longest rest is a few tenths of a second. */
+const DEBT_MAX_MS = 100;
+
+/** Two clocks, in milliseconds. */
+export interface Clocks {
+  /** What rest is counted in. */
+  now(): number;
+  /** What work is counted in: the thread's own time, since on a busy host it may stand still in the middle of its work. */
+  worked(): number;
+}
+
+const clocks: Clocks = {
+  now: () => performance.now(),
+  worked: () => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1_000;
+  },
+};
+
 /** How many streams want more of the thread than they have now; what one may use is divided by their number. */
 export class Crowd {
   #waiting = 0;
@@ -31,7 +50,7 @@ const everyone = new Crowd();
 export class FairStream implements ByteDuplex {
   readonly #stream: ByteDuplex;
   readonly #crowd: Crowd;
-  readonly #now: () => number;
+  readonly #clocks: Clocks;
   #handlers: ByteHandlers | null = null;
   #waiting: Uint8Array[] = [];
   /** Milliseconds of work not paid for by rest. */
@@ -41,12 +60,12 @@ export class FairStream implements ByteDuplex {
   #paused = false;
   #over = false;
 
-  /** `crowd`: those that share; `now`: a clock in milliseconds. */
-  constructor(stream: ByteDuplex, crowd: Crowd = everyone, now: () => number = () => performance.now()) {
+  /** `crowd`: those that share. */
+  constructor(stream: ByteDuplex, crowd: Crowd = everyone, of: Clocks = clocks) {
     this.#stream = stream;
     this.#crowd = crowd;
-    this.#now = now;
-    this.#paidAt = now();
+    this.#clocks = of;
+    this.#paidAt = of.now();
   }
 
   open(handlers: ByteHandlers): void {
@@ -88,11 +107,12 @@ export class FairStream implements ByteDuplex {
         this.#stream.resume();
         return;
       }
-      const began = this.#now();
-      this.#debt = Math.max(0, this.#debt - (began - this.#paidAt) / (SHARES * this.#crowd.size));
+      const now = this.#clocks.now();
+      this.#debt = Math.max(0, this.#debt - (now - this.#paidAt) / (SHARES * this.#crowd.size));
+      this.#paidAt = now;
+      const began = this.#clocks.worked();
       this.#handlers?.data(piece);
-      this.#paidAt = this.#now();
-      this.#debt += this.#paidAt - began;
+      this.#debt = Math.min(this.#debt + this.#clocks.worked() - began, DEBT_MAX_MS);
       if (this.#debt > AHEAD_MS) this.#sleep();
     }
   }
