@@ -42,6 +42,10 @@ const KINDS: Record<string, Kind> = {
         why: 'takes the runtime into a VM, whose Debian has not the libraries of a dynamic program',
       },
       {
+        files: ['start'],
+        why: 'is of `npm start`, which builds and starts the shipped programs',
+      },
+      {
         files: ['oci-fault', 'oci-fault-broker'],
         why: 'traces the programs and makes their calls fail, the sanitizers’ own among them',
       },
