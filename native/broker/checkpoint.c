@@ -27,7 +27,7 @@
 // Above what the runtime itself allows, which ends what it does in good order.
 #define RUNTIME_GRACE_MS 30000
 #define PACK_TIMEOUT_MS 60000
-#define DEFAULT_TIMEOUT_MS 30000
+#define DEFAULT_TIMEOUT_MS 60000
 
 struct checkpointing {
     broker *broker;

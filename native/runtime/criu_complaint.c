@@ -14,6 +14,13 @@ static const struct {
 } known[] = {
     {"Connected TCP socket", "an open TCP connection has another end, which would not come along: close it first",
      ENOTSUP},
+    {"nested user namespace", "a user namespace was made inside it, and CRIU writes down the container's own alone",
+     ENOTSUP},
+    {"nested pid namespace", "a pid namespace was made inside it, and CRIU writes down the container's own alone",
+     ENOTSUP},
+    {"Unseizable non-zombie", "a process in it is being traced (by strace or gdb), as CRIU itself would have to do",
+     ENOTSUP},
+    {"Can't dump ghost file", "a file of more than 4 MiB was deleted and is still open: close it first", ENOTSUP},
     {"No space left on device", "there is no room for what has to be written down", ENOSPC},
     {"Can't allocate memory", "there is not enough memory", ENOMEM},
 };
@@ -53,5 +60,5 @@ int criu_complaint(const char *log, bool restore, bh_error *err) {
             err->code = known[i].code;
             return -1;
         }
-    return bh_fail(err, 0, "CRIU could not %s it: %s", restore ? "restore" : "write down", line);
+    return bh_fail(err, 0, "CRIU could not %s: %s", restore ? "restore it" : "write it down", line);
 }

@@ -16,6 +16,7 @@ import {
 import type { Probe } from '../protocol/broker.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
+import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
 import { RateLimit, rates } from './limits.ts';
@@ -96,6 +97,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   registerInside(app, ownMachine);
+  registerCheckpoints(app, ownMachine);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = ownMachine(request);
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);

@@ -1,8 +1,18 @@
 // A container of a learner: an ordinary machine of the broker it is made by, on the host or inside a VM.
 import type { Host } from '../broker/host.ts';
+import { newId } from '../ids.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MachineEnd, RestartMachine } from '../protocol/api.ts';
+import type {
+  Checkpoint,
+  Checkpointed,
+  ContainerMoved,
+  Machine,
+  MachineEnd,
+  RestartMachine,
+} from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
+import type { ByteDuplex } from '../protocol/bytes.ts';
+import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
 import { LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
@@ -15,7 +25,11 @@ const CREATE_TIMEOUT_MS = 30_000;
 const REASON_MAX = 300;
 
 export class ContainerMachine extends LearnerMachine {
-  readonly #home: VirtualMachine | null;
+  #home: VirtualMachine | null;
+  /** Its move, or its return to a checkpoint, that is under way. */
+  #travel: Promise<unknown> | null = null;
+  #wentBack = false;
+  readonly #streams = new Set<ByteDuplex>();
   #leaves: (() => void)[] = [];
   #making: Promise<void> | null = null;
 
@@ -30,7 +44,7 @@ export class ContainerMachine extends LearnerMachine {
   }
 
   override get wentBack(): boolean {
-    return this.#home?.wentBack ?? false;
+    return this.#wentBack || (this.#home?.wentBack ?? false);
   }
 
   /** Throws Problem `conflict` also while the VM that it is in does not run. */
@@ -64,6 +78,100 @@ export class ContainerMachine extends LearnerMachine {
     this.#noteHome(home.view);
   }
 
+  /** While it travels, whoever wants a terminal waits until it has arrived. */
+  override async attach(terminal: string): Promise<ByteDuplex> {
+    await this.#travel?.catch(() => {});
+    return this.#track(await super.attach(terminal));
+  }
+
+  /** Writes it down with its memory, files and terminals; it stands still for a moment and goes on. Throws Problem unless it
+   * runs in a VM, `unsupported` when it has something that CRIU cannot write down. */
+  checkpoint(name: string): Promise<Checkpointed> {
+    const { guest } = this.#mustRunInVm();
+    return this.#alone(async () => {
+      const { bytes, elapsedMs } = await writeDown(guest, this.id, name, false);
+      return { bytes, elapsedMs };
+    });
+  }
+
+  /** Its own, among those that its VM keeps. */
+  async checkpoints(): Promise<Checkpoint[]> {
+    const { checkpoints } = await this.#mustRunInVm().guest.request('checkpoint.list', {});
+    return checkpoints
+      .filter(({ machine }) => machine === this.id)
+      .map(({ checkpoint, created_ms, bytes, processes }) => ({
+        checkpoint,
+        createdAt: created_ms,
+        bytes,
+        processes,
+      }))
+      .toSorted((a, b) => a.createdAt - b.createdAt);
+  }
+
+  async deleteCheckpoint(checkpoint: string): Promise<void> {
+    await this.#mustHave(checkpoint);
+    await this.context.broker.request('checkpoint.delete', { checkpoint });
+  }
+
+  /** Ends it as it is and has it go on from where it was written down. */
+  async goBackTo(checkpoint: string): Promise<void> {
+    const { guest } = this.#mustRunInVm();
+    await this.#mustHave(checkpoint);
+    await this.#alone(async () => {
+      this.#leaveTerminals();
+      await super.remove();
+      try {
+        this.#wentBack = true;
+        this.#arrive(await makeAgain(guest, checkpoint));
+      } catch (error) {
+        this.noteExit(`It could not go back to ${checkpoint}: ${messageOf(error).slice(0, REASON_MAX)}`);
+        throw error;
+      }
+    });
+  }
+
+  /** Has it go on in another VM of its sandbox, with its terminals; when that fails it goes on where it is. Throws Problem
+   * unless both run. */
+  async moveTo(target: VirtualMachine): Promise<ContainerMoved> {
+    const home = this.#mustRunInVm();
+    const { name, state } = target.view;
+    if (target === home)
+      throw new Problem('bad_request', `${this.view.name} is in ${name} already.`, { field: 'to' });
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: a container can only move to a VM that runs.`);
+    return this.#alone(async () => {
+      const passage = `move-${newId()}`;
+      const { record, ...figures } = await moveContainer(home.guest, target.guest, this.id, passage);
+      this.settleIn(target);
+      this.#arrive(record);
+      // What stands still in the old VM is not it any more; nobody waits for its end.
+      home.guest.request('machine.delete', { machine: this.id }, { timeoutMs: 60_000 }).catch((error) => {
+        const why = messageOf(error);
+        this.context.log.warn({ machine: this.id, reason: why }, 'cannot clear away what was moved');
+      });
+      return figures;
+    });
+  }
+
+  /** It is in that VM from now on. */
+  settleIn(home: VirtualMachine): void {
+    const from = this.#home?.view.name;
+    for (const leave of this.#leaves.splice(0)) leave();
+    this.#leaveTerminals();
+    this.#home = home;
+    this.context.broker = home.guest;
+    this.#follow();
+    const { name } = home.view;
+    const why = `It was moved here from ${from}: the kernel that it shares is that of ${name}.`;
+    this.update({ where: { ...this.view.where, host: name, vm: name, kernel: null }, why });
+  }
+
+  /** A server that was started again finds it in another VM than it was made in. */
+  arriveIn(home: VirtualMachine, records: readonly MachineRecord[]): void {
+    this.settleIn(home);
+    void this.#noteFound(records);
+  }
+
   protected get inside(): { host: Host; machine: string } {
     return { host: this.context.broker, machine: this.id };
   }
@@ -72,6 +180,7 @@ export class ContainerMachine extends LearnerMachine {
     for (const leave of this.#leaves.splice(0)) leave();
     // One that is being made is known to the guest only when that is done.
     if (this.#home?.view.state === 'running') await this.#making;
+    await this.#travel?.catch(() => {});
   }
 
   /** With its VM it goes by itself. */
@@ -170,7 +279,81 @@ export class ContainerMachine extends LearnerMachine {
     if (record.state === 'exited') return this.#noteOwnExit(record.exit ?? 'It ended.', record.cause);
     const { image, pid, created_ms, terminals, label = null } = record;
     const changed = { image, hostPid: pid, createdAt: created_ms, terminals, label, end: null };
-    this.update({ ...changed, state: 'running', reason: null, limits: limitsOf('container', record.limits) });
+    this.update({
+      ...changed,
+      state: 'running',
+      reason: null,
+      end: null,
+      limits: limitsOf('container', record.limits),
+    });
+    await this.#learnAgain();
+  }
+
+  /** The VM that it runs in. CRIU is there, and not on the host. */
+  #mustRunInVm(): VirtualMachine {
+    const { name, state } = this.view;
+    if (!this.#home) {
+      const message = `${name} runs on the host itself: only a container in a VM can be written down or moved.`;
+      throw new Problem('unsupported', message);
+    }
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: only a container that runs can do that.`);
+    return this.#home;
+  }
+
+  async #mustHave(wanted: string): Promise<void> {
+    const all = await this.checkpoints();
+    if (all.some(({ checkpoint }) => checkpoint === wanted)) return;
+    throw new Problem(
+      'not_found',
+      `${this.view.name} has no checkpoint ${wanted} in ${this.#home?.view.name}.`,
+    );
+  }
+
+  /** One journey at a time. */
+  async #alone<T>(journey: () => Promise<T>): Promise<T> {
+    if (this.#travel || this.ending)
+      throw new Problem('conflict', `${this.view.name} is being written down, moved or ended already.`);
+    const travel = journey();
+    this.#travel = travel;
+    try {
+      return await travel;
+    } finally {
+      this.#travel = null;
+    }
+  }
+
+  #arrive({ pid, terminals, created_ms }: MachineRecord): void {
+    const changed = { hostPid: pid, terminals, createdAt: created_ms };
+    this.update({ ...changed, state: 'running', reason: null, end: null });
+    void this.#learnAgain();
+  }
+
+  /** Its viewers come back by themselves, and find it where it is then. */
+  #leaveTerminals(): void {
+    for (const stream of [...this.#streams]) stream.close('the container goes on elsewhere');
+  }
+
+  #track(stream: ByteDuplex): ByteDuplex {
+    const tracked: ByteDuplex = {
+      open: (handlers) =>
+        stream.open({
+          ...handlers,
+          closed: (reason) => {
+            this.#streams.delete(tracked);
+            handlers.closed(reason);
+          },
+        }),
+      write: (bytes) => stream.write(bytes),
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      close: (reason) => stream.close(reason),
+    };
+    this.#streams.add(tracked);
+    return tracked;
+  }
+
+  async #learnAgain(): Promise<void> {
     try {
       this.#standOn(await this.context.broker.request('probe', {}));
     } catch {

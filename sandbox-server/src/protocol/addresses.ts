@@ -34,6 +34,10 @@ export const apiPaths = {
   snapshots: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/snapshots`,
   snapshot: (id: string, machine: string, snapshot: string) =>
     `/api/sandboxes/${id}/machines/${machine}/snapshots/${snapshot}`,
+  checkpoints: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/checkpoints`,
+  checkpoint: (id: string, machine: string, checkpoint: string) =>
+    `/api/sandboxes/${id}/machines/${machine}/checkpoints/${checkpoint}`,
+  move: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/move`,
   attach: (id: string, machine: string, terminal: string) =>
     `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
 } as const;

@@ -482,6 +482,47 @@ export const snapshotListSchema = z
   .describe('GET /api/sandboxes/:id/machines/:name/snapshots');
 export type Snapshot = z.output<typeof snapshotListSchema>['snapshots'][number];
 
+// ---- checkpoints of containers in VMs
+
+export const checkpointNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,26}$/, 'must be 1 to 27 of a-z, 0-9 and -, not starting with -')
+  .describe('Name of a checkpoint.');
+const archiveBytes = z.int().describe('Of the archive: memory, files and terminals of the container.');
+export const checkpointedSchema = z
+  .strictObject({
+    bytes: archiveBytes,
+    elapsedMs: z.number().describe('How long it took; the container stood still for a part of it.'),
+  })
+  .describe('PUT /api/sandboxes/:id/machines/:name/checkpoints/:checkpoint');
+export type Checkpointed = z.output<typeof checkpointedSchema>;
+export const checkpointListSchema = z
+  .strictObject({
+    checkpoints: z
+      .array(
+        z.strictObject({
+          checkpoint: checkpointNameSchema,
+          createdAt: time,
+          bytes: archiveBytes,
+          processes: z.int().describe('How many it holds.'),
+        }),
+      )
+      .describe('Oldest first.'),
+  })
+  .describe('GET /api/sandboxes/:id/machines/:name/checkpoints');
+export type Checkpoint = z.output<typeof checkpointListSchema>['checkpoints'][number];
+export const moveContainerSchema = z
+  .strictObject({ to: machineNameSchema.describe('The VM of the sandbox in which it is to go on.') })
+  .describe('POST /api/sandboxes/:id/machines/:name/move');
+export const containerMovedSchema = z
+  .strictObject({
+    bytes: archiveBytes,
+    standstillMs: z.number().describe('From when it was written down until it went on elsewhere.'),
+    elapsedMs: z.number().describe('In all.'),
+  })
+  .describe('What it took to move a container.');
+export type ContainerMoved = z.output<typeof containerMovedSchema>;
+
 // ---- events
 
 /** The server-sent events of a sandbox: the `event:` field is the key, the `data:` field is JSON of the value. On

@@ -227,7 +227,7 @@ export const brokerMethods = {
         .min(1)
         .max(60_000)
         .optional()
-        .describe('How long CRIU may take; 30,000 unless stated.'),
+        .describe('How long CRIU may take; 60,000 unless stated.'),
     }),
     result: z.strictObject({ checkpoint: checkpointNameSchema, bytes: count.describe('Of the archive.') }),
   },

@@ -272,6 +272,7 @@ export class Sandboxes {
       for (const record of ours.toSorted((a, b) => a.created_ms - b.created_ms)) {
         this.#adopt(sandbox, record, probe);
       }
+      followMoves(sandbox);
     }
     this.#recovered = true;
     this.#log.info({ sandboxes: this.#all.size, machines: this.#machineCount() }, 'found what runs');
@@ -343,4 +344,17 @@ export class Sandboxes {
 function rowOf(sandbox: Sandbox): SandboxRow {
   const { id, createdAt, expiresAt, latestAt } = sandbox.view;
   return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt };
+}
+
+/** A container that has moved is not where its VM's labels say, which were written before. The guests tell where it is. */
+function followMoves(sandbox: Sandbox): void {
+  for (const vm of sandbox.machines) {
+    if (!(vm instanceof VirtualMachine)) continue;
+    vm.guest.found.add((records) => {
+      for (const one of sandbox.machines) {
+        const moved = one instanceof ContainerMachine && one.home !== null && one.home !== vm;
+        if (moved && records.some(({ machine }) => machine === one.id)) one.arriveIn(vm, records);
+      }
+    });
+  }
 }
