@@ -227,6 +227,11 @@ const HARNESSES: Record<string, Harness> = {
     seeds: () => [JSON.stringify(record)],
     runs: 10000,
   },
+  console: {
+    words: ['broker/vm_end.c', 'broker/vm_end.h', 'broker/vm_watch.c'],
+    tests: ['broker/vm_console_test.c', 'broker/vm_end_test.c'],
+    runs: 10000,
+  },
   control: {
     words: ['broker/dispatch.c', 'broker/params.c'],
     tests: ['broker/dispatch_test.c', 'broker/params_test.c'],

@@ -79,12 +79,12 @@ size_t vm_console_clean(char *text, size_t length) {
     size_t kept = 0;
     for (const char *at = text; at < end;) {
         uint8_t byte = (uint8_t)*at;
-        // U+0080 to U+009F are controls as well, in two bytes.
-        bool c1 = byte == 0xC2 && at + 1 < end && (uint8_t)at[1] >= 0x80 && (uint8_t)at[1] < 0xA0;
+        // U+0080 to U+009F are controls as well, in two bytes, also where they meet because of what was taken out.
+        bool c1 = byte >= 0x80 && byte < 0xA0 && kept > 0 && (uint8_t)text[kept - 1] == 0xC2;
         if (byte == '\033')
             at += escape_sequence(at, end);
         else if (c1)
-            at += 2;
+            kept--, at++;
         else if (byte == '\t')
             text[kept++] = ' ', at++;
         else if ((byte < ' ' && byte != '\n') || byte == 0x7F)

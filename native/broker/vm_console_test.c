@@ -123,6 +123,10 @@ static void nothing_that_a_terminal_would_obey_is_left(void **state) {
     CLEAN("\xc2\x9b"
           "31m\xc3\xa9",
           "31m\xc3\xa9"); // CSI in its eight-bit form, and a letter that begins alike
+    CLEAN("\xc2\x03\x8c"
+          "a\xc2\xc2\x8c\x9b"
+          "b",
+          "ab"); // two that meet when what stood between them has gone
     // Cut off in the middle, by the end or by a line's: what follows is text.
     CLEAN("x\x1b", "x");
     CLEAN("x\x1b[12", "x[12");

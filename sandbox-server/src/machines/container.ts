@@ -215,12 +215,13 @@ export class ContainerMachine extends LearnerMachine {
     await this.becomeReady(plan, watch);
   }
 
-  /** Never rejects: what went wrong becomes the machine's state. */
+  /** What went wrong becomes the machine's state; only one that was to begin again rejects. */
   async #makeIn(home: VirtualMachine, plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
     try {
       await watch.step('server', `wait for ${home.view.name}`, '', () => home.running());
       await home.inTurn(() => this.#makeOn(home.view.name, plan, watch, again));
     } catch (error) {
+      if (again) throw error;
       if (this.ending || this.view.state !== 'starting') return;
       const why = messageOf(error).slice(0, REASON_MAX);
       this.context.log.warn({ machine: this.id, reason: why }, 'cannot make a container in a VM');
