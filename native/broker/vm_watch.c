@@ -16,6 +16,9 @@
 
 // Events are a few hundred bytes; the greeting is one as well.
 #define LINE_MAX_BYTES 4096
+// What a QEMU may say in a second, which it says in a year otherwise. One that was taken over could keep the broker,
+// which is one thread for everybody, reading for ever.
+#define SAID_MAX_BYTES 65536
 
 struct vm_watch {
     machine *machine;
@@ -24,6 +27,8 @@ struct vm_watch {
     bool greeted;
     char text[LINE_MAX_BYTES];
     size_t length;
+    uint64_t second; // in which it said so much
+    size_t said;
 };
 
 void vm_news_read(vm_news *news, const char *line, size_t length) {
@@ -57,6 +62,13 @@ static void take_line(vm_watch *w, size_t length) {
     w->greeted = true;
 }
 
+static bool says_too_much(vm_watch *w, size_t bytes) {
+    uint64_t second = loop_now_ms() / 1000;
+    w->said = (second == w->second ? w->said : 0) + bytes;
+    w->second = second;
+    return w->said > SAID_MAX_BYTES;
+}
+
 // Everything that is there; false when nothing will come any more.
 static bool receive(vm_watch *w) {
     for (;;) {
@@ -74,6 +86,10 @@ static bool receive(vm_watch *w) {
         if (got <= 0)
             return got < 0 && errno == EAGAIN;
         w->length += (size_t)got;
+        if (says_too_much(w, (size_t)got)) {
+            log_error("machine %s: its QEMU says too much to be listened to", w->machine->id);
+            return false;
+        }
     }
 }
 

@@ -67,7 +67,13 @@ static void add_last_line(machine *m) {
     char line[120];
     size_t count = json_array_size(m->console), at = strlen(m->exit);
     const char *last = count > 0 ? json_string_value(json_array_get(m->console, count - 1)) : "";
-    snprintf(line, sizeof line, "%s", last); // cut, for the sentence; whole in m->console
+    size_t length = (size_t)snprintf(line, sizeof line, "%s", last); // cut, for the sentence; whole in m->console
+    if (length >= sizeof line) {
+        // Not inside a character: what is no UTF-8 is no JSON, and the machine could not be told of any more.
+        for (length = sizeof line - 1; length > 0 && ((unsigned char)line[length - 1] & 0xC0) == 0x80; length--)
+            continue;
+        line[length > 0 && (unsigned char)line[length - 1] >= 0xC0 ? length - 1 : length] = '\0';
+    }
     if (*line)
         snprintf(m->exit + at, sizeof m->exit - at, "; the last line of its console: %s", line);
 }

@@ -102,7 +102,8 @@ const confinedOrDead = async (machine: string): Promise<string> => {
 
 describe('a guest’s root at its devices', () => {
   const ATTACKS = [
-    ['garbage to I/O ports', '/root/attempts poke_ports'],
+    // After a line that cannot be cut just anywhere.
+    ['garbage to I/O ports', "printf 'é%.0s' $(seq 200) > /dev/ttyS0; /root/attempts poke_ports"],
     ['garbage to configuration space', '/root/attempts poke_pci'],
     ['garbage to registers', '/root/attempts poke_windows'],
     ['orders to the firmware’s DMA, to write anywhere', '/root/attempts fw_cfg_dma'],
@@ -115,7 +116,7 @@ describe('a guest’s root at its devices', () => {
     ],
   ] as const;
   /** What answers at all does so after a second; filling a disk takes what it takes. */
-  const limitOf = (command: string) => (command.startsWith('/root/attempts') ? 2_500 : 60_000);
+  const limitOf = (command: string) => (command.includes('/root/attempts') ? 2_500 : 60_000);
   type Outcome = { said: string; state: string; grown: number; memory: number };
   const outcomes = new Map<string, Outcome>();
 

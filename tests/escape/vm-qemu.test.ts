@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MIB, TestBroker } from '../integration/broker.ts';
+import { askMonitor } from '../integration/vm.ts';
 import { buildAttempts } from './arena.ts';
 import { Copies, type Copy } from './copies.ts';
 
@@ -106,6 +107,52 @@ const withBystander = async (attempt: (pid: number) => string): Promise<string> 
     child.kill('SIGKILL');
   }
 };
+
+/** The words of a pattern in what QEMU's own monitor answers. */
+const told = async (command: string, pattern: RegExp): Promise<string[]> => {
+  const answer = await askMonitor(copies.file('neighbour', 'qmp.sock'), [command]);
+  return [...answer.matchAll(pattern)].map(([, word]) => word ?? '').sort();
+};
+
+describe('what there is in a VM', () => {
+  it('on its buses, says QEMU: a disk, a serial port, a byte for panics, and what makes it a computer', async () => {
+    expect(await told('qom-list /machine/peripheral', /\(child<(.*)>\)/g)).toEqual([]);
+    expect(await told('qom-list /machine/peripheral-anon', /\(child<(.*)>\)/g)).toEqual([
+      'pvpanic',
+      'virtio-blk-pci',
+      'virtio-serial-pci',
+      'virtserialport',
+    ]);
+    // Host bridge, disk, serial ports, ISA bridge.
+    const pci = ['1af4:1001', '1af4:1003', '8086:2918', '8086:29c0'];
+    expect(await told('info pci', /PCI device (\S+)/g)).toEqual(pci);
+  });
+
+  it('of ways out of it, says QEMU: four of them, none to a network, and a disk that nobody can write to', async () => {
+    expect(await told('info chardev', /^(\w+): /gm)).toEqual(['console', 'events', 'link', 'qmp']);
+    expect(await told('info network', /(\S+)/g)).toEqual([]);
+    expect(await told('info block', /^(\w+: .*)\r?$/gm)).toEqual(['disk: /image/disk.img (raw, read-only)']);
+  });
+
+  it('says its own kernel: the same, and nothing with which to make VMs', async () => {
+    const ask = (command: string) => copies.run(neighbour, command);
+    const ids = await ask('cd /sys/bus/pci/devices; paste -d: */vendor */device | sed s/0x//g | sort');
+    expect(ids.split('\n')).toEqual(['1af4:1001', '1af4:1003', '8086:2918', '8086:29c0']);
+    expect(await ask('ls /sys/bus/virtio/devices /sys/class/net | tr "\\n" " "')).toMatch(
+      /virtio0 virtio1 .*: lo $|lo .*: virtio0 virtio1 $/,
+    );
+    expect(await ask('ls /sys/class/virtio-ports | wc -l; cat /sys/class/virtio-ports/*/name')).toBe(
+      '1\norg.bulkhead.link',
+    );
+    expect(await ask('ls -d /sys/bus/usb /sys/bus/scsi /sys/class/drm /sys/class/sound 2>/dev/null')).toBe(
+      '',
+    );
+    expect(await ask('grep -cE "\\b(vmx|svm)\\b" /proc/cpuinfo')).toBe('0');
+    const nested = await ask('modprobe kvm_amd; modprobe kvm_intel; mknod /tmp/kvm c 10 232; cat /tmp/kvm');
+    expect(nested.match(/Operation not supported/g)).toHaveLength(2);
+    expect(nested).toContain('No such device');
+  });
+});
 
 describe('a QEMU that was taken over', () => {
   for (const [title, calls, stop, works] of ATTEMPTS) {
