@@ -1,7 +1,7 @@
 // The shell that a copy finds: see first_shell.h.
 //
-// bash runs PROMPT_COMMAND when all else is done, so there it reads commands from a FIFO that nobody has written to.
-// The template is saved while it waits. What it was before it was copied, every copy's shell has in common: its number,
+// bash runs PROMPT_COMMAND when all else is done, so there it reads a line from a FIFO that nobody has written to. The
+// template is saved while it waits. What it was before it was copied, every copy's shell has in common: its number,
 // its place in memory. What it says of itself is made its own first: host name, random numbers, age.
 #include "broker/first_shell.h"
 
@@ -45,7 +45,9 @@ const char *const *first_shell_environment(const broker *b) {
         count++;
     }
     // `bind` has readline read what it reads at its first prompt.
-    snprintf(stop, sizeof stop, "PROMPT_COMMAND=bind -v >/dev/null; . %s", first_shell_path(b).text);
+    snprintf(stop, sizeof stop,
+             "PROMPT_COMMAND=bind -v >/dev/null; read -r HOSTNAME RANDOM SECONDS <%s; unset PROMPT_COMMAND",
+             first_shell_path(b).text);
     environment[count] = stop;
     return environment;
 }
@@ -65,7 +67,7 @@ int first_shell_await(int watch, bh_error *err) {
 
 int first_shell_keep(terminal *t, pid_t program, bh_error *err) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd/0", (int)program);
+    snprintf(path, sizeof path, "/proc/%d/fd/1", (int)program); // 0 is what it reads from while it waits
     tty = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (tty < 0)
         return bh_fail(err, errno, "cannot open the first shell's terminal");
@@ -103,17 +105,15 @@ static int set_size(const request *r, bh_error *err) {
 
 // The kernel's random numbers are this copy's own since identity.renew; the shell's come from a number of its own.
 static int let_go(bh_error *err) {
-    char hostname[65] = "", commands[256];
+    char hostname[65] = "", line[128];
     uint32_t seed;
     if (gethostname(hostname, sizeof hostname - 1) < 0 || getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return bh_fail(err, errno, "cannot tell the first shell who it is");
-    // Whoever has been root here can have chosen any bytes.
+    // Whoever has been root here can have chosen any bytes, and a space would end it.
     if (!is_hostname(hostname))
         return bh_fail(err, 0, "the host name cannot be told to the first shell");
-    int length =
-        snprintf(commands, sizeof commands, "HOSTNAME=%s RANDOM=%u SECONDS=0\nunset PROMPT_COMMAND\n", hostname, seed);
-    return write(fifo, commands, (size_t)length) == length ? 0
-                                                           : bh_fail(err, errno, "cannot let the first shell go on");
+    int length = snprintf(line, sizeof line, "%s %u 0\n", hostname, seed);
+    return write(fifo, line, (size_t)length) == length ? 0 : bh_fail(err, errno, "cannot let the first shell go on");
 }
 
 bool first_shell_give(request *r, machine *m) {
@@ -123,7 +123,7 @@ bool first_shell_give(request *r, machine *m) {
     terminal *t = kept;
     kept = NULL;
     bool goes_on = !t->exited && set_size(r, &err) == 0 && let_go(&err) == 0;
-    close(take_fd(&fifo)); // the end of what it reads
+    close(take_fd(&fifo));
     close(take_fd(&tty));
     t->unopened = false;
     if (goes_on) {

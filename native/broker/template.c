@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 // Each holds about 120 MB: what a kernel and a user land touch while they boot.
@@ -23,6 +24,8 @@
 // A boot takes 4 s under emulation; one in some hundreds hangs, and then the VM that is wanted boots itself.
 #define BOOT_TIMEOUT_MS 30000
 #define WARM_TIMEOUT_MS 30000
+// A guest counts its host as gone after a second (guest/link_port.c).
+#define SETTLE_MS 1500
 
 // A machine that is to be a copy once the template is ready.
 typedef struct waiting {
@@ -95,15 +98,29 @@ static int warm(const char *link, bh_error *err) {
     if (vm_ask_guest(link, "exec", params, WARM_TIMEOUT_MS, err) < 0)
         return -1;
     json_t *itself = json_pack("{s:s}", "machine", "host");
-    return vm_ask_guest(link, "terminal.prepare", itself, WARM_TIMEOUT_MS, err);
+    bh_error why;
+    if (vm_ask_guest(link, "terminal.prepare", itself, WARM_TIMEOUT_MS, &why) < 0)
+        log_info("copies of this template will start their first shell themselves: %s", why.message);
+    return 0;
+}
+
+// Until the guest has noticed that nobody talks to it any more, and has done what it had put off: what is left undone,
+// every copy would do.
+static void let_it_settle(void) {
+    struct timespec left = {SETTLE_MS / 1000, SETTLE_MS % 1000 * 1000000L};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        continue;
 }
 
 static int boot_and_save(template *t, vm_plan *plan, bh_error *err) {
     pid_t pid;
     char link[256];
     snprintf(link, sizeof link, "%s/link.sock", plan->dir.text);
-    return vm_start(&plan->spec, &pid, err) < 0 || vm_wait_for_hello(link, BOOT_TIMEOUT_MS, err) < 0 ||
-                   warm(link, err) < 0 || vm_template_save(&plan->spec, err) < 0
+    if (vm_start(&plan->spec, &pid, err) < 0 || vm_wait_for_hello(link, BOOT_TIMEOUT_MS, err) < 0 ||
+        warm(link, err) < 0)
+        return -1;
+    let_it_settle();
+    return vm_template_save(&plan->spec, err) < 0
                ? -1
                : machine_destroy(t->broker, t->vm->id, err); // nobody may have the memory mapped when it is sealed
 }
