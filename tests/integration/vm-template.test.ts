@@ -45,6 +45,10 @@ const greet = async (machine: string): Promise<LinkHost> => {
   await link.greeted(PATIENCE_MS);
   return link;
 };
+/** An emulated processor, on a host that is busy: longer than a request has by itself. */
+const patience = { timeoutMs: PATIENCE_MS };
+const open = (guest: LinkHost, params: Omit<BrokerParams<'terminal.open'>, 'machine'>) =>
+  guest.request('terminal.open', { machine: 'host', ...params }, patience);
 const said = async (link: LinkHost, command: string) => (await run(link, 'host', command)).stdout.trim();
 
 describe('copies of a template', () => {
@@ -87,7 +91,7 @@ describe('copies of a template', () => {
       const name = `name-${['one', 'two'][index]}`;
       const { terminals } = (await guest.request('machine.list', {})).machines[0] ?? {};
       expect(terminals).toEqual([]);
-      const { terminal } = await guest.request('terminal.open', { machine: 'host', columns: 97, rows: 31 });
+      const { terminal } = await open(guest, { columns: 97, rows: 31 });
       const screen = new Screen(await guest.attach('host', terminal), 97, 31);
       await screen.shows(new RegExp(`${name}.*# $`));
       // Nothing of how it came about is left: not what stopped it, and not the age of the template.
@@ -98,7 +102,7 @@ describe('copies of a template', () => {
       await screen.shows(line);
       const [, host, size, young, stopped, level, parent, random] = line.exec(screen.text) ?? [];
       expect([host, size, young, stopped, level]).toEqual([name, '31 97', '1', '1', '1']);
-      told.push([parent ?? '', random]);
+      told.push([parent ?? '', random ?? '']);
       screen.type('exit\r');
       await expect
         .poll(() => screen.exit, { timeout: PATIENCE_MS })
@@ -112,10 +116,7 @@ describe('copies of a template', () => {
   it('open further terminals as any VM does', async () => {
     const [guest] = guests as [LinkHost];
     for (const command of [undefined, ['/bin/echo', 'a program']]) {
-      const { terminal } = await guest.request('terminal.open', {
-        ...{ machine: 'host', columns: 80, rows: 24 },
-        ...(command && { command }),
-      });
+      const { terminal } = await open(guest, { columns: 80, rows: 24, ...(command && { command }) });
       const screen = new Screen(await guest.attach('host', terminal), 80, 24);
       await screen.shows(command ? /a program/ : /name-one.*# $/);
     }
@@ -207,16 +208,11 @@ describe('copies of a template with SELinux', () => {
     const labels = await Promise.all(
       guests.map(async (guest) => {
         const given = { memory_bytes: 32 * MIB, pids: 32, cpu_millis: 500, disk_bytes: 8 * MIB };
-        await guest.request('container.create', {
-          ...{
-            machine: 'box',
-            image: 'base',
-            profile: 'hardened',
-            hostname: 'box',
-            limits: given,
-            labels: {},
-          },
-        });
+        await guest.request(
+          'container.create',
+          { machine: 'box', image: 'base', profile: 'hardened', hostname: 'box', limits: given, labels: {} },
+          patience,
+        );
         return (await run(guest, 'box', 'tr -d "\\0" </proc/self/attr/current')).stdout.trim();
       }),
     );
@@ -233,7 +229,7 @@ describe('copies of a template with SELinux', () => {
     expect(red).toHaveLength(4);
     for (const [index, line] of (red ?? []).entries()) expect(line).not.toBe(blue?.[index]);
     for (const guest of guests) {
-      const { terminal } = await guest.request('terminal.open', { machine: 'host', columns: 80, rows: 24 });
+      const { terminal } = await open(guest, { columns: 80, rows: 24 });
       const screen = new Screen(await guest.attach('host', terminal), 80, 24);
       await screen.shows(/name-(red|blue).*# $/);
       screen.type('echo "[$(cat /proc/self/attr/current | tr -d "\\0")]"\r');
@@ -256,9 +252,7 @@ it('a broker that dies while a template boots leaves nothing to the next one', a
   const other = { memory_bytes: 160 * MIB, cpu_millis: 1_000 }; // so that there is no template yet
   const lost = create('lost', { limits: other }).catch((error: Error) => error.message);
   const console = join(broker.state, 'run/machines/template-4/console.log');
-  await expect
-    .poll(() => existsSync(console) && readFileSync(console, 'utf8').length, { timeout: 20_000 })
-    .toBeTruthy();
+  await expect.poll(() => existsSync(console), { timeout: 20_000 }).toBe(true); // QEMU is being started
   await broker.kill();
   expect(await lost).not.toBe('');
   await broker.start();
