@@ -113,6 +113,8 @@ for (const path of pages) {
   test(`${path} can be read by everybody, in both themes, at 360 and at 1440 px, and is light`, async ({
     page,
   }) => {
+    // Axe looks at every pair of colours of long pages, which takes a busy machine more than a minute.
+    test.setTimeout(240_000);
     const heard = complaints(page);
     const weight = weigh(page);
     // By day on a desk, by night on a phone; and the colours of the night on a desk, which only contrast depends on.
