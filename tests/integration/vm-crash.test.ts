@@ -1,5 +1,6 @@
 // How VMs end and begin again: a panic is told from the other ends, with its last lines and what went along; the neighbours do
 // not notice; one click begins the machine again. And what machines cost, outside and in, and how they began.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import {
@@ -239,6 +240,17 @@ const begunAgainInside = async (name: string): Promise<Machine> => {
   return view(breaker, broken, name);
 };
 
+/** Allows the control group of a process no more than this beyond what it has. */
+function leaveMemory(pid: number, bytes: number): void {
+  const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+  const v1 = /^\d+:memory:(.*)$/m.exec(groups)?.[1];
+  const v2 = /^0::(.*)$/m.exec(groups)?.[1] ?? '';
+  const file = (name: string) => `/sys/fs/cgroup/${v1 === undefined ? v2 : `memory${v1}`}/${name}`;
+  const [limit, usage] =
+    v1 === undefined ? ['memory.max', 'memory.current'] : ['memory.limit_in_bytes', 'memory.usage_in_bytes'];
+  writeFileSync(file(limit), `${Number(readFileSync(file(usage), 'utf8')) + bytes}`);
+}
+
 describe('an end that is no panic', () => {
   test('QEMU is killed: that is told, and the container in it', async () => {
     const { hostPid } = await view(breaker, broken, 'vm');
@@ -247,6 +259,18 @@ describe('an end that is no panic', () => {
     const { machine } = await events.machine('vm', 'ended', killed);
     expect(machine.end).toMatchObject({ cause: 'crash', containers: 1 });
     expect(machine.reason).toMatch(/^QEMU was killed by signal 9.*; 1 container went with it$/);
+    await begunAgain('vm');
+  });
+
+  test('QEMU is out of memory: that is told, and not called a crash', async () => {
+    const { hostPid } = await view(breaker, broken, 'vm');
+    const screen = await screenOf(breaker, broken, 'vm');
+    leaveMemory(hostPid ?? 0, 16 * 2 ** 20);
+    const typed = performance.now();
+    screen.type('head -c 100M /dev/zero > /dev/shm/full\n');
+    const { machine } = await events.machine('vm', 'ended', typed);
+    expect(machine.end?.cause).toBe('oom');
+    expect(machine.reason).toBe("the host's kernel killed QEMU for using too much memory");
     await begunAgain('vm');
   });
 
