@@ -41,6 +41,8 @@ export class TerminalPage {
   }
 
   async waitForPrompt(host: string, timeout = 60_000): Promise<void> {
+    // An emulator that is out of sight draws nothing.
+    await this.root.scrollIntoViewIfNeeded();
     await expect
       .poll(() => this.screen(), { timeout, message: `a prompt of ${host}` })
       .toMatch(new RegExp(`^${host}:.*#\\s*$`, 'm'));
