@@ -114,6 +114,7 @@ describe('a VM', () => {
       'cgroups',
       'identity',
       'loopback',
+      'init',
     ]);
     expect(boot[0]?.start_us).toBe(0);
     for (const [index, step] of boot.entries()) {
