@@ -5,8 +5,8 @@ import { type Live, startContainer, startVm } from './machines.ts';
 import { type Summary, summary } from './summary.ts';
 
 /** A machine has settled when its shell has been started and its kernel's own work after that is done. */
-const SETTLE_MS = 5_000;
-const WATCH_MS = 10_000;
+const SETTLE_MS = 4_000;
+const WATCH_MS = 8_000;
 /** Commands at least that are timed at each level, so that one VM has more than one. */
 const COMMANDS = 20;
 /** How many machines are ended at the same time. */

@@ -13,7 +13,7 @@ import { type Summary, summary } from './summary.ts';
 const { values: options } = parseArgs({
   options: {
     boots: { type: 'string', default: '5' },
-    copies: { type: 'string', default: '50' },
+    copies: { type: 'string', default: '40' },
     moves: { type: 'string', default: '5' },
     live: { type: 'string', default: '1,20,100,200' },
     containers: { type: 'string', default: '200' },
