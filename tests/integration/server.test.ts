@@ -146,7 +146,7 @@ describe.each([box, vm])('a $kind', (wanted) => {
     expect(linesIn(screen.text)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
   });
 
-  test('says so when more was printed than is kept, and goes on at a line start', {
+  test('says so when more was printed than is kept, and goes on where the drawn screen ends', {
     timeout: 240_000,
   }, async () => {
     const { learner, id, screen } = await another();
@@ -159,8 +159,15 @@ describe.each([box, vm])('a $kind', (wanted) => {
     await screen.attach();
     await screen.see(/:end/);
     expect(screen.losses).toBe(1);
-    const kept = screen.text.slice(0, screen.text.indexOf(':end')).split('\n');
+    const [first = '', ...kept] = screen.text.slice(0, screen.text.indexOf(':end')).split('\n');
+    expect('0123456789abcde'.endsWith(first)).toBe(true);
     expect(new Set(kept)).toEqual(new Set(['0123456789abcde', '']));
+    const drawn = screen.frames.flatMap((frame) => (frame.type === 'snapshot' ? [...frame.bytes] : []));
+    const rows =
+      Buffer.from(drawn)
+        .toString()
+        .match(/0123456789abcde/g) ?? [];
+    expect(rows.length, 'rows of the screen before').toBeGreaterThan(10);
   });
 
   test('keeps its shell, and what it prints meanwhile, when the server is killed', {
