@@ -39,24 +39,20 @@ struct checkpointing {
     int64_t timeout_ms;
 };
 
-static state_name container_group(const broker *b, const char *id) {
-    state_name group = machine_cgroup(b, id), box;
-    snprintf(box.text, sizeof box.text, "%.180s/box", group.text);
-    return box;
-}
-
+// The machine's group and not the container's own alone: what `exec` runs is beside that (exec.c).
 static int thaw(const broker *b, const char *id, bh_error *err) {
-    state_name group = container_group(b, id);
+    state_name group = machine_cgroup(b, id);
     return cgroup_is_frozen(group.text) ? cgroup_freeze(group.text, false, err) : 0;
 }
 
 static int run_runtime(struct checkpointing *c, const char *dir, bh_error *err) {
     state_name runtime = program(c->broker, "bulkhead"), root = runtime_root(c->broker);
+    state_name group = machine_cgroup(c->broker, c->id);
     char images[256], timeout[32];
     snprintf(images, sizeof images, "%s/images", dir);
     snprintf(timeout, sizeof timeout, "%lld", (long long)c->timeout_ms);
-    char *argv[] = {runtime.text,   "--root", root.text, "checkpoint", "--image-path", images, "--hold",
-                    "--timeout-ms", timeout,  c->id,     NULL};
+    char *argv[] = {runtime.text, "--root",   root.text,      "checkpoint", "--image-path", images, "--hold",
+                    "--cgroup",   group.text, "--timeout-ms", timeout,      c->id,          NULL};
     process_spec spec = {.argv = argv, .output_max = 8192, .timeout_ms = c->timeout_ms + RUNTIME_GRACE_MS};
     return process_run_or_fail(&spec, err);
 }
@@ -196,7 +192,7 @@ static machine *container_to_write_down(request *r) {
         request_refuse(r, "exists", "machine", "machine %s is being written down already", m->id);
     else if (m->opening > 0)
         request_refuse(r, "failed", "machine", "a terminal of machine %s is being opened: try again", m->id);
-    else if (cgroup_is_frozen(container_group(r->broker, m->id).text))
+    else if (cgroup_is_frozen(machine_cgroup(r->broker, m->id).text))
         request_refuse(r, "failed", "machine", "machine %s stands still: container.resume lets it go on", m->id);
     else
         return m;
@@ -246,7 +242,7 @@ void container_resume(request *r) {
     bh_error err;
     if (!m)
         return;
-    if (m->checkpointing || !cgroup_is_frozen(container_group(r->broker, m->id).text))
+    if (m->checkpointing || !cgroup_is_frozen(machine_cgroup(r->broker, m->id).text))
         request_refuse(r, "failed", "machine", "machine %s does not stand still", m->id);
     else if (thaw(r->broker, m->id, &err) < 0)
         request_fail(r, &err);

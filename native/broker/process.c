@@ -248,11 +248,14 @@ int process_run_or_fail(const process_spec *spec, bh_error *err) {
     char why[400];
     if (process_run(spec, &result, err) < 0)
         return -1;
-    bool failed = result.exit_status != 0 || result.signal != 0, late = result.timed_out;
+    int status = result.exit_status;
+    bool failed = status != 0 || result.signal != 0, late = result.timed_out;
     process_complaint(&result, why, sizeof why);
     process_result_free(&result);
     if (failed)
         bh_fail(err, 0, "%s", why);
+    if (failed && status == PROCESS_UNSUPPORTED)
+        err->code = ENOTSUP;
     if (late)
         err->code = ETIMEDOUT;
     return failed ? -1 : 0;

@@ -37,6 +37,8 @@ typedef struct process_result {
 // freed.
 int process_run(const process_spec *spec, process_result *result, bh_error *err);
 void process_result_free(process_result *result);
+// The runtime's status for what is not to be had (VERB_CANNOT_MOVE): err->code is then ENOTSUP.
+enum { PROCESS_UNSUPPORTED = 3 };
 // The same, for a program that says nothing when it succeeds: what it complains of is the failure.
 int process_run_or_fail(const process_spec *spec, bh_error *err);
 // One line for a person of why a program failed: the last line it wrote on standard error, or how it ended.

@@ -37,7 +37,7 @@ static const struct {
     {"list", verb_list, false, "[--quiet] [--format table|json]"},
     {"pause", verb_pause, false, "ID"},
     {"resume", verb_resume, false, "ID"},
-    {"checkpoint", verb_checkpoint, false, "[--image-path DIR] [--hold] [--timeout-ms N] ID"},
+    {"checkpoint", verb_checkpoint, false, "[--image-path DIR] [--hold] [--cgroup PATH] [--timeout-ms N] ID"},
     {"restore", verb_restore, false,
      "[--bundle DIR] [--image-path DIR] [--pid-file FILE] [--console-socket SOCK] [--hold] ID"},
     {"ps", verb_ps, false, "[--format table|json] ID"},

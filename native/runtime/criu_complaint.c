@@ -21,6 +21,7 @@ static const struct {
     {"Unseizable non-zombie", "a process in it is being traced (by strace or gdb), as CRIU itself would have to do",
      ENOTSUP},
     {"Can't dump ghost file", "a file of more than 4 MiB was deleted and is still open: close it first", ENOTSUP},
+    {"Unable to create a new time namespace", "the kernel here makes no time namespace for it", ENOTSUP},
     {"No space left on device", "there is no room for what has to be written down", ENOSPC},
     {"Can't allocate memory", "there is not enough memory", ENOMEM},
 };

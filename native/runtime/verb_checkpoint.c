@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/loop.h"
 #include "runtime/criu.h"
+#include "runtime/log.h"
 #include "runtime/verbs.h"
 
 #include <ctype.h>
@@ -21,6 +22,7 @@ enum { PATIENCE_S = 60, PARENTS_MAX = 4096 };
 
 typedef struct checkpoint {
     const char *images;
+    const char *group; // what stands still with --hold; NULL: the container's own
     bool hold;
     uint64_t limit_ms; // 0: none
     uint64_t deadline;
@@ -98,7 +100,7 @@ static int stage_reached(void *context, const char *stage, int file, bh_error *e
     if (c->deadline && loop_now_ms() > c->deadline)
         return bh_fail(err, ETIMEDOUT, "it took longer than the %llu ms allowed; the container runs on",
                        (unsigned long long)c->limit_ms);
-    return c->hold ? cgroup_freeze(c->container.cgroup_path, true, err) : 0;
+    return c->hold ? cgroup_freeze(c->group ? c->group : c->container.cgroup_path, true, err) : 0;
 }
 
 static int write_down(checkpoint *c, bh_error *err) {
@@ -131,6 +133,7 @@ static int find_running(const settings *s, const char *id, state *found, bh_erro
 int verb_checkpoint(const settings *s, int argc, char **argv, bh_error *err) {
     static const struct option options[] = {{"image-path", required_argument, NULL, 'i'},
                                             {"hold", no_argument, NULL, 'h'},
+                                            {"cgroup", required_argument, NULL, 'g'},
                                             {"timeout-ms", required_argument, NULL, 't'},
                                             {NULL, 0, NULL, 0}};
     checkpoint c = {.images = "checkpoint"};
@@ -139,6 +142,8 @@ int verb_checkpoint(const settings *s, int argc, char **argv, bh_error *err) {
             c.images = optarg;
         else if (option == 'h')
             c.hold = true;
+        else if (option == 'g')
+            c.group = optarg;
         else if (option == 't')
             c.limit_ms = strtoull(optarg, NULL, 10);
         else
@@ -153,5 +158,12 @@ int verb_checkpoint(const settings *s, int argc, char **argv, bh_error *err) {
     if (result == 0 && write_down(&c, err) < 0)
         result = bh_wrap(err, "container %s", id);
     state_free(&c.container);
-    return result;
+    return result < 0 ? verb_tell_cannot_move(err) : 0;
+}
+
+int verb_tell_cannot_move(const bh_error *err) {
+    if (err->code != ENOTSUP)
+        return -1;
+    log_error(err->message);
+    return VERB_CANNOT_MOVE;
 }

@@ -183,5 +183,8 @@ int verb_restore(const settings *s, int argc, char **argv, bh_error *err) {
     r.options.bundle = bundle;
     int result = restore(&r, &c, err);
     config_free(&c);
-    return result < 0 ? bh_wrap(err, "container %s", r.options.id) : 0;
+    if (result == 0)
+        return 0;
+    bh_wrap(err, "container %s", r.options.id);
+    return verb_tell_cannot_move(err);
 }

@@ -32,6 +32,11 @@ int verb_events(const settings *s, int argc, char **argv, bh_error *err);
 int verb_features(const settings *s, int argc, char **argv, bh_error *err);
 int verb_probe(const settings *s, int argc, char **argv, bh_error *err);
 
+// The exit status of `checkpoint` and `restore` when CRIU cannot move what is in the container, or not here: told apart
+// from what went wrong, for callers who say so to people.
+enum { VERB_CANNOT_MOVE = 3 };
+// Prints that failure and returns the status; negative, with *err untouched, for any other.
+int verb_tell_cannot_move(const bh_error *err);
 // The container id after the options; `more` further arguments may follow. NULL with *err set if it is missing.
 const char *verb_id(int argc, char **argv, int more, bh_error *err);
 // What --format says.
