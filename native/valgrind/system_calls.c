@@ -3,6 +3,7 @@
 // where the runtime executes itself again, valgrind is started again with it.
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -88,9 +89,14 @@ long __wrap_syscall(long number, ...) {
     case SYS_clone3:
         // Without arguments it is a test of a filter, which is to answer instead of the kernel.
         return c.arguments[0] ? clone_plainly((const struct clone_args *)c.arguments[0]) : behind(c);
+    case SYS_capget: { // valgrind knows of the first half of what version 3 writes
+        long result = behind(c);
+        if (c.arguments[1])
+            VALGRIND_MAKE_MEM_DEFINED(c.arguments[1], 2 * sizeof(struct __user_cap_data_struct));
+        return result;
+    }
     // Those of syscall(2)'s that valgrind knows, and which read or write memory.
     case SYS_getcwd:
-    case SYS_capget:
     case SYS_capset:
     case SYS_sched_getaffinity:
     case SYS_sched_setaffinity:

@@ -220,6 +220,7 @@ describe('input', () => {
     other.type('\x03');
     // The pty is full, so the interrupt cannot pass: but the monitor is still at everybody's service.
     const third = await monitor.attach();
+    await third.untilText('ready\r\n');
     expect(third.text()).toBe('ready\r\n');
   });
 
