@@ -40,11 +40,15 @@ export class TerminalPage {
     return found as unknown as RegExpMatchArray;
   }
 
+  /** An emulator that is out of sight draws nothing. The terminal may be exchanged for another one meanwhile. */
+  async #screenInSight(): Promise<string> {
+    await this.root.scrollIntoViewIfNeeded({ timeout: 1_000 }).catch(() => {});
+    return this.screen();
+  }
+
   async waitForPrompt(host: string, timeout = 60_000): Promise<void> {
-    // An emulator that is out of sight draws nothing.
-    await this.root.scrollIntoViewIfNeeded();
     await expect
-      .poll(() => this.screen(), { timeout, message: `a prompt of ${host}` })
+      .poll(() => this.#screenInSight(), { timeout, message: `a prompt of ${host}` })
       .toMatch(new RegExp(`^${host}:.*#\\s*$`, 'm'));
   }
 }
