@@ -42,6 +42,10 @@ const KINDS: Record<string, Kind> = {
         why: 'takes the runtime into a VM, whose Debian has not the libraries of a dynamic program',
       },
       {
+        files: ['images'],
+        why: 'builds images that have the programs in them, and a VM could not run these',
+      },
+      {
         files: ['start'],
         why: 'is of `npm start`, which builds and starts the shipped programs',
       },
@@ -70,6 +74,10 @@ const KINDS: Record<string, Kind> = {
     ),
     patience: 10,
     leftOut: [
+      {
+        files: ['images'],
+        why: 'builds images that have the programs in them, and a VM could not run these',
+      },
       {
         tests: ['gives up every privilege, and keeps no descriptor of its parent'],
         why: 'looks at the process, which has valgrind’s descriptors and no filter, for valgrind’s calls are not in it',
