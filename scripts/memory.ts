@@ -26,6 +26,11 @@ type Kind = {
   readonly leftOut: readonly LeftOut[];
 };
 
+const BUILDS_IMAGES: LeftOut = {
+  files: ['images'],
+  why: 'builds images that have the programs in them, and a VM could not run these',
+};
+
 const KINDS: Record<string, Kind> = {
   sanitizers: {
     variable: 'SANITIZED=1',
@@ -41,10 +46,7 @@ const KINDS: Record<string, Kind> = {
         ],
         why: 'takes the runtime into a VM, whose Debian has not the libraries of a dynamic program',
       },
-      {
-        files: ['images'],
-        why: 'builds images that have the programs in them, and a VM could not run these',
-      },
+      BUILDS_IMAGES,
       {
         files: ['start'],
         why: 'is of `npm start`, which builds and starts the shipped programs',
@@ -74,10 +76,7 @@ const KINDS: Record<string, Kind> = {
     ),
     patience: 10,
     leftOut: [
-      {
-        files: ['images'],
-        why: 'builds images that have the programs in them, and a VM could not run these',
-      },
+      BUILDS_IMAGES,
       {
         tests: ['gives up every privilege, and keeps no descriptor of its parent'],
         why: 'looks at the process, which has valgrind’s descriptors and no filter, for valgrind’s calls are not in it',
