@@ -25,12 +25,13 @@ ssize_t __wrap_fs_read(int dir, const char *path, char *buffer, size_t size, bh_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     cgroup_usage usage;
+    int64_t total_bytes;
     bh_error err = {0};
     input = data;
     input_size = size;
     state_process_start(1);
     process_start_time(1);
-    guest_usage(&usage, &err);
+    guest_usage(&usage, &total_bytes, &err);
     pss_bytes(1);
     return 0;
 }
