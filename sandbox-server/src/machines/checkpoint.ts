@@ -1,6 +1,8 @@
 // A container in a VM on its way through a checkpoint: written down where it runs, carried to another VM, made again there.
 // Nothing here knows what the server shows of a machine.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../broker/host.ts';
+import { messageOf } from '../problem.ts';
 import { CHECKPOINT_CHUNK } from '../protocol/broker.ts';
 
 /** CRIU itself is given 60 s by the broker; packing and an emulated processor come on top. */
@@ -12,6 +14,23 @@ export interface Written {
   elapsedMs: number;
 }
 
+/** What is over a moment later: a shell is between two commands, so that its terminal's foreground is one that has just
+ * ended, which CRIU cannot give back; or a command of ours, a check say, is in the container, which is nobody's child there. */
+const PASSING = /tty: Failed to set group \d+ on \d+: No such process|was put into container/;
+const ATTEMPTS = 5;
+const PAUSE_MS = 400;
+
+async function again<T>(what: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await what();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !PASSING.test(messageOf(error))) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
+
 /** Writes a container down; it goes on, or stands still with `hold`. Rejects with BrokerError, and the container goes on. */
 export async function writeDown(
   host: Host,
@@ -20,7 +39,8 @@ export async function writeDown(
   hold: boolean,
 ): Promise<Written> {
   const begun = performance.now();
-  const { bytes } = await host.request('container.checkpoint', { machine, checkpoint, hold }, PATIENCE);
+  const params = { machine, checkpoint, hold };
+  const { bytes } = await again(() => host.request('container.checkpoint', params, PATIENCE));
   return { bytes, elapsedMs: performance.now() - begun };
 }
 
@@ -44,7 +64,11 @@ async function carry(from: Host, to: Host, checkpoint: string, bytes: number): P
 
 /** Has a container go on in another VM: it stands still from the moment that is written down until it runs there, or, when
  * that fails, until it goes on where it was. The one that stood still is left to the caller to delete. */
-export async function moveContainer(from: Host, to: Host, machine: string, checkpoint: string) {
+export function moveContainer(from: Host, to: Host, machine: string, checkpoint: string) {
+  return again(() => tryToMove(from, to, machine, checkpoint));
+}
+
+async function tryToMove(from: Host, to: Host, machine: string, checkpoint: string) {
   const { bytes, elapsedMs } = await writeDown(from, machine, checkpoint, true);
   const stood = performance.now();
   try {
