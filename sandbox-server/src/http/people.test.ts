@@ -175,7 +175,7 @@ describe('a recovery code', () => {
   });
 });
 
-describe('an instructor', () => {
+describe('an instructor', { timeout: 60_000 }, () => {
   test('logs in, is known, and logs out; the cookie is not for scripts or other sites', async () => {
     const database = new DatabaseSync(join(directory, 'state', 'people.db'));
     await new Instructors(database).add('ada', 'correct horse battery');

@@ -25,7 +25,7 @@ const run = (command: string, password: string | null = null) =>
 const people = () =>
   openDatabase(join(state, 'people.db'), { survives: 'power', migrations: peopleMigrations });
 
-describe('instructor', () => {
+describe('instructor', { timeout: 60_000 }, () => {
   test('is added with a password given or made up, listed, locked and unlocked', async () => {
     await run('instructor add ada', 'correct horse battery');
     await run('instructor add bob');

@@ -122,7 +122,8 @@ describe('learners', () => {
   });
 });
 
-describe('instructors', () => {
+// scrypt is slow on purpose, and a busy machine is slower.
+describe('instructors', { timeout: 60_000 }, () => {
   test('log in with the right password, are known by the token, and log out', async () => {
     const instructors = new Instructors(database, clock);
     await instructors.add('ada', 'correct horse battery');
@@ -162,7 +163,7 @@ describe('instructors', () => {
   });
 });
 
-describe('workshops and rights', () => {
+describe('workshops and rights', { timeout: 60_000 }, () => {
   const stranger = { learner: BEN, instructor: null };
 
   test('an instructor reaches the sandboxes of those in the room, while the workshop goes on', async () => {
