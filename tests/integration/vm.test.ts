@@ -119,9 +119,18 @@ describe('a VM', () => {
     expect(boot[0]?.start_us).toBe(0);
     for (const [index, step] of boot.entries()) {
       expect(step.end_us).toBeGreaterThanOrEqual(step.start_us);
-      if (index > 0) expect(step.start_us).toBeGreaterThanOrEqual(boot[index - 1]?.end_us ?? 0);
       if (index > 0) expect(step.source).toMatch(/^native\/guest\/\w+\.c:\d+$/);
     }
+    // One after the other; init is what all of them but the kernel are parts of.
+    const [kernel, ...parts] = boot.slice(0, -1);
+    const init = boot.at(-1);
+    let before = kernel?.end_us ?? Number.NaN;
+    expect(init?.start_us).toBeGreaterThanOrEqual(before);
+    for (const part of parts) {
+      expect(part.start_us).toBeGreaterThanOrEqual(before);
+      before = part.end_us;
+    }
+    expect(init?.end_us).toBeGreaterThanOrEqual(before);
   });
 
   test('has terminals that follow the size of the window and outlive a lost connection', async () => {
