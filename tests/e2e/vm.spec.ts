@@ -56,11 +56,20 @@ async function interrupt(): Promise<void> {
   }).toPass({ timeout: PATIENCE_MS });
 }
 
+/** Resolves once colours have stopped changing: half way from one scheme to the other they have no contrast. */
+const settled = () =>
+  page.evaluate(async () => {
+    for (let frames = 0; frames < 2; frames++) await new Promise((next) => requestAnimationFrame(next));
+    const changes = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+    await Promise.allSettled(changes.map(({ finished }) => finished));
+  });
+
 /** What is wrong by day, and by night the only thing that may differ: contrast. */
 async function axeViolations(): Promise<string[]> {
   const found: string[] = [];
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await settled();
     const axe = new AxeBuilder({ page });
     if (colorScheme === 'light') axe.withTags(WCAG);
     else axe.withRules(['color-contrast']);
