@@ -37,7 +37,11 @@ try {
       while (!(await answered())) await page.waitForTimeout(50);
     }
   }
-  await page.getByTestId('measure-memory-vm').filter({ hasText: 'MiB' }).waitFor();
+  // What it costs is measured while it is looked at.
+  const cost = page.getByTestId('measure-memory-vm');
+  await cost.scrollIntoViewIfNeeded();
+  await cost.filter({ hasText: 'MiB' }).waitFor();
+  await page.evaluate(() => scrollTo(0, 0));
   await page.mouse.move(0, 0);
   mkdirSync(IMAGES, { recursive: true });
   await page.screenshot({ path: join(IMAGES, 'compare.png') });
