@@ -323,16 +323,20 @@ void launch_release(launch *l) {
     seccomp_free(&l->filter);
 }
 
+launch launch_new(const launch_options *options, const config *c) {
+    return (launch){.options = options,
+                    .config = c,
+                    .proc = -1,
+                    .root_source = -1,
+                    .layer = -1,
+                    .console_socket = -1,
+                    .start_socket = -1,
+                    .cgroup = -1,
+                    .handshake = -1};
+}
+
 pid_t launch_container(const launch_options *options, const config *c, bh_error *err) {
-    launch l = {.options = options,
-                .config = c,
-                .proc = -1,
-                .root_source = -1,
-                .layer = -1,
-                .console_socket = -1,
-                .start_socket = -1,
-                .cgroup = -1,
-                .handshake = -1};
+    launch l = launch_new(options, c);
     // The id is claimed before anything is made, so that undo() never touches another container's things.
     if ((l.state_dir = state_make_dir(options->root, options->id, err)) < 0)
         return -1;

@@ -39,6 +39,9 @@ typedef struct launch {
     pid_t pid;
 } launch;
 
+// One that holds nothing yet: no descriptor of its is open.
+launch launch_new(const launch_options *options, const config *c);
+
 // Makes a container. Returns the pid of its first process, a child of the caller; on failure nothing is left of it.
 pid_t launch_container(const launch_options *options, const config *c, bh_error *err);
 // The first process's half. Never returns: it execs, or says why not and exits.

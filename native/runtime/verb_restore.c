@@ -118,15 +118,7 @@ static int run_criu(restoration *r, bh_error *err) {
 }
 
 static int restore(restoration *r, const config *c, bh_error *err) {
-    launch l = {.options = &r->options,
-                .config = c,
-                .proc = -1,
-                .root_source = -1,
-                .layer = -1,
-                .console_socket = -1,
-                .start_socket = -1,
-                .cgroup = -1,
-                .handshake = -1};
+    launch l = launch_new(&r->options, c);
     r->launch = &l;
     if (!c->cgroup_path || c->overlay_size < 0)
         return bh_fail(err, 0, "restore needs linux.cgroupsPath and annotations.dev.bulkhead.overlay.size");
