@@ -1,13 +1,14 @@
 // `npm test`: sets everything up, runs every check and every test, and closes with `N passed, N failed, N skipped`.
 // `npm test -- unit` runs the suites whose names start with `unit` only.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { ensureRoot, interruptRunning, isRoot, run } from './privilege.ts';
 import { duration, PlainError } from './progress.ts';
 import { IMAGES, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
 import { checkDistribution, distribution } from './system-packages.ts';
 
-type Count = { passed: number; failed: number; skipped: number };
+/** What a suite's tests came to; `names` are those of the failed ones, as far as its runner tells them. */
+type Count = { passed: number; failed: number; skipped: number; names?: readonly string[] };
 type Suite = {
   readonly name: string;
   readonly command: readonly string[];
@@ -22,12 +23,20 @@ const bin = (name: string): string => join(ROOT, 'node_modules', name);
 
 const readJson = <T>(file: string): T => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as T;
 
+/** A failure in so many lines that a dozen of them still fit a screen. */
+const indented = (text: string): string => text.split('\n').slice(0, 8).join('\n    ');
+
 const vitestCount = (file: string) => (): Count => {
   const report = readJson<{
     numPassedTests: number;
     numFailedTests: number;
     numPendingTests: number;
-    testResults: { status: string; assertionResults: unknown[] }[];
+    testResults: {
+      name: string;
+      status: string;
+      message: string;
+      assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+    }[];
   }>(file);
   // A file that fails to load has no tests to count, but must not go unnoticed.
   const broken = report.testResults.filter(
@@ -37,18 +46,36 @@ const vitestCount = (file: string) => (): Count => {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests,
+    names: report.testResults.flatMap(({ name, message, assertionResults }) => {
+      const where = relative(ROOT, name);
+      const failed = assertionResults.filter((one) => one.status === 'failed');
+      if (failed.length === 0 && assertionResults.length === 0 && message) return [`${where}: ${message}`];
+      return failed.map(
+        ({ fullName, failureMessages }) => `${where} › ${fullName}\n${failureMessages.join('\n')}`,
+      );
+    }),
   };
 };
 
 const playwrightCount = (file: string) => (): Count => {
-  const { stats, errors } = readJson<{
+  type Group = { suites?: Group[]; specs?: { title: string; file: string; ok: boolean }[] };
+  const { stats, errors, suites } = readJson<{
     stats: { expected: number; unexpected: number; flaky: number; skipped: number };
-    errors: unknown[];
+    errors: { message?: string }[];
+    suites: Group[];
   }>(file);
+  const failed = (group: Group): string[] => [
+    ...(group.specs ?? []).filter(({ ok }) => !ok).map(({ title, file: at }) => `tests/e2e/${at} › ${title}`),
+    ...(group.suites ?? []).flatMap(failed),
+  ];
   return {
     passed: stats.expected,
     failed: stats.unexpected + stats.flaky + errors.length,
     skipped: stats.skipped,
+    names: [
+      ...suites.flatMap(failed),
+      ...errors.map(({ message }) => message ?? 'an error outside the tests'),
+    ],
   };
 };
 
@@ -59,6 +86,7 @@ const cmockaCount = (output: string): Count => {
     passed: sum(/\[ {2}PASSED {2}\] (\d+) test/g),
     failed: sum(/\[ {2}FAILED {2}\] (\d+) test/g),
     skipped: sum(/\[ {2}SKIPPED {1,2}\] (\d+) test/g),
+    names: [...output.matchAll(/^\[ {2}FAILED {2}\] (?!\d+ test)(\S+)$/gm)].map(([, name = '']) => name),
   };
 };
 
@@ -100,6 +128,7 @@ const SUITES: readonly Suite[] = [
       passed: output.match(/^clean /gm)?.length ?? 0,
       failed: output.match(/^FOUND /gm)?.length ?? 0,
       skipped: 0,
+      names: [...output.matchAll(/^FOUND .*$/gm)].map(([line]) => line),
     }),
   },
   vitest('unit'),
@@ -166,6 +195,7 @@ const main = async (): Promise<number> => {
 
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
+  const failures: string[] = [];
   for (const suite of suites) {
     console.log(`\n== ${suite.name}`);
     const began = performance.now();
@@ -173,10 +203,13 @@ const main = async (): Promise<number> => {
     total.passed += count.passed;
     total.failed += count.failed;
     total.skipped += count.skipped;
+    failures.push(...(count.names ?? []).map((name) => `FAILED ${suite.name}: ${indented(name)}`));
     lines.push(
       `${suite.name.padEnd(20)} ${String(count.passed).padStart(5)} passed ${String(count.failed).padStart(3)} failed ${String(count.skipped).padStart(3)} skipped   ${duration(performance.now() - began)}`,
     );
   }
+  // Once more at the end, where whoever sees only the last screen of a long run finds them.
+  if (failures.length > 0) console.log(`\n${failures.join('\n')}`);
   console.log(`\n${lines.join('\n')}\n`);
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);

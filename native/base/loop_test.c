@@ -91,6 +91,7 @@ static void timers_fire_in_order_and_a_restarted_one_moves(void **state) {
     fired[0] = '\0';
     letter last = {{.fire = note_and_stop}, 'z', 0}, late = {{.fire = note_letter}, 'b', 0},
            early = {{.fire = note_letter}, 'a', 0}, never = {{.fire = note_letter}, 'x', 0};
+    uint64_t before = loop_now_ms();
     loop_timer_start(l, &last.timer, 60);
     loop_timer_start(l, &late.timer, 1);
     loop_timer_start(l, &never.timer, 5);
@@ -98,7 +99,6 @@ static void timers_fire_in_order_and_a_restarted_one_moves(void **state) {
     loop_timer_start(l, &early.timer, 10);
     loop_timer_stop(l, &never.timer);
 
-    uint64_t before = loop_now_ms();
     assert_int_equal(loop_run(l, &err), 0);
     assert_string_equal(fired, "abz");
     assert_true(loop_now_ms() - before >= 60);
