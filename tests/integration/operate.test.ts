@@ -3,9 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
-import { freePort } from './free-port.ts';
 import { Learner, type RemoteTerminal } from './learner.ts';
-import { type Stack, startStack } from './stack.ts';
+import { freePort, type Stack, startStack } from './stack.ts';
 
 const secrets = {
   typed: 'typed-4f9c1e',
