@@ -70,6 +70,8 @@ export default defineConfig({
             'concepts/capabilities-and-seccomp',
             'concepts/containers-and-vms',
             'concepts/faults',
+            'concepts/moving',
+            'concepts/patching',
           ],
         },
         {
