@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
+import { metrics, type Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type {
   Machine,
@@ -207,6 +208,7 @@ export abstract class LearnerMachine {
     const text = reasonOfEnd(reason, end);
     this.update({ state: 'ended', reason: text, end, terminals });
     const { cause, at } = end;
+    metrics.noteEnd(this.#view.kind, cause);
     const kind = cause === 'panic' || cause === 'oom' ? cause : 'exit';
     // Whoever asked for it knows.
     if (cause !== 'asked') this.notices.emit({ at, kind, by: 'host', count: null, text });
@@ -221,7 +223,9 @@ export abstract class LearnerMachine {
   /** The first byte of a terminal is on its way to a page. */
   noteOutput(terminal: string): void {
     if (terminal !== this.#view.terminals[0]?.terminal) return;
-    if (this.#watch?.prompt()) this.update({ measures: this.#watch.measures });
+    if (!this.#watch?.prompt()) return;
+    this.update({ measures: this.#watch.measures });
+    this.#noteTime('prompt');
   }
 
   /** Takes an event of the broker that opens its terminals. */
@@ -259,6 +263,7 @@ export abstract class LearnerMachine {
   protected async becomeReady(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     watch.ready();
     this.#watch = watch;
+    this.#noteTime('ready');
     const { host, machine } = this.inside;
     let terminals = this.#view.terminals;
     if (plan.terminal) {
@@ -285,6 +290,14 @@ export abstract class LearnerMachine {
       const reason = messageOf(error);
       this.context.log.warn({ machine: this.id, reason }, 'cannot read the facts of a machine');
     }
+  }
+
+  #noteTime(of: 'ready' | 'prompt'): void {
+    const { readyMs, promptMs } = this.#watch?.measures ?? {};
+    const start: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    const place = this.#view.where.depth;
+    if (of === 'ready') metrics.noteStart(start, place, readyMs ?? 0);
+    else metrics.notePrompt(start, place, promptMs ?? 0);
   }
 
   #planAgain({ start, columns, rows }: RestartMachine): MachinePlan {
