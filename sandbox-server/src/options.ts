@@ -30,6 +30,11 @@ const schema = z.strictObject({
   broker: directory.describe("the broker's control socket"),
   site: directory.describe('the built site'),
   'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
+  metrics: z
+    .string()
+    .regex(/^(off|(.*:)?\d{1,5})$/, 'off, a port, or an address and a port such as 127.0.0.1:7081')
+    .transform((text) => (text === 'off' ? null : addressAndPort(text)))
+    .describe('where Prometheus scrapes /metrics: off, a port of 127.0.0.1, or an address and a port'),
   idle: minutes.describe('minutes without a key press until a sandbox is ended'),
   longest: minutes.describe('minutes until a sandbox is ended whatever happens'),
   sandboxes: z.coerce
@@ -50,6 +55,7 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   broker: '/var/lib/bulkhead/run/control.sock',
   site: new URL('../../site/dist', import.meta.url).pathname,
   'log-level': 'info',
+  metrics: 'off',
   idle: String(defaultPolicy.idleMs / MINUTE),
   longest: String(defaultPolicy.longestMs / MINUTE),
   sandboxes: String(defaultPolicy.sandboxesPerLearner),
@@ -68,6 +74,13 @@ export function parseOptions(args: readonly string[], env: NodeJS.ProcessEnv): O
   const issue = parsed.error.issues[0];
   const name = String(issue?.path[0]) as keyof typeof defaults;
   throw new OptionError(`--${name} is ${JSON.stringify(wanted[name])}, but must be: ${issue?.message}`);
+}
+
+/** `text`: a port, or an address, a colon and a port; the address of IPv6 in brackets. */
+function addressAndPort(text: string): { address: string; port: number } {
+  const colon = text.lastIndexOf(':');
+  const address = colon < 0 ? '127.0.0.1' : text.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  return { address, port: Number(text.slice(colon + 1)) };
 }
 
 export function helpText(): string {
