@@ -105,6 +105,21 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     return machine.view;
   });
 
+  app.post('/api/sandboxes/:id/machines/:name/freeze', async (request) => {
+    nothing.parse(request.body);
+    const { machine } = ownMachine(request);
+    await machine.freeze();
+    return machine.view;
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/thaw', async (request) => {
+    nothing.parse(request.body);
+    const { sandbox, machine } = ownMachine(request);
+    await machine.thaw();
+    sandbox.noteActivity();
+    return machine.view;
+  });
+
   const ownVm = (request: FastifyRequest): VirtualMachine => {
     const { sandbox, machine } = ownMachine(request);
     if (!(machine instanceof VirtualMachine)) {

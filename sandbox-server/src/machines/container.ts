@@ -13,7 +13,7 @@ import type {
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
-import { LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
+import { FROZEN, LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -29,6 +29,8 @@ export class ContainerMachine extends LearnerMachine {
   /** Its move, or its return to a checkpoint, that is under way. */
   #travel: Promise<unknown> | null = null;
   #wentBack = false;
+  /** It is frozen because its VM is. */
+  #stillWithHome = false;
   readonly #streams = new Set<ByteDuplex>();
   #leaves: (() => void)[] = [];
   #making: Promise<void> | null = null;
@@ -172,6 +174,15 @@ export class ContainerMachine extends LearnerMachine {
     void this.#noteFound(records);
   }
 
+  /** Throws Problem `conflict` also while its VM is what is frozen. */
+  override async thaw(): Promise<void> {
+    if (this.#home?.view.state === 'frozen') {
+      const { name } = this.#home.view;
+      throw new Problem('conflict', `${name}, the VM that ${this.view.name} is in, is frozen: thaw that.`);
+    }
+    await super.thaw();
+  }
+
   protected get inside(): { host: Host; machine: string } {
     return { host: this.context.broker, machine: this.id };
   }
@@ -261,6 +272,13 @@ export class ContainerMachine extends LearnerMachine {
 
   /** The end of a VM is the end of what runs in it. */
   #noteHome({ name, state, reason }: Machine): void {
+    if (state === 'frozen') {
+      this.#stillWithHome ||= this.view.state === 'running';
+      this.noteFrozen(`${name}, the VM that it is in, is frozen.`);
+    } else if (state === 'running' && this.#stillWithHome) {
+      this.#stillWithHome = false;
+      this.update({ state: 'running', reason: null });
+    }
     if (isAlive(state)) return;
     const why = `${name}, the VM that it was in, is gone: ${reason ?? 'it ended.'}`;
     if (this.#making) this.update({ state: 'failed', reason: why });
@@ -287,6 +305,8 @@ export class ContainerMachine extends LearnerMachine {
       end: null,
       limits: limitsOf('container', record.limits),
     });
+    this.#stillWithHome = false;
+    if (record.frozen) this.noteFrozen(FROZEN);
     await this.#learnAgain();
   }
 
