@@ -12,6 +12,7 @@ import type { Options } from './options.ts';
 import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
+import { Workshops } from './people/workshops.ts';
 import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
@@ -45,6 +46,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   });
   const learners = new Learners(people);
   const instructors = new Instructors(people);
+  const workshops = new Workshops(people);
   const viewers = new Viewers();
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
   const app = await buildApp({
@@ -52,6 +54,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     sandboxes,
     learners,
     instructors,
+    workshops,
     viewers,
     origins,
     policy,

@@ -11,10 +11,12 @@ import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
 import type { Instructors } from '../people/instructors.ts';
 import type { Learners } from '../people/learners.ts';
+import type { Workshops } from '../people/workshops.ts';
 import { Problem, problemOf } from '../problem.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import type { Viewers } from '../terminals/viewers.ts';
+import { Access } from './access.ts';
 import { registerApi } from './api.ts';
 import { attachHandler } from './attach.ts';
 import { registerHealth } from './health.ts';
@@ -24,6 +26,7 @@ import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
+import { registerWorkshops } from './workshops.ts';
 
 /** Bytes that a request's body may have; the largest honest one has a few hundred. */
 const BODY_LIMIT = 16_384;
@@ -33,6 +36,7 @@ export interface AppOptions {
   sandboxes: Sandboxes;
   learners: Learners;
   instructors: Instructors;
+  workshops: Workshops;
   viewers: Viewers;
   origins: Origins;
   policy: Policy;
@@ -75,15 +79,18 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const sessions = new Sessions(app, origins, options.instructors);
 
   guardEveryRequest(app, origins);
-  registerApi(app, { ...options, sessions });
+  const access = new Access(options.sandboxes, sessions, options.workshops);
+  access.changes.add(() => options.viewers.review());
+  registerApi(app, { ...options, sessions, access });
   registerHealth(app, options);
-  registerPeople(app, { ...options, sessions });
+  registerPeople(app, { ...options, sessions, access });
+  registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);
   app.setNotFoundHandler((request, reply) => {
     if (request.method === 'GET' && !isApi(request.url)) return missingPage(reply);
     throw new Problem('not_found', `There is nothing at ${request.method} ${request.url.split('?', 1)[0]}.`);
   });
-  app.server.on('upgrade', attachHandler({ ...options, sessions }));
+  app.server.on('upgrade', attachHandler({ ...options, access }));
   return app;
 }
 

@@ -3,37 +3,37 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import { messageOf, Problem } from '../problem.ts';
 import { attachClose } from '../protocol/addresses.ts';
-import { machineNameSchema, sandboxIdSchema } from '../protocol/api.ts';
+import { machineNameSchema } from '../protocol/api.ts';
 import { terminalIdSchema } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { FRAME_MAX } from '../protocol/frames.ts';
-import type { Sandbox } from '../sandboxes/sandbox.ts';
-import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import { closeWith } from '../terminals/viewer.ts';
 import type { Viewers } from '../terminals/viewers.ts';
+import type { Access, Entry } from './access.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
-import type { Sessions } from './session.ts';
 
+const roleSchema = z.enum(['watch', 'type'], 'watch or type').nullable();
 const path = /^\/api\/sandboxes\/([^/]+)\/machines\/([^/]+)\/terminals\/([^/]+)\/attach$/;
 
 export interface AttachOptions {
-  sandboxes: Sandboxes;
-  sessions: Sessions;
+  access: Access;
   origins: Origins;
   viewers: Viewers;
   log: Logger;
 }
 
 interface Target {
-  sandbox: Sandbox;
+  entry: Entry;
   machine: LearnerMachine;
   terminal: string;
+  role: 'watch' | 'type';
 }
 
 /** Returns the handler of the HTTP server's `upgrade` event. */
@@ -81,9 +81,9 @@ export function attachHandler(
   };
 }
 
-/** Finds what the request is for. Throws Problem unless it comes from our own page and names the learner's own. */
+/** Finds what the request is for. Throws Problem unless it comes from our own page, and from somebody who may. */
 function authorise(request: IncomingMessage, options: AttachOptions, limit: RateLimit): Target {
-  const { sandboxes, sessions, origins } = options;
+  const { access, origins } = options;
   const { host, origin, cookie } = request.headers;
   if (!origins.isOurHost(host)) throw new Problem('forbidden', 'This server does not go by that name.');
   if (!origins.isOurPage(origin, host))
@@ -91,16 +91,16 @@ function authorise(request: IncomingMessage, options: AttachOptions, limit: Rate
   if (limit.take(request.socket.remoteAddress ?? '') > 0) {
     throw new Problem('rate', 'Too many terminals were opened from your address; wait a moment.');
   }
-  const learner = sessions.learner(cookie);
-  if (learner === null) throw new Problem('no_session', 'Your browser sent no valid cookie.');
-  const [, id, name, terminal] = path.exec(request.url?.split('?', 1)[0] ?? '') ?? [];
-  const valid =
-    sandboxIdSchema.safeParse(id).success &&
-    machineNameSchema.safeParse(name).success &&
-    terminalIdSchema.safeParse(terminal).success;
-  if (!valid || !id || !name || !terminal) throw new Problem('not_found', 'There is no such terminal.');
-  const sandbox = sandboxes.get(learner, id);
-  return { sandbox, machine: sandbox.machine(name), terminal };
+  const [address = '', query] = (request.url ?? '').split('?', 2);
+  const [, id = '', name, terminal] = path.exec(address) ?? [];
+  const wish = roleSchema.safeParse(new URLSearchParams(query).get('as'));
+  if (!wish.success) throw new Problem('bad_request', 'as: watch or type.', { field: 'as' });
+  // Whoever helps asks for it: an instructor who looks in cannot type by mistake.
+  const entry = access.enter(cookie, id, wish.data ?? 'watch');
+  const role = wish.data ?? (entry.standing === 'owner' ? 'type' : 'watch');
+  const valid = machineNameSchema.safeParse(name).success && terminalIdSchema.safeParse(terminal).success;
+  if (!valid || !name || !terminal) throw new Problem('not_found', 'There is no such terminal.');
+  return { entry, machine: entry.sandbox.machine(name), terminal, role };
 }
 
 function upgrade(
@@ -127,9 +127,11 @@ function upgrade(
 }
 
 function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers }: AttachOptions): void {
-  const { sandbox, machine, terminal } = target;
+  const { entry, machine, terminal, role } = target;
+  const { sandbox, standing, name } = entry;
   viewers.join(`${machine.id}/${terminal}`, ws, stream, {
-    mayType: true,
+    who: { as: standing === 'owner' ? 'learner' : 'instructor', name, types: role === 'type' },
+    mayStay: () => entry.mayStill(role),
     onInput: () => sandbox.noteActivity(),
     onOutput: () => machine.noteOutput(terminal),
     wentBack: target.machine.wentBack,

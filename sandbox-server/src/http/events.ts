@@ -1,7 +1,8 @@
 // The events of a sandbox as server-sent events.
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Listeners } from '../listeners.ts';
 import type { SandboxEvent } from '../protocol/api.ts';
-import type { Sandbox } from '../sandboxes/sandbox.ts';
+import type { Entry } from './access.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
 
 /** A comment this often keeps proxies from closing a stream on which nothing happens. */
@@ -9,8 +10,14 @@ const HEARTBEAT_MS = 15_000;
 /** Bytes that may wait for a page that does not read; it is then cut off and comes back by itself. */
 const MOST_WAITING = 262_144;
 
-/** Sends events until the page leaves or the sandbox ends. */
-export function streamEvents(sandbox: Sandbox, request: FastifyRequest, reply: FastifyReply): void {
+/** Sends events until the page leaves, the sandbox ends, or whoever follows may no longer see it. `changes` tells when that
+ * is to be asked again. */
+export function streamEvents(
+  { sandbox, mayStill }: Entry,
+  changes: Listeners<void>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   reply.hijack();
   const response = reply.raw;
   response.writeHead(200, {
@@ -30,10 +37,18 @@ export function streamEvents(sandbox: Sandbox, request: FastifyRequest, reply: F
   };
   write('retry: 1000\n\n');
   const leave = sandbox.follow(send);
-  const heartbeat = setInterval(() => write(':\n\n'), HEARTBEAT_MS);
+  const review = () => {
+    if (!mayStill('see')) response.destroy();
+  };
+  const forget = changes.add(review);
+  const heartbeat = setInterval(() => {
+    write(':\n\n');
+    review(); // an operator who locks an account does it in another process
+  }, HEARTBEAT_MS);
   request.raw.socket.setTimeout(0);
   response.on('close', () => {
     clearInterval(heartbeat);
+    forget();
     leave();
   });
 }

@@ -1,4 +1,5 @@
 // A container of a learner: an ordinary machine of the broker it is made by, on the host or inside a VM.
+import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { newId } from '../ids.ts';
 import { messageOf, Problem } from '../problem.ts';
@@ -33,6 +34,8 @@ export class ContainerMachine extends LearnerMachine {
   #stillWithHome = false;
   readonly #streams = new Set<ByteDuplex>();
   #leaves: (() => void)[] = [];
+  /** After a restart of the server: the VMs that it may be in and whose guests have not told yet. Null once it is known. */
+  #unheard: Set<VirtualMachine> | null = null;
   #making: Promise<void> | null = null;
 
   /** `home`: the VM that it runs in, whose guest is then the context's broker; null on the host. */
@@ -74,15 +77,25 @@ export class ContainerMachine extends LearnerMachine {
     if (record.state === 'running') await this.learnFacts();
   }
 
-  /** Takes over what an earlier run of the server made, or was about to make, in a VM: the guest tells whether it lives. */
-  adoptInside(home: VirtualMachine): void {
+  /** Takes over what an earlier run of the server made, or was about to make, in a VM. It may have moved to another of `vms`
+   * since, which no label says: it is where a guest knows it, and gone once none of them does. */
+  adoptInside(vms: readonly VirtualMachine[]): void {
     this.#follow();
-    this.#noteHome(home.view);
+    this.#unheard = new Set(vms);
+    for (const vm of vms) {
+      const noteEnd = ({ state }: Machine) => isAlive(state) || this.#hear(vm, []);
+      this.#leaves.push(vm.guest.found.add((records) => this.#hear(vm, records)));
+      this.#leaves.push(vm.changes.add(noteEnd));
+    }
+    for (const vm of vms) if (!isAlive(vm.view.state)) this.#hear(vm, []);
   }
 
-  /** While it travels, whoever wants a terminal waits until it has arrived. */
+  /** While it travels, whoever wants a terminal waits until it has arrived. While nobody knows where it is, it is not gone. */
   override async attach(terminal: string): Promise<ByteDuplex> {
     await this.#travel?.catch(() => {});
+    if (this.#unheard) {
+      throw new BrokerError('unavailable', `it is not known yet in which VM ${this.view.name} is`);
+    }
     return this.#track(await super.attach(terminal));
   }
 
@@ -115,21 +128,52 @@ export class ContainerMachine extends LearnerMachine {
     await this.context.broker.request('checkpoint.delete', { checkpoint });
   }
 
-  /** Ends it as it is and has it go on from where it was written down. */
+  /** Ends it as it is and has it go on from where it was written down; when that fails, from where it stood, if it could be
+   * written down there too. */
   async goBackTo(checkpoint: string): Promise<void> {
     const { guest } = this.#mustRunInVm();
     await this.#mustHave(checkpoint);
     await this.#alone(async () => {
+      const present = await this.#writeDownPresent(guest);
       this.#leaveTerminals();
       await super.remove();
       try {
+        const record = await makeAgain(guest, checkpoint);
         this.#wentBack = true;
-        this.#arrive(await makeAgain(guest, checkpoint));
+        this.#arrive(record);
       } catch (error) {
-        this.noteExit(`It could not go back to ${checkpoint}: ${messageOf(error).slice(0, REASON_MAX)}`);
+        const why = `It could not go back to ${checkpoint}: ${messageOf(error).slice(0, REASON_MAX)}`;
+        if (!present || !(await this.#standAgain(guest, present))) this.noteExit(why);
         throw error;
+      } finally {
+        if (present) await guest.request('checkpoint.delete', { checkpoint: present }).catch(() => {});
       }
     });
+  }
+
+  /** Writes it down as it stands, and leaves it standing still. Null when CRIU cannot: with an open connection, say. */
+  async #writeDownPresent(guest: Host): Promise<string | null> {
+    const present = `back-${newId()}`;
+    try {
+      await writeDown(guest, this.id, present, true);
+      return present;
+    } catch (error) {
+      this.context.log.info(
+        { machine: this.id, reason: messageOf(error) },
+        'goes back without a way forward',
+      );
+      return null;
+    }
+  }
+
+  async #standAgain(guest: Host, present: string): Promise<boolean> {
+    try {
+      this.#arrive(await makeAgain(guest, present));
+      return true;
+    } catch (error) {
+      this.context.log.warn({ machine: this.id, reason: messageOf(error) }, 'cannot stand where it stood');
+      return false;
+    }
   }
 
   /** Has it go on in another VM of its sandbox, with its terminals; when that fails it goes on where it is. Throws Problem
@@ -166,12 +210,6 @@ export class ContainerMachine extends LearnerMachine {
     const { name } = home.view;
     const why = `It was moved here from ${from}: the kernel that it shares is that of ${name}.`;
     this.update({ where: { ...this.view.where, host: name, vm: name, kernel: null }, why });
-  }
-
-  /** A server that was started again finds it in another VM than it was made in. */
-  arriveIn(home: VirtualMachine, records: readonly MachineRecord[]): void {
-    this.settleIn(home);
-    void this.#noteFound(records);
   }
 
   /** Throws Problem `conflict` also while its VM is what is frozen. */
@@ -270,6 +308,18 @@ export class ContainerMachine extends LearnerMachine {
     else this.noteTerminal(event);
   }
 
+  /** A guest has told what it has, or will never. */
+  #hear(vm: VirtualMachine, records: readonly MachineRecord[]): void {
+    const unheard = this.#unheard;
+    if (!unheard?.delete(vm)) return;
+    const here = records.some(({ machine }) => machine === this.id);
+    if (!here && unheard.size > 0) return;
+    this.#unheard = null;
+    if (here && vm !== this.#home) this.settleIn(vm);
+    if (this.#home) this.#noteHome(this.#home.view);
+    if (this.#home && isAlive(this.#home.view.state)) void this.#noteFound(records);
+  }
+
   /** The end of a VM is the end of what runs in it. */
   #noteHome({ name, state, reason }: Machine): void {
     if (state === 'frozen') {
@@ -279,7 +329,7 @@ export class ContainerMachine extends LearnerMachine {
       this.#stillWithHome = false;
       this.update({ state: 'running', reason: null });
     }
-    if (isAlive(state)) return;
+    if (isAlive(state) || this.#unheard) return;
     const why = `${name}, the VM that it was in, is gone: ${reason ?? 'it ended.'}`;
     if (this.#making) this.update({ state: 'failed', reason: why });
     else this.noteExit(why, { cause: 'host' });
@@ -292,7 +342,7 @@ export class ContainerMachine extends LearnerMachine {
   /** The guest was greeted, for the first time since this server began or after a loss. What it tells may also be of an
    * earlier time, when its VM went back to a snapshot: what had ended then lives again. */
   async #noteFound(records: readonly MachineRecord[]): Promise<void> {
-    if (this.#making || this.ending) return;
+    if (this.#making || this.ending || this.#unheard) return;
     const record = records.find(({ machine, kind }) => machine === this.id && kind === 'container');
     if (!record) return this.noteExit(`${this.view.where.host} does not know it any more.`);
     if (record.state === 'exited') return this.#noteOwnExit(record.exit ?? 'It ended.', record.cause);

@@ -11,6 +11,8 @@ export const attachClose = {
   lost: 4000,
   /** The page broke the attach protocol; the reason says how. */
   protocol: 4400,
+  /** Who only watches typed, or may not even watch any more; the reason says which. */
+  forbidden: 4403,
   /** The terminal, its machine or its sandbox is gone. */
   gone: 4404,
   /** More than one viewer may have: 16 in a terminal. */
@@ -40,6 +42,13 @@ export const apiPaths = {
   checkpoint: (id: string, machine: string, checkpoint: string) =>
     `/api/sandboxes/${id}/machines/${machine}/checkpoints/${checkpoint}`,
   move: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/move`,
+  /** `as` in its query: `watch` or `type`; a learner types and an instructor watches unless stated. */
   attach: (id: string, machine: string, terminal: string) =>
     `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
+  me: '/api/me',
+  workshops: '/api/workshops',
+  joinWorkshop: '/api/workshops/join',
+  workshop: (id: string) => `/api/workshops/${id}`,
+  workshopHelpers: (id: string) => `/api/workshops/${id}/helpers`,
+  attendance: (id: string) => `/api/workshops/${id}/attendance`,
 } as const;

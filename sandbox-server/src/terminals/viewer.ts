@@ -12,6 +12,7 @@ import {
   FrameSplitter,
   opcodes,
   prefixFrame,
+  type TerminalViewer,
 } from '../protocol/frames.ts';
 
 /** Output bytes waiting for a browser at which its monitor is no longer read, and at which it is read again. Credit
@@ -29,9 +30,21 @@ const fromBrowser: ReadonlySet<number> = new Set([
   opcodes.credit,
 ]);
 
+/** What a monitor may send. VIEWERS is the server's to say; a guest's monitor could be its learner's own program. */
+const fromMonitor: ReadonlySet<number> = new Set([
+  opcodes.welcome,
+  opcodes.output,
+  opcodes.size,
+  opcodes.exit,
+  opcodes.inputCredit,
+  opcodes.snapshot,
+]);
+
 export interface ViewerOptions {
-  /** Whether this viewer may type or only watches. */
-  mayType: boolean;
+  /** Who it is, and whether they may type or only watch. */
+  who: Omit<TerminalViewer, 'you'>;
+  /** Whether they may still be here: rights can end before a visit does. */
+  mayStay(): boolean;
   /** A key was pressed, or text pasted. */
   onInput(): void;
   /** Output is on its way to the browser, for the first time. */
@@ -60,7 +73,7 @@ export class Viewer {
     this.#socket = socket;
     this.#stream = stream;
     this.#options = options;
-    stream.write(prefixFrame(encodeFrame({ type: 'role', mayType: options.mayType })));
+    stream.write(prefixFrame(encodeFrame({ type: 'role', mayType: options.who.types })));
     socket.on('message', (data, isBinary) => this.#fromBrowser(data, isBinary));
     socket.on('pong', () => {
       this.#alive = true;
@@ -78,8 +91,23 @@ export class Viewer {
     });
   }
 
+  get who(): Omit<TerminalViewer, 'you'> {
+    return this.#options.who;
+  }
+
+  /** Tells this viewer who has the terminal open. */
+  tell(viewers: readonly TerminalViewer[]): void {
+    this.#socket.send(encodeFrame({ type: 'viewers', viewers }), { binary: true });
+  }
+
+  /** Sends away whoever may not be here any more. */
+  review(): void {
+    if (!this.#options.mayStay()) this.close(attachClose.forbidden, 'you may not see this terminal any more');
+  }
+
   /** Asks whether the browser is still there; a browser that did not answer the last question is cut off. */
   ping(): void {
+    this.review(); // an operator who locks an account does it in another process
     if (!this.#alive) {
       this.#socket.terminate();
       return;
@@ -98,6 +126,10 @@ export class Viewer {
       if (!isBinary) throw new FrameError('a text message: frames are binary');
       const frame = asBytes(data);
       this.#check(checkFrame(frame));
+      if (frame[0] === opcodes.input && !this.who.types) {
+        this.close(attachClose.forbidden, 'you only watch this terminal: what you type is not taken');
+        return;
+      }
       if (frame[0] === opcodes.input) this.#options.onInput();
       // A monitor that does not read is not waited for with ever more memory: the browser is.
       const passed = this.#options.wentBack ? forgetOffset(frame) : frame;
@@ -120,6 +152,7 @@ export class Viewer {
   #fromMonitor(bytes: Uint8Array): void {
     try {
       this.#frames.push(bytes, (frame) => {
+        if (!fromMonitor.has(frame[0] ?? -1)) throw new FrameError("not a monitor's to send");
         if (frame[0] === opcodes.exit) this.#exited = true;
         this.#unsent++;
         this.#socket.send(frame, { binary: true }, () => this.#sent());
@@ -129,7 +162,7 @@ export class Viewer {
         }
       });
     } catch {
-      this.#stream.close('the monitor sent what is no frame');
+      this.#stream.close('the monitor sent what is no frame of its own');
       return;
     }
     const full = this.#socket.bufferedAmount > HIGH_WATER || this.#unsent > MOST_FRAMES;
