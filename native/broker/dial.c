@@ -169,7 +169,8 @@ static int dial_body(void *argument, json_t **result, bh_error *err) {
     if (pid == 0) {
         // And not the pipe on which the broker waits for the job's end.
         cleanup_fd int kept = fcntl(connection, F_DUPFD_CLOEXEC, 10), listening = fcntl(listener, F_DUPFD_CLOEXEC, 10);
-        if (kept < 0 || listening < 0)
+        // Nor the broker's standard error: whoever reads that would wait for every connection to end.
+        if (kept < 0 || listening < 0 || dup2(0, 1) < 0 || dup2(0, 2) < 0)
             _exit(1);
         close_range(3, 9, 0);
         serve(take_fd(&listening), take_fd(&kept), &path, d->service_id);

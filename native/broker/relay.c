@@ -35,6 +35,7 @@ typedef struct relay {
     size_t owed;       // bytes of INPUT that were passed on and not granted again
     bool ended;        // the connection: nothing comes from it any more, and EXIT has been queued
     bool deaf;         // the connection takes nothing any more
+    bool told_end;     // EXIT has been sent
     bool left;         // the peer has gone
     int outcome;       // of relay_run
     bh_error *failure; // where it is told
@@ -68,7 +69,13 @@ static void watch_both(relay *r) {
     bool writes = r->to_connection.length > 0;
     watch(r, &r->peer, r->left ? 0 : EPOLLIN | (r->to_peer.length > 0 ? EPOLLOUT : 0U));
     watch(r, &r->connection, (reads ? EPOLLIN : 0U) | (writes ? EPOLLOUT : 0U));
-    if ((r->ended && r->to_peer.length == 0) || (r->left && !writes))
+    // Not closed before the peer does so: what it grants meanwhile would come to nobody, and that would take from it
+    // what it has not read yet.
+    if (r->ended && r->to_peer.length == 0 && !r->told_end) {
+        r->told_end = true;
+        shutdown(r->peer.source.fd, SHUT_WR);
+    }
+    if (r->left && (r->ended || !writes))
         finish(r);
 }
 
