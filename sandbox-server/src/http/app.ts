@@ -24,6 +24,7 @@ import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
 import { registerWorkshops } from './workshops.ts';
@@ -45,14 +46,8 @@ export interface AppOptions {
   /** Directory of the built site. */
   site: string;
   version: string;
+  requests: Requests;
   log: Logger;
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** performance.now() when its head had been read. */
-    arrivedAt: number;
-  }
 }
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -66,12 +61,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Requests are small: one that takes longer than this to arrive is not a page of ours.
     requestTimeout: 10_000,
     return503OnClosing: false,
+    genReqId: newRequestId,
   });
-  app.decorateRequest('arrivedAt', 0);
+  options.requests.watch(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemFor(error);
     if (problem.status === 500) log.error({ err: error, request: request.id }, 'cannot answer a request');
-    else log.debug({ code: problem.code, request: request.id }, problem.message);
+    // Not the message: it may quote what was sent.
+    else log.debug({ code: problem.code, field: problem.field, request: request.id }, 'refused a request');
     if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter);
     return reply.code(problem.status).send(problem.body);
   });
@@ -98,7 +95,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 function guardEveryRequest(app: FastifyInstance, origins: Origins): void {
   const limit = new RateLimit(rates.any);
   app.addHook('onRequest', async (request, reply) => {
-    request.arrivedAt = performance.now();
     reply.headers(securityHeaders);
     if (isApi(request.url)) {
       reply.headers({ 'content-security-policy': apiPolicy, 'cache-control': 'no-store' });

@@ -4,6 +4,7 @@ import type { Listeners } from '../listeners.ts';
 import type { SandboxEvent } from '../protocol/api.ts';
 import type { Entry } from './access.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { REQUEST_ID_HEADER } from './requests.ts';
 
 /** A comment this often keeps proxies from closing a stream on which nothing happens. */
 const HEARTBEAT_MS = 15_000;
@@ -18,6 +19,7 @@ export function streamEvents(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  request.goesOn();
   reply.hijack();
   const response = reply.raw;
   response.writeHead(200, {
@@ -26,6 +28,7 @@ export function streamEvents(
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no', // nginx would hold events back
+    [REQUEST_ID_HEADER]: request.id,
   });
   const write = (text: string) => {
     if (response.writableLength > MOST_WAITING) response.destroy();
