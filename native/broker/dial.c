@@ -139,7 +139,6 @@ static int listen_for_claim(const dialling *d, const state_name *path, bh_error 
 static _Noreturn void serve(int listener, int connection, const state_name *path, uid_t service_id) {
     bh_error err;
     struct pollfd claimed = {listener, POLLIN, 0};
-    prctl(PR_SET_NAME, "relay");
     cleanup_fd int peer =
         poll(&claimed, 1, CLAIM_LIMIT_MS) > 0 ? accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
     unlink(path->text);
@@ -150,30 +149,58 @@ static _Noreturn void serve(int listener, int connection, const state_name *path
     _exit(relay_run(l, peer, connection, &err) < 0);
 }
 
+// In the relay. `ready` is told that it is where it belongs, or closed.
+static _Noreturn void become_relay(const dialling *d, int listener, int connection, int ready) {
+    enum { READY = 4, CONNECTION, LISTENER, KEPT };
+    state_name path = stream_path(d->request->broker, d->request->machine, d->id);
+    bh_error err;
+    prctl(PR_SET_NAME, "relay");
+    // Not the pipe on which the broker waits for the job's end, nor its standard error: whoever reads that would wait
+    // for every connection to end. By way of numbers that are surely none of these.
+    ready = fcntl(ready, F_DUPFD_CLOEXEC, KEPT);
+    connection = fcntl(connection, F_DUPFD_CLOEXEC, KEPT);
+    listener = fcntl(listener, F_DUPFD_CLOEXEC, KEPT);
+    if (dup3(ready, READY, O_CLOEXEC) < 0 || dup3(connection, CONNECTION, O_CLOEXEC) < 0 ||
+        dup3(listener, LISTENER, O_CLOEXEC) < 0 || dup2(0, 1) < 0 || dup2(0, 2) < 0)
+        _exit(1);
+    close(READY - 1);
+    close_range(KEPT, ~0U, 0);
+    // What it takes to carry a machine's bytes is charged to the machine, and ends with it.
+    if (cgroup_join_self(d->group.text, &err) < 0 || write(READY, "", 1) != 1)
+        _exit(1);
+    close(READY);
+    serve(LISTENER, CONNECTION, &path, d->service_id);
+}
+
+// Not the job itself: that dies with the broker, and is waited for.
+static int start_relay(const dialling *d, int listener, int connection, bh_error *err) {
+    int ends[2];
+    char ready;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return bh_fail(err, errno, "cannot make a pipe for a relay");
+    pid_t pid = fork();
+    int code = errno;
+    if (pid == 0)
+        become_relay(d, listener, connection, ends[1]);
+    close(ends[1]);
+    cleanup_fd int told = ends[0];
+    if (pid < 0)
+        return bh_fail(err, code, "cannot carry a connection to %s", d->name);
+    return read(told, &ready, 1) == 1 ? 0 : bh_fail(err, 0, "cannot carry a connection to %s: it has ended", d->name);
+}
+
 static int dial_body(void *argument, json_t **result, bh_error *err) {
     const dialling *d = argument;
-    state_name path = stream_path(d->request->broker, d->request->machine, d->id);
-    // What it takes to carry a machine's bytes is charged to the machine.
-    if (cgroup_join_self(d->group.text, err) < 0 || enter_network(d, err) < 0)
+    if (enter_network(d, err) < 0)
         return -1;
+    state_name path = stream_path(d->request->broker, d->request->machine, d->id);
     cleanup_fd int connection = connect_loopback(d, err);
     cleanup_fd int listener = connection < 0 ? -1 : listen_for_claim(d, &path, err);
     if (listener < 0)
         return -1;
-    // Not the job itself: that dies with the broker, and is waited for.
-    pid_t pid = fork();
-    if (pid < 0) {
+    if (start_relay(d, listener, connection, err) < 0) {
         unlink(path.text);
-        return bh_fail(err, errno, "cannot carry a connection to %s", d->name);
-    }
-    if (pid == 0) {
-        // And not the pipe on which the broker waits for the job's end.
-        cleanup_fd int kept = fcntl(connection, F_DUPFD_CLOEXEC, 10), listening = fcntl(listener, F_DUPFD_CLOEXEC, 10);
-        // Nor the broker's standard error: whoever reads that would wait for every connection to end.
-        if (kept < 0 || listening < 0 || dup2(0, 1) < 0 || dup2(0, 2) < 0)
-            _exit(1);
-        close_range(3, 9, 0);
-        serve(take_fd(&listening), take_fd(&kept), &path, d->service_id);
+        return -1;
     }
     *result = json_pack("{s:s}", "stream", d->id);
     return 0;

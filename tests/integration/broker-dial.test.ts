@@ -110,6 +110,7 @@ describe.each(['hardened', 'nested'] as const)('a port of a %s container', (prof
 
   it('has at most 32 connections; each is a process of nobody’s in the machine’s group', async () => {
     await listen(machine, 8005, 'sysread $c, my $b, 1');
+    await expect.poll(() => streams(machine)).toEqual([]);
     const open: DialledStream[] = [];
     for (let count = 0; count < 32; count++) open.push(await dial(machine, 8005));
     for (const stream of open) stream.on('error', () => {});
