@@ -57,14 +57,16 @@ typedef struct machine {
     // In memory only.
     struct broker *broker;
     struct terminal *terminals;
-    loop_source init;          // a pidfd of `pid`; -1 while nothing is watched
-    int64_t exec_oom_kills;    // v1: of processes that `exec` ran, whose groups are gone and took their counts along
-    struct moving *moving;     // VMs only: its move or its saving that is under way
-    struct vm_watch *watch;    // VMs only: who listens to its QEMU; NULL: nobody
-    int end_status;            // of its first process, as from waitpid, once that has ended; negative: not known
-    json_t *console;           // VMs only: the last lines of its console once it has ended; else NULL
-    bool restarting;           // it is being made anew in its place
-    struct template *template; // VMs only: what it is being made a copy of
+    loop_source init;           // a pidfd of `pid`; -1 while nothing is watched
+    int64_t exec_oom_kills;     // v1: of processes that `exec` ran, whose groups are gone and took their counts along
+    int64_t exec_pids_refusals; // the same of forks, also on v2 before Linux 6.11
+    struct metering *metering;  // while somebody looks at its figures; else NULL
+    struct moving *moving;      // VMs only: its move or its saving that is under way
+    struct vm_watch *watch;     // VMs only: who listens to its QEMU; NULL: nobody
+    int end_status;             // of its first process, as from waitpid, once that has ended; negative: not known
+    json_t *console;            // VMs only: the last lines of its console once it has ended; else NULL
+    bool restarting;            // it is being made anew in its place
+    struct template *template;  // VMs only: what it is being made a copy of
     struct checkpointing *checkpointing; // containers in a VM: it is being written down
     json_t *restoring;                   // {checkpoint, terminals}: what it is being made from, or was
     pid_t destroyer;                     // the job that ends it when the broker ends; 0: none

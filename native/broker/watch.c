@@ -2,6 +2,7 @@
 #include "broker/watch.h"
 
 #include "base/cgroup.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "broker/end.h"

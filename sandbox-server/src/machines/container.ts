@@ -188,6 +188,8 @@ export class ContainerMachine extends LearnerMachine {
       const { record, ...figures } = await moveContainer(home.guest, target.guest, this.id, passage);
       this.settleIn(target);
       this.#arrive(record);
+      const pause = Math.round(figures.standstillMs);
+      this.noteMoved(`${this.view.name} goes on in ${target.view.name}; it stood still for ${pause} ms.`);
       // What stands still in the old VM is not it any more; nobody waits for its end.
       home.guest.request('machine.delete', { machine: this.id }, { timeoutMs: 60_000 }).catch((error) => {
         const why = messageOf(error);

@@ -6,11 +6,19 @@ import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
 import { metrics, type Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MachineEnd, MachineStats, MoveFigures, RestartMachine } from '../protocol/api.ts';
+import type {
+  Machine,
+  MachineEnd,
+  MachineStats,
+  MoveFigures,
+  Notice,
+  RestartMachine,
+} from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
 import { type Note, readLabels } from './labels.ts';
+import { NoticeWatch } from './notices.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -42,6 +50,8 @@ export abstract class LearnerMachine {
   readonly changes = new Listeners<Machine>();
   /** Told how far it is while it is moved or saved. */
   readonly movings = new Listeners<MoveFigures>();
+  /** Told what befalls it; what only its figures tell, while somebody asks for those. */
+  readonly notices = new Listeners<Notice>();
   protected readonly context: MachineContext;
   #view: Machine;
   #ending: Promise<void> | null = null;
@@ -50,10 +60,12 @@ export abstract class LearnerMachine {
   #plan: MachinePlan | null = null;
   #watch: Stopwatch | null = null;
   readonly #meter = new StatsMeter();
+  #noticing: NoticeWatch;
 
   constructor(context: MachineContext, view: Machine) {
     this.context = context;
     this.#view = view;
+    this.#noticing = new NoticeWatch(view.name, view.state === 'starting');
   }
 
   /** Makes it and, where the plan has one, opens its first terminal. A container runs when this resolves, and it rejects
@@ -137,8 +149,12 @@ export abstract class LearnerMachine {
   }
 
   /** What it uses now. */
-  stats(): Promise<MachineStats> {
-    return this.#meter.read({ host: this.context.broker, machine: this.id }, this.kernel);
+  async stats(): Promise<MachineStats> {
+    const { kernel } = this;
+    const stats = await this.#meter.read({ host: this.context.broker, machine: this.id }, kernel);
+    const told = this.#noticing.look(stats, kernel !== 'shared', Date.now());
+    for (const notice of told) this.notices.emit(notice);
+    return stats;
   }
 
   /** Ends it; resolves when nothing of it is left on the host. Safe to call twice. */
@@ -162,6 +178,7 @@ export abstract class LearnerMachine {
     const plan = this.#planAgain(wanted);
     const before = this.#view;
     this.noteExit('It is being restarted.', { cause: 'asked' });
+    this.#noticing = new NoticeWatch(name, true);
     const forgotten = { reason: null, end: null, facts: null, measures: null, hostPid: null, terminals: [] };
     this.update({ ...forgotten, state: 'starting' });
     try {
@@ -188,8 +205,19 @@ export abstract class LearnerMachine {
     if (this.#view.state === 'ended' || this.#view.state === 'failed') return;
     const terminals = this.#view.terminals.map(({ terminal }) => ({ terminal, state: 'exited' as const }));
     const end = { cause: 'lost' as const, at: Date.now(), containers: 0, console: [], ...how };
-    this.update({ state: 'ended', reason: reasonOfEnd(reason, end), end, terminals });
-    metrics.noteEnd(this.#view.kind, end.cause);
+    const text = reasonOfEnd(reason, end);
+    this.update({ state: 'ended', reason: text, end, terminals });
+    const { cause, at } = end;
+    metrics.noteEnd(this.#view.kind, cause);
+    const kind = cause === 'panic' || cause === 'oom' ? cause : 'exit';
+    // Whoever asked for it knows.
+    if (cause !== 'asked') this.notices.emit({ at, kind, by: 'host', count: null, text });
+  }
+
+  /** It has moved: what it used there is no measure for what it uses here. */
+  protected noteMoved(text: string): void {
+    this.#noticing = new NoticeWatch(this.#view.name, false);
+    this.notices.emit({ at: Date.now(), kind: 'migrated', by: 'host', count: null, text });
   }
 
   /** The first byte of a terminal is on its way to a page. */

@@ -104,7 +104,10 @@ export class VirtualMachine extends LearnerMachine {
     this.#mustRun();
     const { broker, id: machine } = this.context;
     const request = broker.request('vm.migrate', { machine }, { timeoutMs: MOVE_TIMEOUT_MS });
-    return this.#moved(await this.#orCancelled(request));
+    const figures = this.#moved(await this.#orCancelled(request));
+    const pause = Math.round(figures.pauseMs);
+    this.noteMoved(`${this.view.name} goes on in another QEMU; it stood still for ${pause} ms.`);
+    return figures;
   }
 
   /** A guest that changes its memory faster than it is sent would be on the move, twice in memory, for ever. */

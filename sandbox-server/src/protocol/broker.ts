@@ -196,6 +196,28 @@ const checkpointOffset = count.describe('Offset in the archive.');
 const nothing = z.strictObject({});
 const oneMachine = z.strictObject({ machine: machineIdSchema });
 const maybe = count.nullable();
+/** Absent from a guest's broker of an earlier version. */
+const later = maybe.optional();
+const hundredths = z.int().min(0).max(10_000).nullable();
+const stallSchema = z
+  .strictObject({
+    some: hundredths.describe('Some task waited.'),
+    full: hundredths.describe('All that had work did.'),
+  })
+  .describe('How long work stood still for want of this.');
+
+/** How a program ended, and what it said. */
+const ranShape = {
+  status: z.int().describe('Exit status; meaningless if a signal killed it.'),
+  signal: z.int().describe('The signal that killed it, or 0.'),
+  timed_out: z.boolean().describe('Whether the time limit ended it.'),
+  truncated: z.boolean().describe('Whether output was left out.'),
+  stdout: z.string().describe('Standard output as UTF-8.'),
+  stderr: z.string().describe('Standard error as UTF-8.'),
+  duration_us: count.describe('Microseconds that it ran.'),
+};
+/** Bytes of a check's script. */
+export const CHECK_SCRIPT_MAX = 65_536;
 
 /** Every method: what it takes and what it answers. */
 export const brokerMethods = {
@@ -336,9 +358,27 @@ export const brokerMethods = {
         ),
       memory_bytes: maybe.describe('Charged to its group now; a guest itself: MemTotal less MemAvailable.'),
       memory_peak_bytes: maybe.describe('The most that ever was.'),
+      memory_anon_bytes: later.describe('Of that: written by programs to their own memory.'),
+      memory_file_bytes: later.describe('Of that: files kept in memory, tmpfs among them.'),
+      memory_kernel_bytes: later.describe("Of that: the kernel's own."),
       cpu_usec: maybe.describe('CPU time used, in microseconds.'),
+      periods: later.describe('Periods of its CPU quota in which it ran.'),
+      throttled_periods: later.describe('Those in which the quota was used up.'),
+      throttled_usec: later.describe('How long it stood still for that, in microseconds of its CPUs.'),
       pids: maybe.describe('Processes and threads in its group.'),
+      pids_limit: later.describe('The most it may have.'),
+      pids_refusals: later.describe('Forks refused for that.'),
       oom_kills: maybe.describe('Processes killed for want of memory.'),
+      read_bytes: later.describe('Read from disks.'),
+      written_bytes: later.describe('Written to disks.'),
+      reads: later.describe('Requests that read.'),
+      writes: later.describe('Requests that wrote.'),
+      pressure: z
+        .strictObject({ cpu: stallSchema, memory: stallSchema, io: stallSchema })
+        .nullable()
+        .optional()
+        .describe('Pressure stall information, in hundredths of a percent of the last ten seconds.'),
+      pressure_missing: z.string().nullable().optional().describe('Why there is no pressure.'),
       host: z
         .strictObject({
           processes: maybe.describe('Processes of the host that exist for this machine, monitors included.'),
@@ -375,14 +415,18 @@ export const brokerMethods = {
       timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until it is killed.'),
       max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
     }),
+    result: z.strictObject(ranShape),
+  },
+  check: {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      script: z.string().min(3).max(CHECK_SCRIPT_MAX).describe('Begins with #! and an interpreter.'),
+      timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until all of it is killed.'),
+      max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
+    }),
     result: z.strictObject({
-      status: z.int().describe('Exit status; meaningless if a signal killed it.'),
-      signal: z.int().describe('The signal that killed it, or 0.'),
-      timed_out: z.boolean().describe('Whether the time limit ended it.'),
-      truncated: z.boolean().describe('Whether output was left out.'),
-      stdout: z.string().describe('Standard output as UTF-8.'),
-      stderr: z.string().describe('Standard error as UTF-8.'),
-      duration_us: count.describe('Microseconds that it ran.'),
+      ...ranShape,
+      out_of_memory: z.boolean().describe('Whether something of it was killed for want of memory.'),
     }),
   },
   'file.read': {

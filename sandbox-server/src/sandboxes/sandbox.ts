@@ -82,6 +82,9 @@ export class Sandbox {
     machine.movings.add((figures) =>
       this.events.emit({ event: 'moving', data: { machine: machine.view.name, ...figures } }),
     );
+    machine.notices.add((notice) =>
+      this.events.emit({ event: 'notice', data: { machine: machine.view.name, ...notice } }),
+    );
   }
 
   /** Somebody typed in one of its terminals. */
