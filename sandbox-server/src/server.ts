@@ -7,11 +7,16 @@ import manifest from '../package.json' with { type: 'json' };
 import { SocketHost } from './broker/socket.ts';
 import { buildApp } from './http/app.ts';
 import { Origins } from './http/origins.ts';
+import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
+import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
+import { metrics } from './metrics/metrics.ts';
+import { readFrom } from './metrics/sources.ts';
 import type { Options } from './options.ts';
 import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
+import { Workshops } from './people/workshops.ts';
 import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
@@ -19,11 +24,15 @@ import { openDatabase } from './store/database.ts';
 import { Viewers } from './terminals/viewers.ts';
 
 const MINUTE = 60_000;
+/** How long a server that was asked to stop waits for answers that are being worked out; systemd gives it longer. */
+const DRAIN_MS = 10_000;
 
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
   url: string;
-  /** Stops serving; machines live on. */
+  /** Where its figures are; null when nobody is to read them. */
+  metricsUrl: string | null;
+  /** Finishes what is under way, tells the pages, stops serving; machines live on. */
   close(): Promise<void>;
 }
 
@@ -45,30 +54,43 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   });
   const learners = new Learners(people);
   const instructors = new Instructors(people);
+  const workshops = new Workshops(people);
   const viewers = new Viewers();
+  const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
   const app = await buildApp({
     broker,
     sandboxes,
     learners,
     instructors,
+    workshops,
     viewers,
     origins,
     policy,
     secret: loadSecret(options.state),
     site: options.site,
     version: manifest.version,
+    requests,
     log,
   });
-  const close = async () => {
+  let scrapes: MetricsListener | null = null;
+  const stop = async () => {
     viewers.close();
+    await requests.drain(DRAIN_MS);
     await app.close();
+    scrapes?.close();
     sandboxes.close();
     broker.close();
     people.close();
   };
+  let stopping: Promise<void> | null = null;
+  const close = () => {
+    stopping ??= stop();
+    return stopping;
+  };
   try {
     await app.listen({ host: options.address, port: options.port });
+    if (options.metrics !== null) scrapes = await listenForScrapes(metrics, options.metrics);
   } catch (error) {
     await close();
     throw error;
@@ -76,10 +98,12 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const { port } = app.server.address() as AddressInfo;
   origins.listenOn(port);
   const url = urlOf(options.address, port);
-  log.info({ url }, 'listening');
+  readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
+  const metricsUrl = scrapes?.url ?? null;
+  log.info({ url, metrics: metricsUrl }, 'listening');
   await broker.start();
   if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
-  return { url, close };
+  return { url, metricsUrl, close };
 }
 
 function urlOf(address: string, port: number): string {

@@ -1,6 +1,7 @@
 // The broker of the host this server runs on: its control socket, and the attach sockets of its monitors.
 import { dirname, join } from 'node:path';
 import { Listeners } from '../listeners.ts';
+import { metrics } from '../metrics/metrics.ts';
 import type { BrokerEvent, BrokerMethod, BrokerParams, BrokerResult } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LINE_MAX, LineSplitter } from '../protocol/lines.ts';
@@ -49,13 +50,26 @@ export class SocketHost implements Host {
     params: BrokerParams<M>,
     options?: RequestOptions,
   ): Promise<BrokerResult<M>> {
-    if (!this.#client) return Promise.reject(new BrokerError('unavailable', this.#problem));
-    return this.#client.request(method, params, options);
+    const answer = this.#client
+      ? this.#client.request(method, params, options)
+      : Promise.reject(new BrokerError('unavailable', this.#problem));
+    return answer.catch((error: unknown) => {
+      if (error instanceof BrokerError) metrics.noteBrokerError(method, error.code);
+      throw error;
+    });
   }
 
   attach(machine: string, terminal: string): Promise<ByteDuplex> {
     const path = join(this.machineDirectory(machine), 'terminals', `${terminal}.sock`);
     return connectUnix(path, 'the terminal');
+  }
+
+  async dial(machine: string, port: number): Promise<ByteDuplex> {
+    const dialled = await this.request('dial', { machine, port });
+    if (!('stream' in dialled))
+      throw new BrokerError('malformed', 'the broker answered dial without a stream');
+    const path = join(this.machineDirectory(machine), 'streams', `${dialled.stream}.sock`);
+    return connectUnix(path, `port ${port}`);
   }
 
   /** Where the broker keeps a machine's sockets. */

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
 import { VirtualMachine } from '../machines/vm.ts';
+import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
 import {
   createSandboxSchema,
@@ -10,12 +11,12 @@ import {
   openTerminalSchema,
   restartSchema,
   type Status,
-  sandboxIdSchema,
   snapshotNameSchema,
 } from '../protocol/api.ts';
 import type { Probe } from '../protocol/broker.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
+import type { Access, MachineFor } from './access.ts';
 import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
@@ -26,6 +27,7 @@ export interface ApiOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
   sessions: Sessions;
+  access: Access;
   policy: Policy;
   version: string;
 }
@@ -36,7 +38,7 @@ const MOST_FOLLOWERS = 16;
 const nothing = z.strictObject({}).nullish();
 
 export function registerApi(app: FastifyInstance, options: ApiOptions): void {
-  const { sandboxes, sessions } = options;
+  const { sandboxes, sessions, access } = options;
   const startedAt = Date.now();
   const creations = new RateLimit(rates.create);
 
@@ -61,57 +63,68 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     sandboxes: sandboxes.list(sessions.require(request)).map(({ view }) => view),
   }));
 
-  const own = (request: FastifyRequest) => {
-    const learner = sessions.require(request);
-    const { id } = request.params as { id: string };
-    if (!sandboxIdSchema.safeParse(id).success) throw new Problem('not_found', 'There is no such sandbox.');
-    return sandboxes.get(learner, id);
-  };
+  const enter = (request: FastifyRequest, deed: Deed) =>
+    access.enter(request.headers.cookie, (request.params as { id: string }).id, deed);
 
-  app.get('/api/sandboxes/:id', (request) => own(request).view);
+  app.get('/api/sandboxes/:id', (request) => enter(request, 'see').sandbox.view);
 
   app.post('/api/sandboxes/:id/extend', (request) => {
     nothing.parse(request.body);
-    const sandbox = own(request);
+    const { sandbox } = enter(request, 'extend');
     sandbox.extend();
     return sandbox.view;
   });
 
   app.delete('/api/sandboxes/:id', async (request, reply) => {
-    await sandboxes.end(own(request), 'You ended it.');
+    await sandboxes.end(enter(request, 'end').sandbox, 'You ended it.');
     return reply.code(204).send();
   });
 
-  const ownMachine = (request: FastifyRequest) => {
-    const sandbox = own(request);
+  const machineFor: MachineFor = (request, deed) => {
+    const { sandbox } = enter(request, deed);
     const name = machineNameSchema.safeParse((request.params as { name: string }).name);
     if (!name.success) throw new Problem('not_found', 'This sandbox has no machine of that name.');
     return { sandbox, machine: sandbox.machine(name.data) };
   };
 
   app.post('/api/sandboxes/:id/machines/:name/terminals', async (request, reply) => {
-    const { sandbox, machine } = ownMachine(request);
+    const { sandbox, machine } = machineFor(request, 'type');
     const terminal = await machine.openTerminal(openTerminalSchema.parse(request.body));
     sandbox.noteActivity();
     return reply.code(201).send({ terminal });
   });
 
-  registerInside(app, ownMachine);
-  registerCheckpoints(app, ownMachine);
+  registerInside(app, machineFor);
+  registerCheckpoints(app, machineFor);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
-    const { sandbox, machine } = ownMachine(request);
+    const { sandbox, machine } = machineFor(request, 'change');
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
     sandbox.noteActivity();
     return machine.view;
   });
 
-  const ownVm = (request: FastifyRequest): VirtualMachine => {
-    const { sandbox, machine } = ownMachine(request);
+  app.post('/api/sandboxes/:id/machines/:name/freeze', async (request) => {
+    nothing.parse(request.body);
+    const { machine } = machineFor(request, 'change');
+    await machine.freeze();
+    return machine.view;
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/thaw', async (request) => {
+    nothing.parse(request.body);
+    const { sandbox, machine } = machineFor(request, 'change');
+    await machine.thaw();
+    sandbox.noteActivity();
+    return machine.view;
+  });
+
+  const vmFor = (request: FastifyRequest, deed: Deed): VirtualMachine => {
+    const { sandbox, machine } = machineFor(request, deed);
     if (!(machine instanceof VirtualMachine)) {
       const message = `${machine.view.name} is a container: its memory is its host's, and stays there. Ask for a vm.`;
       throw new Problem('unsupported', message);
     }
-    sandbox.noteActivity();
+    if (deed !== 'see') sandbox.noteActivity();
     return machine;
   };
   const snapshotOf = (request: FastifyRequest): string => {
@@ -124,40 +137,41 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 
   app.post('/api/sandboxes/:id/machines/:name/migration', (request) => {
     nothing.parse(request.body);
-    return ownVm(request).migrate();
+    return vmFor(request, 'change').migrate();
   });
 
   app.delete('/api/sandboxes/:id/machines/:name/migration', async (request, reply) => {
-    await ownVm(request).cancelMigration();
+    await vmFor(request, 'change').cancelMigration();
     return reply.code(204).send();
   });
 
   app.get('/api/sandboxes/:id/machines/:name/snapshots', async (request) => ({
-    snapshots: await ownVm(request).snapshots(),
+    snapshots: await vmFor(request, 'see').snapshots(),
   }));
 
   app.put('/api/sandboxes/:id/machines/:name/snapshots/:snapshot', async (request, reply) => {
     nothing.parse(request.body);
-    return reply.code(201).send(await ownVm(request).saveSnapshot(snapshotOf(request)));
+    return reply.code(201).send(await vmFor(request, 'change').saveSnapshot(snapshotOf(request)));
   });
 
   app.post('/api/sandboxes/:id/machines/:name/snapshots/:snapshot/restore', async (request, reply) => {
     nothing.parse(request.body);
-    await ownVm(request).restoreSnapshot(snapshotOf(request));
+    await vmFor(request, 'change').restoreSnapshot(snapshotOf(request));
     return reply.code(204).send();
   });
 
   app.delete('/api/sandboxes/:id/machines/:name/snapshots/:snapshot', async (request, reply) => {
-    await ownVm(request).deleteSnapshot(snapshotOf(request));
+    await vmFor(request, 'change').deleteSnapshot(snapshotOf(request));
     return reply.code(204).send();
   });
 
   app.get('/api/sandboxes/:id/events', (request, reply) => {
-    const sandbox = own(request);
+    const entry = enter(request, 'see');
+    const { sandbox } = entry;
     if (sandbox.events.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
     }
-    streamEvents(sandbox, request, reply);
+    streamEvents(entry, access.changes, request, reply);
     return reply;
   });
 }

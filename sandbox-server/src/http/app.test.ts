@@ -301,7 +301,9 @@ describe('a terminal over a WebSocket', () => {
     expect(await closing(socket)).toMatchObject({ code: 1_000 });
     expect(seen.map(({ type }) => type)).toEqual(['role', 'attach', 'input']);
     expect(seen.slice(0, 2)).toEqual([{ type: 'role', mayType: true }, attachFrame]);
+    const alone = { as: 'learner', name: '', types: true, you: true } as const;
     expect(got).toEqual([
+      { type: 'viewers', viewers: [alone] },
       { type: 'output', offset: 0, bytes: new Uint8Array(FRAME_MAX - 9).fill(255) },
       { type: 'exit', by: 'exited', status: 3 },
     ]);

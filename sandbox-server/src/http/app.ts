@@ -11,10 +11,12 @@ import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
 import type { Instructors } from '../people/instructors.ts';
 import type { Learners } from '../people/learners.ts';
+import type { Workshops } from '../people/workshops.ts';
 import { Problem, problemOf } from '../problem.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import type { Viewers } from '../terminals/viewers.ts';
+import { Access } from './access.ts';
 import { registerApi } from './api.ts';
 import { attachHandler } from './attach.ts';
 import { registerHealth } from './health.ts';
@@ -22,8 +24,10 @@ import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
+import { registerWorkshops } from './workshops.ts';
 
 /** Bytes that a request's body may have; the largest honest one has a few hundred. */
 const BODY_LIMIT = 16_384;
@@ -33,6 +37,7 @@ export interface AppOptions {
   sandboxes: Sandboxes;
   learners: Learners;
   instructors: Instructors;
+  workshops: Workshops;
   viewers: Viewers;
   origins: Origins;
   policy: Policy;
@@ -41,14 +46,8 @@ export interface AppOptions {
   /** Directory of the built site. */
   site: string;
   version: string;
+  requests: Requests;
   log: Logger;
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** performance.now() when its head had been read. */
-    arrivedAt: number;
-  }
 }
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -62,12 +61,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Requests are small: one that takes longer than this to arrive is not a page of ours.
     requestTimeout: 10_000,
     return503OnClosing: false,
+    genReqId: newRequestId,
   });
-  app.decorateRequest('arrivedAt', 0);
+  options.requests.watch(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemFor(error);
     if (problem.status === 500) log.error({ err: error, request: request.id }, 'cannot answer a request');
-    else log.debug({ code: problem.code, request: request.id }, problem.message);
+    // Not the message: it may quote what was sent.
+    else log.debug({ code: problem.code, field: problem.field, request: request.id }, 'refused a request');
     if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter);
     return reply.code(problem.status).send(problem.body);
   });
@@ -75,15 +76,18 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const sessions = new Sessions(app, origins, options.instructors);
 
   guardEveryRequest(app, origins);
-  registerApi(app, { ...options, sessions });
+  const access = new Access(options.sandboxes, sessions, options.workshops);
+  access.changes.add(() => options.viewers.review());
+  registerApi(app, { ...options, sessions, access });
   registerHealth(app, options);
-  registerPeople(app, { ...options, sessions });
+  registerPeople(app, { ...options, sessions, access });
+  registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);
   app.setNotFoundHandler((request, reply) => {
     if (request.method === 'GET' && !isApi(request.url)) return missingPage(reply);
     throw new Problem('not_found', `There is nothing at ${request.method} ${request.url.split('?', 1)[0]}.`);
   });
-  app.server.on('upgrade', attachHandler({ ...options, sessions }));
+  app.server.on('upgrade', attachHandler({ ...options, access }));
   return app;
 }
 
@@ -91,7 +95,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 function guardEveryRequest(app: FastifyInstance, origins: Origins): void {
   const limit = new RateLimit(rates.any);
   app.addHook('onRequest', async (request, reply) => {
-    request.arrivedAt = performance.now();
     reply.headers(securityHeaders);
     if (isApi(request.url)) {
       reply.headers({ 'content-security-policy': apiPolicy, 'cache-control': 'no-store' });

@@ -3,37 +3,42 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import { messageOf, Problem } from '../problem.ts';
 import { attachClose } from '../protocol/addresses.ts';
-import { machineNameSchema, sandboxIdSchema } from '../protocol/api.ts';
+import { machineNameSchema } from '../protocol/api.ts';
 import { terminalIdSchema } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { FRAME_MAX } from '../protocol/frames.ts';
-import type { Sandbox } from '../sandboxes/sandbox.ts';
-import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import { closeWith } from '../terminals/viewer.ts';
 import type { Viewers } from '../terminals/viewers.ts';
+import type { Access, Entry } from './access.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
-import type { Sessions } from './session.ts';
+import { inRequest, newRequestId, REQUEST_ID_HEADER, type Requests, requestFields } from './requests.ts';
 
+const roleSchema = z.enum(['watch', 'type'], 'watch or type').nullable();
 const path = /^\/api\/sandboxes\/([^/]+)\/machines\/([^/]+)\/terminals\/([^/]+)\/attach$/;
 
 export interface AttachOptions {
-  sandboxes: Sandboxes;
-  sessions: Sessions;
+  access: Access;
   origins: Origins;
   viewers: Viewers;
+  requests: Requests;
   log: Logger;
 }
 
+/** A request with the id that its lines of log have. */
+type Numbered = IncomingMessage & { id?: string };
+
 interface Target {
-  sandbox: Sandbox;
+  entry: Entry;
   machine: LearnerMachine;
   terminal: string;
+  role: 'watch' | 'type';
 }
 
 /** Returns the handler of the HTTP server's `upgrade` event. */
@@ -46,15 +51,21 @@ export function attachHandler(
     perMessageDeflate: false, // a terminal's frames are small and its latency is felt
     clientTracking: false,
   });
+  server.on('headers', (headers, { id }: Numbered) => headers.push(`${REQUEST_ID_HEADER}: ${id}`));
   const limit = new RateLimit(rates.any);
-  return (request, socket, head) => {
+  return (request: Numbered, socket, head) => {
+    request.id = newRequestId();
+    inRequest(request.id, () => answer(request, socket, head));
+  };
+
+  function answer(request: Numbered, socket: Duplex, head: Buffer): void {
     // Nobody listens to this socket until ws does; an error now must not end the server.
     socket.on('error', () => socket.destroy());
     let target: Target;
     try {
       target = authorise(request, options, limit);
     } catch (error) {
-      refuse(socket, error, options.log);
+      refuse(socket, error, request.id ?? '', options.log);
       return;
     }
     void target.machine.attach(target.terminal).then(
@@ -78,29 +89,30 @@ export function attachHandler(
           () => {},
         ),
     );
-  };
+  }
 }
 
-/** Finds what the request is for. Throws Problem unless it comes from our own page and names the learner's own. */
+/** Finds what the request is for. Throws Problem unless it comes from our own page, and from somebody who may. */
 function authorise(request: IncomingMessage, options: AttachOptions, limit: RateLimit): Target {
-  const { sandboxes, sessions, origins } = options;
+  const { access, origins } = options;
   const { host, origin, cookie } = request.headers;
+  if (options.requests.stopping) throw new Problem('no_host', 'The server is being started again.');
   if (!origins.isOurHost(host)) throw new Problem('forbidden', 'This server does not go by that name.');
   if (!origins.isOurPage(origin, host))
     throw new Problem('forbidden', 'Only pages of this site may do that.');
   if (limit.take(request.socket.remoteAddress ?? '') > 0) {
     throw new Problem('rate', 'Too many terminals were opened from your address; wait a moment.');
   }
-  const learner = sessions.learner(cookie);
-  if (learner === null) throw new Problem('no_session', 'Your browser sent no valid cookie.');
-  const [, id, name, terminal] = path.exec(request.url?.split('?', 1)[0] ?? '') ?? [];
-  const valid =
-    sandboxIdSchema.safeParse(id).success &&
-    machineNameSchema.safeParse(name).success &&
-    terminalIdSchema.safeParse(terminal).success;
-  if (!valid || !id || !name || !terminal) throw new Problem('not_found', 'There is no such terminal.');
-  const sandbox = sandboxes.get(learner, id);
-  return { sandbox, machine: sandbox.machine(name), terminal };
+  const [address = '', query] = (request.url ?? '').split('?', 2);
+  const [, id = '', name, terminal] = path.exec(address) ?? [];
+  const wish = roleSchema.safeParse(new URLSearchParams(query).get('as'));
+  if (!wish.success) throw new Problem('bad_request', 'as: watch or type.', { field: 'as' });
+  // Whoever helps asks for it: an instructor who looks in cannot type by mistake.
+  const entry = access.enter(cookie, id, wish.data ?? 'watch');
+  const role = wish.data ?? (entry.standing === 'owner' ? 'type' : 'watch');
+  const valid = machineNameSchema.safeParse(name).success && terminalIdSchema.safeParse(terminal).success;
+  if (!valid || !name || !terminal) throw new Problem('not_found', 'There is no such terminal.');
+  return { entry, machine: entry.sandbox.machine(name), terminal, role };
 }
 
 function upgrade(
@@ -126,14 +138,22 @@ function upgrade(
   });
 }
 
-function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers }: AttachOptions): void {
-  const { sandbox, machine, terminal } = target;
+function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers, log }: AttachOptions): void {
+  const { entry, machine, terminal, role } = target;
+  const { sandbox, standing, name } = entry;
+  const who = { ...requestFields(), sandbox: sandbox.id, machine: machine.id, terminal, role };
+  const since = performance.now();
+  log.info(who, 'a viewer came');
+  ws.once('close', (code) =>
+    log.info({ ...who, code, ms: Math.round(performance.now() - since) }, 'a viewer left'),
+  );
   viewers.join(`${machine.id}/${terminal}`, ws, stream, {
-    mayType: true,
+    who: { as: standing === 'owner' ? 'learner' : 'instructor', name, types: role === 'type' },
+    mayStay: () => entry.mayStill(role),
     onInput: () => sandbox.noteActivity(),
     onOutput: () => machine.noteOutput(terminal),
     wentBack: target.machine.wentBack,
-    isGone: () => sandbox.ended || machine.ending || machine.view.state !== 'running',
+    isGone: () => sandbox.ended || machine.ending || !['running', 'frozen'].includes(machine.view.state),
   });
 }
 
@@ -145,13 +165,15 @@ function closeAs(ws: WebSocket, error: unknown, { machine }: Target): void {
   closeWith(ws, gone ? attachClose.gone : attachClose.lost, messageOf(error));
 }
 
-function refuse(socket: Duplex, error: unknown, log: Logger): void {
+function refuse(socket: Duplex, error: unknown, id: string, log: Logger): void {
   if (!(error instanceof Problem)) log.error({ err: error }, 'cannot answer an upgrade');
   const problem =
     error instanceof Problem ? error : new Problem('failed', 'Something went wrong in the server.');
+  log.debug({ code: problem.code }, 'refused an upgrade');
   const body = JSON.stringify(problem.body);
   const headers = {
     ...securityHeaders,
+    [REQUEST_ID_HEADER]: id,
     'content-security-policy': apiPolicy,
     'content-type': 'application/json; charset=utf-8',
     'content-length': String(Buffer.byteLength(body)),

@@ -2,26 +2,26 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { ContainerMachine } from '../machines/container.ts';
-import type { LearnerMachine } from '../machines/machine.ts';
 import { VirtualMachine } from '../machines/vm.ts';
+import type { Deed } from '../people/authority.ts';
 import { Problem } from '../problem.ts';
 import { checkpointNameSchema, moveContainerSchema } from '../protocol/api.ts';
 import type { Sandbox } from '../sandboxes/sandbox.ts';
+import type { MachineFor } from './access.ts';
 
 const nothing = z.strictObject({}).nullish();
 
-/** `own`: finds the learner's own machine, or throws Problem. */
-export function registerCheckpoints(
-  app: FastifyInstance,
-  own: (request: FastifyRequest) => { sandbox: Sandbox; machine: LearnerMachine },
-): void {
-  const ownContainer = (request: FastifyRequest): { sandbox: Sandbox; container: ContainerMachine } => {
-    const { sandbox, machine } = own(request);
+export function registerCheckpoints(app: FastifyInstance, machineFor: MachineFor): void {
+  const containerFor = (
+    request: FastifyRequest,
+    deed: Deed,
+  ): { sandbox: Sandbox; container: ContainerMachine } => {
+    const { sandbox, machine } = machineFor(request, deed);
     if (!(machine instanceof ContainerMachine)) {
       const message = `${machine.view.name} is a VM: it has snapshots, and moves with its memory as it is.`;
       throw new Problem('unsupported', message);
     }
-    sandbox.noteActivity();
+    if (deed !== 'see') sandbox.noteActivity();
     return { sandbox, container: machine };
   };
   const checkpointOf = (request: FastifyRequest): string => {
@@ -33,27 +33,29 @@ export function registerCheckpoints(
   };
 
   app.get('/api/sandboxes/:id/machines/:name/checkpoints', async (request) => ({
-    checkpoints: await ownContainer(request).container.checkpoints(),
+    checkpoints: await containerFor(request, 'see').container.checkpoints(),
   }));
 
   app.put('/api/sandboxes/:id/machines/:name/checkpoints/:checkpoint', async (request, reply) => {
     nothing.parse(request.body);
-    return reply.code(201).send(await ownContainer(request).container.checkpoint(checkpointOf(request)));
+    return reply
+      .code(201)
+      .send(await containerFor(request, 'change').container.checkpoint(checkpointOf(request)));
   });
 
   app.post('/api/sandboxes/:id/machines/:name/checkpoints/:checkpoint/restore', async (request, reply) => {
     nothing.parse(request.body);
-    await ownContainer(request).container.goBackTo(checkpointOf(request));
+    await containerFor(request, 'change').container.goBackTo(checkpointOf(request));
     return reply.code(204).send();
   });
 
   app.delete('/api/sandboxes/:id/machines/:name/checkpoints/:checkpoint', async (request, reply) => {
-    await ownContainer(request).container.deleteCheckpoint(checkpointOf(request));
+    await containerFor(request, 'change').container.deleteCheckpoint(checkpointOf(request));
     return reply.code(204).send();
   });
 
   app.post('/api/sandboxes/:id/machines/:name/move', (request) => {
-    const { sandbox, container } = ownContainer(request);
+    const { sandbox, container } = containerFor(request, 'change');
     const target = sandbox.machine(moveContainerSchema.parse(request.body).to);
     if (!(target instanceof VirtualMachine)) {
       const message = `${target.view.name} is a container: name a VM of this sandbox.`;

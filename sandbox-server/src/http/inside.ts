@@ -1,7 +1,6 @@
 // The routes for commands and files in a machine.
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { listDirectory, readFile, runCommand, writeFile } from '../machines/inside.ts';
-import type { LearnerMachine } from '../machines/machine.ts';
 import {
   directoryQuerySchema,
   FILE_BYTES_MAX,
@@ -9,25 +8,21 @@ import {
   runSchema,
   writeFileSchema,
 } from '../protocol/api.ts';
-import type { Sandbox } from '../sandboxes/sandbox.ts';
+import type { MachineFor } from './access.ts';
 
 /** A file's bytes in base64, and what is around them. */
 const WRITE_BODY_LIMIT = 2 * FILE_BYTES_MAX;
 
-/** `own`: finds the learner's own machine, or throws Problem. */
-export function registerInside(
-  app: FastifyInstance,
-  own: (request: FastifyRequest) => { sandbox: Sandbox; machine: LearnerMachine },
-): void {
+export function registerInside(app: FastifyInstance, machineFor: MachineFor): void {
   app.post('/api/sandboxes/:id/machines/:name/exec', (request) => {
-    const { sandbox, machine } = own(request);
+    const { sandbox, machine } = machineFor(request, 'work');
     const wish = runSchema.parse(request.body);
     sandbox.noteActivity();
     return machine.work((host, id) => runCommand(host, id, wish));
   });
 
   app.get('/api/sandboxes/:id/machines/:name/files', (request) => {
-    const { machine } = own(request);
+    const { machine } = machineFor(request, 'work');
     const wish = fileQuerySchema.parse(request.query);
     return machine.work((host, id) => readFile(host, id, wish));
   });
@@ -36,7 +31,7 @@ export function registerInside(
     '/api/sandboxes/:id/machines/:name/files',
     { bodyLimit: WRITE_BODY_LIMIT },
     async (request, reply) => {
-      const { sandbox, machine } = own(request);
+      const { sandbox, machine } = machineFor(request, 'work');
       const wish = writeFileSchema.parse(request.body);
       sandbox.noteActivity();
       await machine.work((host, id) => writeFile(host, id, wish));
@@ -45,7 +40,7 @@ export function registerInside(
   );
 
   app.get('/api/sandboxes/:id/machines/:name/directory', (request) => {
-    const { machine } = own(request);
+    const { machine } = machineFor(request, 'work');
     const { path } = directoryQuerySchema.parse(request.query);
     return machine.work((host, id) => listDirectory(host, id, path));
   });

@@ -13,6 +13,9 @@ export const rates = {
   create: { burst: 60, perSecond: 5 },
   // A room logs in or recovers within a minute; a guesser gets 500 tries an hour.
   guess: { burst: 60, perSecond: 1 / 8 },
+  // A room joins within a minute, each once or twice. Of a thousand million codes a guesser gets 900 tries an hour, and
+  // wins a seat by one.
+  join: { burst: 400, perSecond: 1 / 4 },
 } satisfies Record<string, Rate>;
 
 /** Above this many addresses, those with a full bucket are forgotten. */

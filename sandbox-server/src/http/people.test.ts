@@ -8,6 +8,7 @@ import { parseOptions } from '../options.ts';
 import { Instructors } from '../people/instructors.ts';
 import { progressSchema, recoveryCodeSchema } from '../protocol/people.ts';
 import { type RunningServer, startServer } from '../server.ts';
+import { Browser } from '../testing/browser.ts';
 import { ScriptedBroker, until } from '../testing/scripted-broker.ts';
 
 let broker: ScriptedBroker;
@@ -45,43 +46,9 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** A browser: keeps its cookies. */
-class Browser {
-  readonly cookies = new Map<string, string>();
-
-  async ask(method: string, path: string, body?: unknown, origin = server.url) {
-    const response = await fetch(server.url + path, {
-      method,
-      headers: {
-        cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; '),
-        ...(method === 'GET' ? {} : { origin }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    for (const set of response.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
-      this.cookies.set(name, value);
-    }
-    const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: text === '' ? null : JSON.parse(text),
-    };
-  }
-
-  /** A learner with a cookie. */
-  static async learner(): Promise<Browser> {
-    const browser = new Browser();
-    await browser.ask('GET', '/api/status');
-    return browser;
-  }
-}
-
 describe('progress', () => {
   test('is kept by lab and step, and is there after the server was started again', async () => {
-    const anna = await Browser.learner();
+    const anna = await Browser.learner(server.url);
     expect((await anna.ask('PUT', '/api/progress/chroot/place', { step: 'get-out' })).status).toBe(200);
     const { body } = await anna.ask('PUT', '/api/progress/chroot/steps/get-in');
     expect(progressSchema.parse(body)).toMatchObject({
@@ -90,16 +57,17 @@ describe('progress', () => {
     });
     await server.close();
     await start();
+    anna.url = server.url;
     expect((await anna.ask('GET', '/api/progress')).body).toEqual(body);
     expect((await anna.ask('DELETE', '/api/progress/chroot')).body).toEqual({ done: [], places: [] });
   });
 
   test('is nobody else’s, and nobody’s without a cookie', async () => {
-    const anna = await Browser.learner();
+    const anna = await Browser.learner(server.url);
     await anna.ask('PUT', '/api/progress/chroot/steps/get-in');
-    const ben = await Browser.learner();
+    const ben = await Browser.learner(server.url);
     expect((await ben.ask('GET', '/api/progress')).body).toEqual({ done: [], places: [] });
-    expect((await new Browser().ask('GET', '/api/progress')).status).toBe(401);
+    expect((await new Browser(server.url).ask('GET', '/api/progress')).status).toBe(401);
     expect(
       (await anna.ask('PUT', '/api/progress/chroot/steps/two', undefined, 'http://evil.example')).status,
     ).toBe(403);
@@ -111,14 +79,14 @@ describe('progress', () => {
     ['PUT', '/api/progress/chroot/place', { step: 'a', more: 1 }, 'more'],
     ['PUT', '/api/progress/chroot/steps/A', undefined, 'step'],
   ])('%s %s with %j is refused by its field', async (method, path, body, field) => {
-    const anna = await Browser.learner();
+    const anna = await Browser.learner(server.url);
     const answer = await anna.ask(method, path, body);
     expect(answer.status).toBe(400);
     expect(answer.body.error.field).toBe(field);
   });
 
   test('does not grow without end', async () => {
-    const anna = await Browser.learner();
+    const anna = await Browser.learner(server.url);
     const database = new DatabaseSync(join(directory, 'state', 'people.db'));
     await anna.ask('PUT', '/api/progress/chroot/steps/first');
     const { learner } = database.prepare("SELECT learner FROM progress WHERE step = 'first'").get() ?? {};
@@ -135,10 +103,10 @@ describe('progress', () => {
 
 describe('a recovery code', () => {
   test('brings another browser to the same learner, with what was done in both and what runs', async () => {
-    const laptop = await Browser.learner();
+    const laptop = await Browser.learner(server.url);
     await laptop.ask('PUT', '/api/progress/chroot/steps/one');
     const { code } = recoveryCodeSchema.parse((await laptop.ask('POST', '/api/recovery-code')).body);
-    const phone = await Browser.learner();
+    const phone = await Browser.learner(server.url);
     await phone.ask('PUT', '/api/progress/jail/steps/two');
     const made = await phone.ask('POST', '/api/sandboxes', {
       machines: [{ name: 'box', kind: 'container' }],
@@ -155,7 +123,7 @@ describe('a recovery code', () => {
   });
 
   test('that is wrong is said to be, and too many are not looked at', async () => {
-    const eve = await Browser.learner();
+    const eve = await Browser.learner(server.url);
     expect((await eve.ask('POST', '/api/recover', { code: 'hello' })).body.error.field).toBe('code');
     expect((await eve.ask('POST', '/api/recover', { code: '00000-00000-00000-00000' })).status).toBe(404);
     const statuses: number[] = [];
@@ -168,7 +136,7 @@ describe('a recovery code', () => {
   });
 
   test('nothing is left of a learner who wants to be forgotten', async () => {
-    const anna = await Browser.learner();
+    const anna = await Browser.learner(server.url);
     await anna.ask('PUT', '/api/progress/chroot/steps/one');
     expect((await anna.ask('DELETE', '/api/me')).status).toBe(204);
     expect((await anna.ask('GET', '/api/progress')).body).toEqual({ done: [], places: [] });
@@ -180,7 +148,7 @@ describe('an instructor', { timeout: 60_000 }, () => {
     const database = new DatabaseSync(join(directory, 'state', 'people.db'));
     await new Instructors(database).add('ada', 'correct horse battery');
     database.close();
-    const ada = await Browser.learner();
+    const ada = await Browser.learner(server.url);
     expect((await ada.ask('GET', '/api/instructor')).status).toBe(401);
     const wrong = await ada.ask('POST', '/api/instructor/login', { login: 'ada', password: 'wrong horse' });
     const nobody = await ada.ask('POST', '/api/instructor/login', {

@@ -14,6 +14,7 @@ import {
   stepIdSchema,
 } from '../protocol/people.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
+import type { Access } from './access.ts';
 import { RateLimit, rates } from './limits.ts';
 import { INSTRUCTOR_COOKIE, type Sessions } from './session.ts';
 
@@ -22,6 +23,7 @@ export interface PeopleOptions {
   instructors: Instructors;
   sandboxes: Sandboxes;
   sessions: Sessions;
+  access: Access;
 }
 
 /** Steps and places kept of one learner: ten times as many as there are. */
@@ -37,7 +39,7 @@ export function registerPeople(app: FastifyInstance, options: PeopleOptions): vo
   registerInstructor(app, options);
 }
 
-function registerProgress(app: FastifyInstance, { learners, sessions }: PeopleOptions): void {
+function registerProgress(app: FastifyInstance, { learners, sessions, access }: PeopleOptions): void {
   const labOf = (request: FastifyRequest) => labAddress.parse(request.params).lab;
   const withRoom = (learner: string) => {
     if (learners.done(learner).length + learners.places(learner).length < MOST_STEPS) return learner;
@@ -71,6 +73,7 @@ function registerProgress(app: FastifyInstance, { learners, sessions }: PeopleOp
 
   app.delete('/api/me', async (request, reply) => {
     learners.forget(sessions.require(request));
+    access.changes.emit();
     return reply.code(204).send();
   });
 }
@@ -109,7 +112,7 @@ function registerRecovery(app: FastifyInstance, { learners, sandboxes, sessions 
   });
 }
 
-function registerInstructor(app: FastifyInstance, { instructors, sessions }: PeopleOptions): void {
+function registerInstructor(app: FastifyInstance, { instructors, sessions, access }: PeopleOptions): void {
   const guesses = new RateLimit(rates.guess);
 
   app.post('/api/instructor/login', async (request, reply) => {
@@ -128,15 +131,12 @@ function registerInstructor(app: FastifyInstance, { instructors, sessions }: Peo
     return { login: instructors.byToken(token)?.login };
   });
 
-  app.get('/api/instructor', (request) => {
-    const instructor = sessions.instructor(request);
-    if (instructor === null) throw new Problem('no_session', 'You are not logged in as an instructor.');
-    return { login: instructor.login };
-  });
+  app.get('/api/instructor', (request) => ({ login: sessions.requireInstructor(request).login }));
 
   app.delete('/api/instructor/login', (request, reply) => {
     const token = request.cookies[INSTRUCTOR_COOKIE];
     if (token !== undefined) instructors.logOut(token);
+    access.changes.emit();
     return reply.clearCookie(INSTRUCTOR_COOKIE, { path: '/' }).code(204).send();
   });
 }

@@ -103,10 +103,17 @@ export class Sessions {
     });
   }
 
-  /** The instructor who is logged in in this browser; null: none. */
-  instructor(request: FastifyRequest): Instructor | null {
-    const token = this.#app.parseCookie(request.headers.cookie ?? '')[INSTRUCTOR_COOKIE];
+  /** The instructor whose token is in this Cookie header; null: none. */
+  instructor(header: string | undefined): Instructor | null {
+    const token = this.#app.parseCookie(header ?? '')[INSTRUCTOR_COOKIE];
     return token === undefined ? null : this.#instructors.byToken(token);
+  }
+
+  /** Like `instructor`. Throws Problem `no_session` when there is none. */
+  requireInstructor(request: FastifyRequest): Instructor {
+    const instructor = this.instructor(request.headers.cookie);
+    if (instructor === null) throw new Problem('no_session', 'You are not logged in as an instructor.');
+    return instructor;
   }
 
   /** Gives the browser an instructor's token; it goes when the browser is closed, if the login has not ended before. */

@@ -221,7 +221,7 @@ describe('found by a server that was started again', () => {
     const vm = new VirtualMachine(context, viewOfPlan(vmPlan), link, { kvm: 150, tcg: 150 });
     const box = new ContainerMachine({ broker: vm.guest, id, labels: {}, log }, viewOfPlan(boxPlan), vm);
     await vm.adopt(record);
-    box.adoptInside(vm);
+    box.adoptInside([vm]);
     return { vm, box };
   };
 

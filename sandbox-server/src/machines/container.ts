@@ -1,4 +1,5 @@
 // A container of a learner: an ordinary machine of the broker it is made by, on the host or inside a VM.
+import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { newId } from '../ids.ts';
 import { messageOf, Problem } from '../problem.ts';
@@ -13,7 +14,7 @@ import type {
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
-import { LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
+import { FROZEN, LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -29,8 +30,12 @@ export class ContainerMachine extends LearnerMachine {
   /** Its move, or its return to a checkpoint, that is under way. */
   #travel: Promise<unknown> | null = null;
   #wentBack = false;
+  /** It is frozen because its VM is. */
+  #stillWithHome = false;
   readonly #streams = new Set<ByteDuplex>();
   #leaves: (() => void)[] = [];
+  /** After a restart of the server: the VMs that it may be in and whose guests have not told yet. Null once it is known. */
+  #unheard: Set<VirtualMachine> | null = null;
   #making: Promise<void> | null = null;
 
   /** `home`: the VM that it runs in, whose guest is then the context's broker; null on the host. */
@@ -72,15 +77,25 @@ export class ContainerMachine extends LearnerMachine {
     if (record.state === 'running') await this.learnFacts();
   }
 
-  /** Takes over what an earlier run of the server made, or was about to make, in a VM: the guest tells whether it lives. */
-  adoptInside(home: VirtualMachine): void {
+  /** Takes over what an earlier run of the server made, or was about to make, in a VM. It may have moved to another of `vms`
+   * since, which no label says: it is where a guest knows it, and gone once none of them does. */
+  adoptInside(vms: readonly VirtualMachine[]): void {
     this.#follow();
-    this.#noteHome(home.view);
+    this.#unheard = new Set(vms);
+    for (const vm of vms) {
+      const noteEnd = ({ state }: Machine) => isAlive(state) || this.#hear(vm, []);
+      this.#leaves.push(vm.guest.found.add((records) => this.#hear(vm, records)));
+      this.#leaves.push(vm.changes.add(noteEnd));
+    }
+    for (const vm of vms) if (!isAlive(vm.view.state)) this.#hear(vm, []);
   }
 
-  /** While it travels, whoever wants a terminal waits until it has arrived. */
+  /** While it travels, whoever wants a terminal waits until it has arrived. While nobody knows where it is, it is not gone. */
   override async attach(terminal: string): Promise<ByteDuplex> {
     await this.#travel?.catch(() => {});
+    if (this.#unheard) {
+      throw new BrokerError('unavailable', `it is not known yet in which VM ${this.view.name} is`);
+    }
     return this.#track(await super.attach(terminal));
   }
 
@@ -113,21 +128,52 @@ export class ContainerMachine extends LearnerMachine {
     await this.context.broker.request('checkpoint.delete', { checkpoint });
   }
 
-  /** Ends it as it is and has it go on from where it was written down. */
+  /** Ends it as it is and has it go on from where it was written down; when that fails, from where it stood, if it could be
+   * written down there too. */
   async goBackTo(checkpoint: string): Promise<void> {
     const { guest } = this.#mustRunInVm();
     await this.#mustHave(checkpoint);
     await this.#alone(async () => {
+      const present = await this.#writeDownPresent(guest);
       this.#leaveTerminals();
       await super.remove();
       try {
+        const record = await makeAgain(guest, checkpoint);
         this.#wentBack = true;
-        this.#arrive(await makeAgain(guest, checkpoint));
+        this.#arrive(record);
       } catch (error) {
-        this.noteExit(`It could not go back to ${checkpoint}: ${messageOf(error).slice(0, REASON_MAX)}`);
+        const why = `It could not go back to ${checkpoint}: ${messageOf(error).slice(0, REASON_MAX)}`;
+        if (!present || !(await this.#standAgain(guest, present))) this.noteExit(why);
         throw error;
+      } finally {
+        if (present) await guest.request('checkpoint.delete', { checkpoint: present }).catch(() => {});
       }
     });
+  }
+
+  /** Writes it down as it stands, and leaves it standing still. Null when CRIU cannot: with an open connection, say. */
+  async #writeDownPresent(guest: Host): Promise<string | null> {
+    const present = `back-${newId()}`;
+    try {
+      await writeDown(guest, this.id, present, true);
+      return present;
+    } catch (error) {
+      this.context.log.info(
+        { machine: this.id, reason: messageOf(error) },
+        'goes back without a way forward',
+      );
+      return null;
+    }
+  }
+
+  async #standAgain(guest: Host, present: string): Promise<boolean> {
+    try {
+      this.#arrive(await makeAgain(guest, present));
+      return true;
+    } catch (error) {
+      this.context.log.warn({ machine: this.id, reason: messageOf(error) }, 'cannot stand where it stood');
+      return false;
+    }
   }
 
   /** Has it go on in another VM of its sandbox, with its terminals; when that fails it goes on where it is. Throws Problem
@@ -144,6 +190,8 @@ export class ContainerMachine extends LearnerMachine {
       const { record, ...figures } = await moveContainer(home.guest, target.guest, this.id, passage);
       this.settleIn(target);
       this.#arrive(record);
+      const pause = Math.round(figures.standstillMs);
+      this.noteMoved(`${this.view.name} goes on in ${target.view.name}; it stood still for ${pause} ms.`);
       // What stands still in the old VM is not it any more; nobody waits for its end.
       home.guest.request('machine.delete', { machine: this.id }, { timeoutMs: 60_000 }).catch((error) => {
         const why = messageOf(error);
@@ -166,10 +214,13 @@ export class ContainerMachine extends LearnerMachine {
     this.update({ where: { ...this.view.where, host: name, vm: name, kernel: null }, why });
   }
 
-  /** A server that was started again finds it in another VM than it was made in. */
-  arriveIn(home: VirtualMachine, records: readonly MachineRecord[]): void {
-    this.settleIn(home);
-    void this.#noteFound(records);
+  /** Throws Problem `conflict` also while its VM is what is frozen. */
+  override async thaw(): Promise<void> {
+    if (this.#home?.view.state === 'frozen') {
+      const { name } = this.#home.view;
+      throw new Problem('conflict', `${name}, the VM that ${this.view.name} is in, is frozen: thaw that.`);
+    }
+    await super.thaw();
   }
 
   protected get inside(): { host: Host; machine: string } {
@@ -259,9 +310,28 @@ export class ContainerMachine extends LearnerMachine {
     else this.noteTerminal(event);
   }
 
+  /** A guest has told what it has, or will never. */
+  #hear(vm: VirtualMachine, records: readonly MachineRecord[]): void {
+    const unheard = this.#unheard;
+    if (!unheard?.delete(vm)) return;
+    const here = records.some(({ machine }) => machine === this.id);
+    if (!here && unheard.size > 0) return;
+    this.#unheard = null;
+    if (here && vm !== this.#home) this.settleIn(vm);
+    if (this.#home) this.#noteHome(this.#home.view);
+    if (this.#home && isAlive(this.#home.view.state)) void this.#noteFound(records);
+  }
+
   /** The end of a VM is the end of what runs in it. */
   #noteHome({ name, state, reason }: Machine): void {
-    if (isAlive(state)) return;
+    if (state === 'frozen') {
+      this.#stillWithHome ||= this.view.state === 'running';
+      this.noteFrozen(`${name}, the VM that it is in, is frozen.`);
+    } else if (state === 'running' && this.#stillWithHome) {
+      this.#stillWithHome = false;
+      this.update({ state: 'running', reason: null });
+    }
+    if (isAlive(state) || this.#unheard) return;
     const why = `${name}, the VM that it was in, is gone: ${reason ?? 'it ended.'}`;
     if (this.#making) this.update({ state: 'failed', reason: why });
     else this.noteExit(why, { cause: 'host' });
@@ -274,7 +344,7 @@ export class ContainerMachine extends LearnerMachine {
   /** The guest was greeted, for the first time since this server began or after a loss. What it tells may also be of an
    * earlier time, when its VM went back to a snapshot: what had ended then lives again. */
   async #noteFound(records: readonly MachineRecord[]): Promise<void> {
-    if (this.#making || this.ending) return;
+    if (this.#making || this.ending || this.#unheard) return;
     const record = records.find(({ machine, kind }) => machine === this.id && kind === 'container');
     if (!record) return this.noteExit(`${this.view.where.host} does not know it any more.`);
     if (record.state === 'exited') return this.#noteOwnExit(record.exit ?? 'It ended.', record.cause);
@@ -287,6 +357,8 @@ export class ContainerMachine extends LearnerMachine {
       end: null,
       limits: limitsOf('container', record.limits),
     });
+    this.#stillWithHome = false;
+    if (record.frozen) this.noteFrozen(FROZEN);
     await this.#learnAgain();
   }
 

@@ -13,15 +13,16 @@ export type Standing = 'owner' | 'instructor' | 'stranger';
 export type Deed =
   | 'see' // its machines, their states and costs
   | 'watch' // a terminal, without typing
-  | 'type' // in a terminal
+  | 'type' // in a terminal, where everybody at it sees it
+  | 'work' // run commands, read and write files: what nobody at a terminal sees
   | 'change' // reset or restart a machine, save and return to snapshots, move
   | 'extend' // its time
   | 'end'; // it
 
 const rights: Record<Standing, readonly Deed[]> = {
-  owner: ['see', 'watch', 'type', 'change', 'extend', 'end'],
+  owner: ['see', 'watch', 'type', 'work', 'change', 'extend', 'end'],
   // An instructor helps: types where the learner can see it, resets what is stuck, gives time. Ending a learner's sandbox
-  // would take away work, so that is the learner's own, or the clock's.
+  // would take away work, so that is the learner's own, or the clock's; and what a learner cannot see being done is no help.
   instructor: ['see', 'watch', 'type', 'change', 'extend'],
   stranger: [],
 };

@@ -77,6 +77,18 @@ export class Instructors {
       .map(instructorOf);
   }
 
+  /** The account with this id; null: none. */
+  byId(id: string): Instructor | null {
+    const row = this.#database.prepare('SELECT * FROM instructors WHERE id = ?').get(id);
+    return row ? instructorOf(row) : null;
+  }
+
+  /** The account with this login; null: none. */
+  byLogin(login: string): Instructor | null {
+    const row = this.#row(login);
+    return row ? instructorOf(row) : null;
+  }
+
   /** The token for a new login; null when login or password is wrong, or the account is locked: which, is not told. */
   async logIn(login: string, password: string): Promise<string | null> {
     const row = this.#row(login);

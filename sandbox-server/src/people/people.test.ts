@@ -197,11 +197,11 @@ describe('workshops and rights', { timeout: 60_000 }, () => {
   });
 
   test('the whole table', () => {
-    const deeds: Deed[] = ['see', 'watch', 'type', 'change', 'extend', 'end'];
+    const deeds: Deed[] = ['see', 'watch', 'type', 'work', 'change', 'extend', 'end'];
     const table = (standing: Standing) => deeds.map((deed) => (may(standing, deed) ? deed : '-')).join(' ');
-    expect(table('owner')).toBe('see watch type change extend end');
-    expect(table('instructor')).toBe('see watch type change extend -');
-    expect(table('stranger')).toBe('- - - - - -');
+    expect(table('owner')).toBe('see watch type work change extend end');
+    expect(table('instructor')).toBe('see watch type - change extend -');
+    expect(table('stranger')).toBe('- - - - - - -');
     expect(standingOf(stranger, BEN, () => false)).toBe('owner');
     expect(standingOf({ learner: null, instructor: null }, BEN, () => true)).toBe('stranger');
   });

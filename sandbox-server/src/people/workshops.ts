@@ -85,12 +85,62 @@ export class Workshops {
     });
   }
 
+  /** A workshop that goes on; null: it has ended, or there is none. */
+  find(workshop: string): (Workshop & { code: string }) | null {
+    const row = this.#database
+      .prepare('SELECT * FROM workshops WHERE id = ? AND ended_at IS NULL')
+      .get(workshop);
+    return row ? { ...workshopOf(row), code: String(row.join_code) } : null;
+  }
+
+  /** The workshops that go on and that `instructor` teaches, oldest first. */
+  taughtBy(instructor: string): (Workshop & { code: string; role: TeachingRole })[] {
+    return this.#database
+      .prepare(
+        `SELECT w.*, t.role FROM workshops w JOIN teaching t ON t.workshop = w.id
+         WHERE t.instructor = ? AND w.ended_at IS NULL ORDER BY w.created_at, w.id`,
+      )
+      .all(instructor)
+      .map((row) => ({ ...workshopOf(row), code: String(row.join_code), role: roleOf(row) }));
+  }
+
+  /** The workshops that go on and that `learner` is in, and under which name, the latest joined first. */
+  attendedBy(learner: string): (Workshop & { name: string })[] {
+    return this.#database
+      .prepare(
+        `SELECT w.*, a.name FROM workshops w JOIN attendance a ON a.workshop = w.id
+         WHERE a.learner = ? AND a.left_at IS NULL AND w.ended_at IS NULL ORDER BY a.joined_at DESC, w.id`,
+      )
+      .all(learner)
+      .map((row) => ({ ...workshopOf(row), name: String(row.name) }));
+  }
+
+  /** What a learner is called in the room; empty outside of one. */
+  nameOf(learner: string): string {
+    return this.attendedBy(learner)[0]?.name ?? '';
+  }
+
+  /** Who is in the room, in the order in which they came. */
+  roster(workshop: string): { learner: string; name: string; joinedAt: number }[] {
+    return this.#database
+      .prepare(
+        `SELECT learner, name, joined_at FROM attendance WHERE workshop = ? AND left_at IS NULL
+         ORDER BY joined_at, learner`,
+      )
+      .all(workshop)
+      .map((row) => ({
+        learner: String(row.learner),
+        name: String(row.name),
+        joinedAt: Number(row.joined_at),
+      }));
+  }
+
   /** What `instructor` is in this workshop; null: nothing. */
   role(workshop: string, instructor: string): TeachingRole | null {
     const row = this.#database
       .prepare('SELECT role FROM teaching WHERE workshop = ? AND instructor = ?')
       .get(workshop, instructor);
-    return row ? (row.role === 'lead' ? 'lead' : 'helper') : null;
+    return row ? roleOf(row) : null;
   }
 
   /** Whether `instructor` teaches a workshop that goes on and that `learner` is in. */
@@ -107,10 +157,12 @@ export class Workshops {
     );
   }
 
-  /** Who did what to `subject`, the latest first: a learner may know who looked. */
+  /** Who did what to `subject`, the latest first, at most 200: a learner may know who looked. */
   auditOf(subject: string): { at: number; actor: string; action: string; detail: string }[] {
     return this.#database
-      .prepare('SELECT at, actor, action, detail FROM audit WHERE subject = ? ORDER BY at DESC, id DESC')
+      .prepare(
+        'SELECT at, actor, action, detail FROM audit WHERE subject = ? ORDER BY at DESC, id DESC LIMIT 200',
+      )
       .all(subject)
       .map((row) => ({
         at: Number(row.at),
@@ -136,6 +188,10 @@ export class Workshops {
       .prepare('INSERT INTO audit (at, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)')
       .run(this.#now(), actor, action, subject, detail);
   }
+}
+
+function roleOf(row: Record<string, unknown>): TeachingRole {
+  return row.role === 'lead' ? 'lead' : 'helper';
 }
 
 function workshopOf(row: Record<string, unknown>): Workshop {

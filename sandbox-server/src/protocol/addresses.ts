@@ -11,6 +11,8 @@ export const attachClose = {
   lost: 4000,
   /** The page broke the attach protocol; the reason says how. */
   protocol: 4400,
+  /** Who only watches typed, or may not even watch any more; the reason says which. */
+  forbidden: 4403,
   /** The terminal, its machine or its sandbox is gone. */
   gone: 4404,
   /** More than one viewer may have: 16 in a terminal. */
@@ -26,6 +28,8 @@ export const apiPaths = {
   events: (id: string) => `/api/sandboxes/${id}/events`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
+  freeze: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/freeze`,
+  thaw: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/thaw`,
   exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
   /** GET takes `path` and `offset` as its query, PUT takes them in its body. */
   files: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/files`,
@@ -38,6 +42,13 @@ export const apiPaths = {
   checkpoint: (id: string, machine: string, checkpoint: string) =>
     `/api/sandboxes/${id}/machines/${machine}/checkpoints/${checkpoint}`,
   move: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/move`,
+  /** `as` in its query: `watch` or `type`; a learner types and an instructor watches unless stated. */
   attach: (id: string, machine: string, terminal: string) =>
     `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
+  me: '/api/me',
+  workshops: '/api/workshops',
+  joinWorkshop: '/api/workshops/join',
+  workshop: (id: string) => `/api/workshops/${id}`,
+  workshopHelpers: (id: string) => `/api/workshops/${id}/helpers`,
+  attendance: (id: string) => `/api/workshops/${id}/attendance`,
 } as const;

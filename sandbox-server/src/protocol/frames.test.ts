@@ -22,7 +22,7 @@ const fromHex = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
 /** A decoded frame in the words of the vectors, which are those of the C structs. */
-function asFields(frame: Frame): Record<string, string | number> {
+function asFields(frame: Frame): Record<string, unknown> {
   switch (frame.type) {
     case 'role':
       return { frame: 'role', role: frame.mayType ? 0 : 1 };
@@ -93,5 +93,33 @@ describe('frames on a stream', () => {
 
   test('an offset beyond 2^53 is refused instead of rounded', () => {
     expect(() => decodeFrame(fromHex('820020000000000000'))).toThrow(/2\^53/);
+  });
+});
+
+describe('who has a terminal open', () => {
+  const frame: Frame = {
+    type: 'viewers',
+    viewers: [
+      { as: 'learner', name: 'Zoë 🚢', types: true, you: false },
+      { as: 'instructor', name: 'ada', types: false, you: true },
+    ],
+  };
+
+  test('is told with names in any script, and read as it was told', () => {
+    expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
+    expect(decodeFrame(encodeFrame({ type: 'viewers', viewers: [] }))).toEqual({
+      type: 'viewers',
+      viewers: [],
+    });
+  });
+
+  test('is refused when it is cut short, or has bits that mean nothing', () => {
+    const bytes = encodeFrame(frame);
+    const whole = 1 + 3 + Buffer.byteLength('Zoë 🚢');
+    for (let length = 2; length < bytes.length; length++) {
+      if (length === whole) continue; // one viewer, and no more
+      expect(() => decodeFrame(bytes.subarray(0, length))).toThrow(FrameError);
+    }
+    expect(() => decodeFrame(fromHex('87080000'))).toThrow(FrameError);
   });
 });

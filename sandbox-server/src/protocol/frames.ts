@@ -22,6 +22,7 @@ export const opcodes = {
   exit: 0x84,
   inputCredit: 0x85,
   snapshot: 0x86,
+  viewers: 0x87,
 } as const;
 
 /** Every frame, decoded. Offsets are numbers: a terminal that printed 2^53 bytes has not been built yet. */
@@ -49,7 +50,20 @@ export type Frame =
   | { type: 'size'; columns: number; rows: number }
   | { type: 'exit'; by: 'exited' | 'killed'; status: number }
   | { type: 'inputCredit'; bytes: number }
-  | { type: 'snapshot'; bytes: Uint8Array };
+  | { type: 'snapshot'; bytes: Uint8Array }
+  /** From the server itself, never from a monitor: who has the terminal open now, oldest first, you among them. */
+  | { type: 'viewers'; viewers: readonly TerminalViewer[] };
+
+/** Somebody who has a terminal open. */
+export interface TerminalViewer {
+  as: 'learner' | 'instructor';
+  /** An instructor's login, or what the learner wants to be called in the workshop; empty outside of one. */
+  name: string;
+  /** May type; everybody else only watches. */
+  types: boolean;
+  /** Whoever is sent this frame. */
+  you: boolean;
+}
 
 /** A peer broke the rules of the attach protocol; it is to be disconnected, with this message. */
 export class FrameError extends Error {
@@ -69,6 +83,7 @@ const bodies: Record<number, { least: number; exact: boolean; name: string } | u
   [opcodes.exit]: { least: 5, exact: true, name: 'EXIT' },
   [opcodes.inputCredit]: { least: 4, exact: true, name: 'CREDIT (0x85)' },
   [opcodes.snapshot]: { least: 0, exact: false, name: 'SNAPSHOT' },
+  [opcodes.viewers]: { least: 0, exact: false, name: 'VIEWERS' },
 };
 
 /** One frame as bytes: opcode and body, without the length that a stream puts before it. */
@@ -127,6 +142,8 @@ export function encodeFrame(frame: Frame): Uint8Array {
       view.setInt32(2, frame.status);
       return bytesOf(view);
     }
+    case 'viewers':
+      return encodeViewers(frame.viewers);
   }
 }
 
@@ -175,6 +192,8 @@ export function decodeFrame(bytes: Uint8Array): Frame {
       const kind = oneOf(view, 1, 1, "EXIT's kind");
       return { type: 'exit', by: kind === 0 ? 'exited' : 'killed', status: view.getInt32(2) };
     }
+    case opcodes.viewers:
+      return { type: 'viewers', viewers: decodeViewers(bytes.subarray(1)) };
     default:
       return { type: 'inputCredit', bytes: view.getUint32(1) };
   }
@@ -211,36 +230,77 @@ export class FrameSplitter {
   readonly #prefix = new Uint8Array(4);
   #prefixed = 0;
 
-  /** Calls `each` with every frame (opcode and body) that `chunk` completes. Throws FrameError on a length of 0 or over
-   * FRAME_MAX; the stream is of no use after that. */
+  /** Calls `each` with every frame (opcode and body) that `chunk` completes; one that lies in it whole is a part of it, and
+   * not a copy. Throws FrameError on a length of 0 or over FRAME_MAX; the stream is of no use after that. */
   push(chunk: Uint8Array, each: (frame: Uint8Array) => void): void {
     let at = 0;
     while (at < chunk.length) {
-      if (!this.#frame) {
-        const taken = Math.min(4 - this.#prefixed, chunk.length - at);
-        this.#prefix.set(chunk.subarray(at, at + taken), this.#prefixed);
-        this.#prefixed += taken;
+      if (this.#frame) {
+        const taken = Math.min(this.#frame.length - this.#filled, chunk.length - at);
+        this.#frame.set(chunk.subarray(at, at + taken), this.#filled);
+        this.#filled += taken;
         at += taken;
-        if (this.#prefixed < 4) return;
-        const length = new DataView(this.#prefix.buffer).getUint32(0);
-        if (length === 0 || length > FRAME_MAX) {
-          throw new FrameError(`a frame length of ${length}: 1 to ${FRAME_MAX} is allowed`);
-        }
-        this.#frame = new Uint8Array(length);
-        this.#filled = 0;
+        if (this.#filled < this.#frame.length) return;
+        const frame = this.#frame;
+        this.#frame = null;
+        each(frame);
         continue;
       }
-      const taken = Math.min(this.#frame.length - this.#filled, chunk.length - at);
-      this.#frame.set(chunk.subarray(at, at + taken), this.#filled);
-      this.#filled += taken;
+      const taken = Math.min(4 - this.#prefixed, chunk.length - at);
+      this.#prefix.set(chunk.subarray(at, at + taken), this.#prefixed);
+      this.#prefixed += taken;
       at += taken;
-      if (this.#filled < this.#frame.length) return;
-      const frame = this.#frame;
-      this.#frame = null;
+      if (this.#prefixed < 4) return;
       this.#prefixed = 0;
-      each(frame);
+      const length = this.#lengthOfNext();
+      if (chunk.length - at >= length) {
+        each(new Uint8Array(chunk.buffer, chunk.byteOffset + at, length));
+        at += length;
+      } else {
+        this.#frame = new Uint8Array(length);
+        this.#filled = 0;
+      }
     }
   }
+
+  #lengthOfNext(): number {
+    const length = new DataView(this.#prefix.buffer).getUint32(0);
+    if (length > 0 && length <= FRAME_MAX) return length;
+    throw new FrameError(`a frame length of ${length}: 1 to ${FRAME_MAX} is allowed`);
+  }
+}
+
+/** Bits of a viewer in VIEWERS. */
+const WATCHES = 1;
+const INSTRUCTOR = 2;
+const YOU = 4;
+
+/** Of each viewer: its bits, the bytes of its name as a u16, the name. */
+function encodeViewers(viewers: readonly TerminalViewer[]): Uint8Array {
+  const entries = viewers.map(({ as, name, types, you }) => {
+    const bits = (types ? 0 : WATCHES) | (as === 'instructor' ? INSTRUCTOR : 0) | (you ? YOU : 0);
+    const bytes = new TextEncoder().encode(name);
+    return [bits, bytes.length >> 8, bytes.length & 0xff, ...bytes];
+  });
+  return Uint8Array.of(opcodes.viewers, ...entries.flat());
+}
+
+function decodeViewers(body: Uint8Array): TerminalViewer[] {
+  const view = new DataView(body.buffer, body.byteOffset, body.length);
+  const viewers: TerminalViewer[] = [];
+  for (let at = 0; at < body.length; ) {
+    const end = at + 3 + (at + 3 <= body.length ? view.getUint16(at + 1) : 0);
+    if (end > body.length) throw new FrameError('VIEWERS with a viewer that is cut short');
+    const bits = oneOf(view, at, WATCHES | INSTRUCTOR | YOU, "a viewer's bits");
+    viewers.push({
+      as: bits & INSTRUCTOR ? 'instructor' : 'learner',
+      name: new TextDecoder().decode(body.subarray(at + 3, end)),
+      types: (bits & WATCHES) === 0,
+      you: (bits & YOU) !== 0,
+    });
+    at = end;
+  }
+  return viewers;
 }
 
 function frameOf(opcode: number, body: number): DataView {

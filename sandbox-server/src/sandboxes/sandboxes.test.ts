@@ -166,25 +166,15 @@ describe('making a sandbox', () => {
   });
 });
 
-describe('whose a sandbox is', () => {
-  test('another learner does not even learn that it exists', async () => {
-    const sandboxes = await start();
-    const { id } = await create(sandboxes);
-    expect(sandboxes.get(learner, id).id).toBe(id);
-    expect(() => sandboxes.get(newId(), id)).toThrow(/no such sandbox/);
-    expect(() => sandboxes.get(learner, newId())).toThrow(/no such sandbox/);
-  });
-});
-
 describe('a server that starts again', () => {
   test('finds sandboxes, machines, terminals and deadlines', async () => {
     const before = await start();
     const { view } = await create(before);
     before.stop();
     const after = await start();
-    const found = after.get(learner, view.id).view;
+    const found = after.find(view.id)?.view;
     expect(found).toMatchObject({ id: view.id, createdAt: view.createdAt, expiresAt: view.expiresAt });
-    expect(found.machines[0]).toMatchObject({
+    expect(found?.machines[0]).toMatchObject({
       name: 'box',
       state: 'running',
       terminals: [{ terminal: 't1' }],
@@ -217,9 +207,9 @@ describe('a server that starts again', () => {
     const { id } = await create(before);
     before.stop();
     broker.machines.clear();
-    expect(() => before.get(learner, id)).not.toThrow(); // what the old one believed
+    expect(before.find(id)).not.toBeNull(); // what the old one believed
     const after = await start();
-    expect(() => after.get(learner, id)).toThrow(/no such sandbox/);
+    expect(after.find(id)).toBeNull();
   });
 });
 

@@ -84,6 +84,11 @@ export class Sandboxes {
     return countRoom(probe, this.#machineCount());
   }
 
+  /** Every sandbox there is, also one that is being ended. */
+  all(): Iterable<Sandbox> {
+    return this.#all.values();
+  }
+
   /** A learner's sandboxes, oldest first. */
   of(owner: string): Sandbox[] {
     return [...this.#all.values()].filter((sandbox) => sandbox.owner === owner && !sandbox.ended);
@@ -95,12 +100,13 @@ export class Sandboxes {
     return this.of(owner);
   }
 
-  /** A learner's own sandbox. Throws Problem `not_found` for any other. */
-  get(owner: string, id: string): Sandbox {
+  /** The sandbox with this id, whosever it is; null: there is none (any more). Throws Problem `no_host` while nobody can
+   * know. */
+  find(id: string): Sandbox | null {
     const sandbox = this.#all.get(id);
-    if (sandbox && sandbox.owner === owner && !sandbox.ended) return sandbox;
+    if (sandbox && !sandbox.ended) return sandbox;
     this.#mustBeRecovered();
-    throw new Problem('not_found', 'There is no such sandbox: it was ended, or it is not yours.');
+    return null;
   }
 
   /** What was `from`'s is `to`'s: the same person, known again by a recovery code. */
@@ -272,7 +278,10 @@ export class Sandboxes {
       for (const record of ours.toSorted((a, b) => a.created_ms - b.created_ms)) {
         this.#adopt(sandbox, record, probe);
       }
-      followMoves(sandbox);
+      const vms = sandbox.machines.filter((machine) => machine instanceof VirtualMachine);
+      for (const machine of sandbox.machines) {
+        if (machine instanceof ContainerMachine && machine.home) machine.adoptInside(vms);
+      }
     }
     this.#recovered = true;
     this.#log.info({ sandboxes: this.#all.size, machines: this.#machineCount() }, 'found what runs');
@@ -297,7 +306,6 @@ export class Sandboxes {
       const plan = placeInhabitant(inhabitant, note, probe);
       const machine = this.#container(inhabitant.id, labelsOf(sandbox, plan, []), viewOfPlan(plan), vm);
       sandbox.add(machine);
-      machine.adoptInside(vm);
     }
   }
 
@@ -344,17 +352,4 @@ export class Sandboxes {
 function rowOf(sandbox: Sandbox): SandboxRow {
   const { id, createdAt, expiresAt, latestAt } = sandbox.view;
   return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt };
-}
-
-/** A container that has moved is not where its VM's labels say, which were written before. The guests tell where it is. */
-function followMoves(sandbox: Sandbox): void {
-  for (const vm of sandbox.machines) {
-    if (!(vm instanceof VirtualMachine)) continue;
-    vm.guest.found.add((records) => {
-      for (const one of sandbox.machines) {
-        const moved = one instanceof ContainerMachine && one.home !== null && one.home !== vm;
-        if (moved && records.some(({ machine }) => machine === one.id)) one.arriveIn(vm, records);
-      }
-    });
-  }
 }

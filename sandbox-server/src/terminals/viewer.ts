@@ -1,6 +1,7 @@
 // One viewer of one terminal: a WebSocket on one side, the attach stream of a monitor on the other. Frames pass as they
 // are; what is decided here is who may say what, how much may wait, and when it is over.
 import type { RawData, WebSocket } from 'ws';
+import { metrics } from '../metrics/metrics.ts';
 import { messageOf } from '../problem.ts';
 import { attachClose } from '../protocol/addresses.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
@@ -12,6 +13,7 @@ import {
   FrameSplitter,
   opcodes,
   prefixFrame,
+  type TerminalViewer,
 } from '../protocol/frames.ts';
 
 /** Output bytes waiting for a browser at which its monitor is no longer read, and at which it is read again. Credit
@@ -29,9 +31,21 @@ const fromBrowser: ReadonlySet<number> = new Set([
   opcodes.credit,
 ]);
 
+/** What a monitor may send. VIEWERS is the server's to say; a guest's monitor could be its learner's own program. */
+const fromMonitor: ReadonlySet<number> = new Set([
+  opcodes.welcome,
+  opcodes.output,
+  opcodes.size,
+  opcodes.exit,
+  opcodes.inputCredit,
+  opcodes.snapshot,
+]);
+
 export interface ViewerOptions {
-  /** Whether this viewer may type or only watches. */
-  mayType: boolean;
+  /** Who it is, and whether they may type or only watch. */
+  who: Omit<TerminalViewer, 'you'>;
+  /** Whether they may still be here: rights can end before a visit does. */
+  mayStay(): boolean;
   /** A key was pressed, or text pasted. */
   onInput(): void;
   /** Output is on its way to the browser, for the first time. */
@@ -54,13 +68,15 @@ export class Viewer {
   #hasOutput = false;
   #streamPaused = false;
   #unsent = 0;
+  /** When the first input came that no output has followed yet, performance.now(); null: there is none. */
+  #typedAt: number | null = null;
   #alive = true;
 
   constructor(socket: WebSocket, stream: ByteDuplex, options: ViewerOptions) {
     this.#socket = socket;
     this.#stream = stream;
     this.#options = options;
-    stream.write(prefixFrame(encodeFrame({ type: 'role', mayType: options.mayType })));
+    stream.write(prefixFrame(encodeFrame({ type: 'role', mayType: options.who.types })));
     socket.on('message', (data, isBinary) => this.#fromBrowser(data, isBinary));
     socket.on('pong', () => {
       this.#alive = true;
@@ -78,8 +94,23 @@ export class Viewer {
     });
   }
 
+  get who(): Omit<TerminalViewer, 'you'> {
+    return this.#options.who;
+  }
+
+  /** Tells this viewer who has the terminal open. */
+  tell(viewers: readonly TerminalViewer[]): void {
+    this.#socket.send(encodeFrame({ type: 'viewers', viewers }), { binary: true });
+  }
+
+  /** Sends away whoever may not be here any more. */
+  review(): void {
+    if (!this.#options.mayStay()) this.close(attachClose.forbidden, 'you may not see this terminal any more');
+  }
+
   /** Asks whether the browser is still there; a browser that did not answer the last question is cut off. */
   ping(): void {
+    this.review(); // an operator who locks an account does it in another process
     if (!this.#alive) {
       this.#socket.terminate();
       return;
@@ -98,7 +129,15 @@ export class Viewer {
       if (!isBinary) throw new FrameError('a text message: frames are binary');
       const frame = asBytes(data);
       this.#check(checkFrame(frame));
-      if (frame[0] === opcodes.input) this.#options.onInput();
+      metrics.terminal.inputBytes += frame.length;
+      if (frame[0] === opcodes.input && !this.who.types) {
+        this.close(attachClose.forbidden, 'you only watch this terminal: what you type is not taken');
+        return;
+      }
+      if (frame[0] === opcodes.input) {
+        this.#typedAt ??= performance.now();
+        this.#options.onInput();
+      }
       // A monitor that does not read is not waited for with ever more memory: the browser is.
       const passed = this.#options.wentBack ? forgetOffset(frame) : frame;
       if (!this.#stream.write(prefixFrame(passed))) this.#socket.pause();
@@ -120,8 +159,11 @@ export class Viewer {
   #fromMonitor(bytes: Uint8Array): void {
     try {
       this.#frames.push(bytes, (frame) => {
+        if (!fromMonitor.has(frame[0] ?? -1)) throw new FrameError("not a monitor's to send");
         if (frame[0] === opcodes.exit) this.#exited = true;
         this.#unsent++;
+        metrics.terminal.outputBytes += frame.length;
+        if (frame[0] === opcodes.output) this.#noteEcho();
         this.#socket.send(frame, { binary: true }, () => this.#sent());
         if (frame[0] === opcodes.output && !this.#hasOutput) {
           this.#hasOutput = true;
@@ -129,7 +171,7 @@ export class Viewer {
         }
       });
     } catch {
-      this.#stream.close('the monitor sent what is no frame');
+      this.#stream.close('the monitor sent what is no frame of its own');
       return;
     }
     const full = this.#socket.bufferedAmount > HIGH_WATER || this.#unsent > MOST_FRAMES;
@@ -137,6 +179,12 @@ export class Viewer {
       this.#streamPaused = true;
       this.#stream.pause();
     }
+  }
+
+  #noteEcho(): void {
+    if (this.#typedAt === null) return;
+    metrics.noteEcho(performance.now() - this.#typedAt);
+    this.#typedAt = null;
   }
 
   #sent(): void {

@@ -10,7 +10,7 @@ const MOST_VIEWERS = 16;
 
 export class Viewers {
   readonly #viewers = new Set<Viewer>();
-  readonly #byTerminal = new Map<string, number>();
+  readonly #byTerminal = new Map<string, Set<Viewer>>();
   readonly #pinger: NodeJS.Timeout;
 
   constructor() {
@@ -31,28 +31,41 @@ export class Viewers {
     stream: ByteDuplex,
     options: Omit<ViewerOptions, 'onLeave'>,
   ): void {
-    const viewers = this.#byTerminal.get(terminal) ?? 0;
-    if (viewers >= MOST_VIEWERS) {
+    const company = this.#byTerminal.get(terminal) ?? new Set();
+    if (company.size >= MOST_VIEWERS) {
       stream.close('the terminal has enough viewers');
       closeWith(socket, attachClose.tooMany, `a terminal has at most ${MOST_VIEWERS} viewers`);
       return;
     }
-    this.#byTerminal.set(terminal, viewers + 1);
     const viewer = new Viewer(socket, stream, {
       ...options,
       onLeave: () => {
         this.#viewers.delete(viewer);
-        const left = (this.#byTerminal.get(terminal) ?? 1) - 1;
-        if (left > 0) this.#byTerminal.set(terminal, left);
-        else this.#byTerminal.delete(terminal);
+        company.delete(viewer);
+        if (company.size === 0) this.#byTerminal.delete(terminal);
+        else introduce(company);
       },
     });
     this.#viewers.add(viewer);
+    this.#byTerminal.set(terminal, company.add(viewer));
+    introduce(company);
+  }
+
+  /** Somebody's rights have changed: whoever may not stay is sent away. */
+  review(): void {
+    for (const viewer of this.#viewers) viewer.review();
   }
 
   /** The server stops: every page is told to come back. */
   close(): void {
     clearInterval(this.#pinger);
     for (const viewer of this.#viewers) viewer.close(attachClose.serverStops, 'the server stops; come back');
+  }
+}
+
+/** Tells all viewers of a terminal who they are. */
+function introduce(company: ReadonlySet<Viewer>): void {
+  for (const viewer of company) {
+    viewer.tell([...company].map((other) => ({ ...other.who, you: other === viewer })));
   }
 }
