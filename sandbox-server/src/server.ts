@@ -6,20 +6,18 @@ import type { Logger } from 'pino';
 import manifest from '../package.json' with { type: 'json' };
 import { SocketHost } from './broker/socket.ts';
 import { buildApp } from './http/app.ts';
+import { Proxies } from './http/client-address.ts';
 import { Origins } from './http/origins.ts';
 import { loadSecret } from './http/session.ts';
-import type { Options } from './options.ts';
+import { type Options, policyOf } from './options.ts';
 import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
 import { Workshops } from './people/workshops.ts';
-import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
 import { openDatabase } from './store/database.ts';
 import { Viewers } from './terminals/viewers.ts';
-
-const MINUTE = 60_000;
 
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
@@ -31,12 +29,7 @@ export interface RunningServer {
 /** Listens, whether or not a broker answers. Rejects when the address cannot be listened on. */
 export async function startServer(options: Options, log: Logger): Promise<RunningServer> {
   mkdirSync(options.state, { recursive: true, mode: 0o700 });
-  const policy: Policy = {
-    ...defaultPolicy,
-    idleMs: options.idle * MINUTE,
-    longestMs: options.longest * MINUTE,
-    sandboxesPerLearner: options.sandboxes,
-  };
+  const policy = policyOf(options);
   const broker = new SocketHost(options.broker);
   const store = new SandboxStore(join(options.state, 'sandboxes.db'));
   const sandboxes = new Sandboxes({ broker, store, policy, log });
@@ -57,6 +50,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     workshops,
     viewers,
     origins,
+    proxies: new Proxies(options['trust-proxy']),
     policy,
     secret: loadSecret(options.state),
     site: options.site,
