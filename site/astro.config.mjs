@@ -61,7 +61,14 @@ export default defineConfig({
         },
         {
           label: 'Concepts',
-          items: ['concepts/what-is-divided', 'concepts/containers-and-vms'],
+          items: [
+            'concepts/what-is-divided',
+            'concepts/process',
+            'concepts/chroot',
+            'concepts/limits',
+            'concepts/capabilities-and-seccomp',
+            'concepts/containers-and-vms',
+          ],
         },
         {
           label: 'Reference',

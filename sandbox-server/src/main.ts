@@ -1,6 +1,7 @@
 // sandbox-server: serves the site, the API and the terminals. Never as root: whoever takes it over gets a user that may ask
 // the broker for sandboxes and nothing else.
 import pino from 'pino';
+import { requestFields } from './http/requests.ts';
 import { helpText, OptionError, type Options, parseOptions } from './options.ts';
 import { messageOf } from './problem.ts';
 import { startServer } from './server.ts';
@@ -46,7 +47,10 @@ if (process.getuid?.() === 0) {
 }
 const options = readOptions();
 // Synchronous, so that the last words before a crash are not lost.
-const log = pino({ level: options['log-level'], base: null }, pino.destination({ fd: 2, sync: true }));
+const log = pino(
+  { level: options['log-level'], base: null, mixin: requestFields },
+  pino.destination({ fd: 2, sync: true }),
+);
 const server = await startServer(options, log).catch((error: unknown) => fail(whyNotStarted(error, options)));
 
 let stopping = false;

@@ -34,6 +34,11 @@ const schema = z.strictObject({
   broker: directory.describe("the broker's control socket"),
   site: directory.describe('the built site'),
   'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
+  metrics: z
+    .string()
+    .regex(/^(off|(.*:)?\d{1,5})$/, 'off, a port, or an address and a port such as 127.0.0.1:7081')
+    .transform((text) => (text === 'off' ? null : addressAndPort(text)))
+    .describe('where Prometheus scrapes /metrics: off, a port of 127.0.0.1, or an address and a port'),
   idle: minutes.describe('minutes without a key press until a sandbox is ended'),
   longest: minutes.describe('minutes until a sandbox is ended whatever happens'),
   orphan: minutes.describe('minutes without a page or terminal that is connected until a sandbox is ended'),
@@ -66,6 +71,7 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   broker: '/var/lib/bulkhead/run/control.sock',
   site: new URL('../../site/dist', import.meta.url).pathname,
   'log-level': 'info',
+  metrics: 'off',
   idle: String(defaultPolicy.idleMs / MINUTE),
   longest: String(defaultPolicy.longestMs / MINUTE),
   orphan: String(defaultPolicy.orphanMs / MINUTE),
@@ -111,6 +117,13 @@ export function policyOf(options: Options): Policy {
     pooledContainers: options.pool,
     pooledVms: options['pool-vms'],
   };
+}
+
+/** `text`: a port, or an address, a colon and a port; the address of IPv6 in brackets. */
+function addressAndPort(text: string): { address: string; port: number } {
+  const colon = text.lastIndexOf(':');
+  const address = colon < 0 ? '127.0.0.1' : text.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  return { address, port: Number(text.slice(colon + 1)) };
 }
 
 export function helpText(): string {

@@ -8,7 +8,11 @@ import { SocketHost } from './broker/socket.ts';
 import { buildApp } from './http/app.ts';
 import { Proxies } from './http/client-address.ts';
 import { Origins } from './http/origins.ts';
+import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
+import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
+import { metrics } from './metrics/metrics.ts';
+import { readFrom } from './metrics/sources.ts';
 import { type Options, policyOf } from './options.ts';
 import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
@@ -19,10 +23,15 @@ import { SandboxStore } from './sandboxes/store.ts';
 import { openDatabase } from './store/database.ts';
 import { Viewers } from './terminals/viewers.ts';
 
+/** How long a server that was asked to stop waits for answers that are being worked out; systemd gives it longer. */
+const DRAIN_MS = 10_000;
+
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
   url: string;
-  /** Stops serving; machines live on. */
+  /** Where its figures are; null when nobody is to read them. */
+  metricsUrl: string | null;
+  /** Finishes what is under way, tells the pages, stops serving; machines live on. */
   close(): Promise<void>;
 }
 
@@ -41,6 +50,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const instructors = new Instructors(people);
   const workshops = new Workshops(people);
   const viewers = new Viewers();
+  const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
   const app = await buildApp({
     broker,
@@ -55,17 +65,27 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     secret: loadSecret(options.state),
     site: options.site,
     version: manifest.version,
+    requests,
     log,
   });
-  const close = async () => {
+  let scrapes: MetricsListener | null = null;
+  const stop = async () => {
     viewers.close();
+    await requests.drain(DRAIN_MS);
     await app.close();
+    scrapes?.close();
     sandboxes.close();
     broker.close();
     people.close();
   };
+  let stopping: Promise<void> | null = null;
+  const close = () => {
+    stopping ??= stop();
+    return stopping;
+  };
   try {
     await app.listen({ host: options.address, port: options.port });
+    if (options.metrics !== null) scrapes = await listenForScrapes(metrics, options.metrics);
   } catch (error) {
     await close();
     throw error;
@@ -73,10 +93,12 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const { port } = app.server.address() as AddressInfo;
   origins.listenOn(port);
   const url = urlOf(options.address, port);
-  log.info({ url }, 'listening');
+  readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
+  const metricsUrl = scrapes?.url ?? null;
+  log.info({ url, metrics: metricsUrl }, 'listening');
   await broker.start();
   if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
-  return { url, close };
+  return { url, metricsUrl, close };
 }
 
 function urlOf(address: string, port: number): string {

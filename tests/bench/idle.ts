@@ -1,7 +1,7 @@
 // What machines that do nothing cost together, and whether each of their terminals answers.
-import { readFileSync } from 'node:fs';
 import type { TestBroker } from '../integration/broker.ts';
 import { type Live, startContainer, startVm } from './machines.ts';
+import { availableMiB, cpuMs, hostCpuMs, pssKiB } from './memory.ts';
 import { type Summary, summary } from './summary.ts';
 
 /** A machine has settled when its shell has been started and its kernel's own work after that is done. */
@@ -28,18 +28,6 @@ export interface Idle {
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const field = (path: string, name: string): number =>
-  Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(path, 'utf8'))?.[1] ?? Number.NaN);
-/** Processor time so far, in milliseconds: of a process, and of all that ran on the host. */
-const cpuMs = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-};
-const hostCpuMs = (): number => {
-  const [, user, nice, system, , , irq, soft] = readFileSync('/proc/stat', 'utf8').split(/\s+/).map(Number);
-  return [user, nice, system, irq, soft].reduce<number>((sum, one) => sum + (one ?? 0), 0) * 10;
-};
-export const available = (): number => field('/proc/meminfo', 'MemAvailable') / 1_024;
 
 let typed = 1_000;
 async function echo({ screen }: Live): Promise<number> {
@@ -71,12 +59,12 @@ async function measure(machines: readonly Live[], availableAtFirst: number): Pro
   const echoVm = await echoes(vms, COMMANDS);
   const echoContainer = await echoes(containers, COMMANDS);
   // After the commands: a shell that has run one has cost what it costs.
-  const pss = vms.reduce((sum, { pid }) => sum + field(`/proc/${pid}/smaps_rollup`, 'Pss'), 0) / 1_024;
+  const pss = vms.reduce((sum, { pid }) => sum + pssKiB(pid), 0) / 1_024;
   return {
     vms: vms.length,
     containers: containers.length,
     pssMbEach: pss / vms.length,
-    hostMb: availableAtFirst - available(),
+    hostMb: availableAtFirst - availableMiB(),
     qemuCores,
     hostCores,
     echoVm,
@@ -92,7 +80,7 @@ export async function measureLevels(
 ): Promise<Idle[]> {
   const found: Idle[] = [];
   const machines: Live[] = [];
-  const atFirst = available();
+  const atFirst = availableMiB();
   for (const level of levels) {
     while (machines.length < level) machines.push((await startVm(broker, 'template'))[0]);
     found.push(await measure(machines, atFirst));

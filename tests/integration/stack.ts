@@ -30,6 +30,8 @@ export interface StackOptions {
   server?: readonly string[];
   /** Further options of the broker, such as --nesting. */
   broker?: readonly string[];
+  /** Options of the server's Node, such as --inspect. */
+  node?: readonly string[];
   /** Directory of the site; the built one unless stated. */
   site?: string;
 }
@@ -121,7 +123,7 @@ export class Stack {
     // What is on the host shall be what the test asked for.
     flags.push('--pool', '0', '--pool-vms', '0', ...(this.#options.server ?? []));
     const [program, args] = serverCommand(app, `${SERVER_ID}`, flags);
-    this.#server = this.#start(program, args);
+    this.#server = this.#start(program, args, { NODE_OPTIONS: (this.#options.node ?? []).join(' ') });
     await this.#until(this.#server, () => this.#isReady(), 'the server does not answer');
   }
 
@@ -154,8 +156,8 @@ export class Stack {
     }
   }
 
-  #start(program: string, args: readonly string[]): ChildProcess {
-    const env = { PATH: process.env.PATH };
+  #start(program: string, args: readonly string[], more: Record<string, string> = {}): ChildProcess {
+    const env = { PATH: process.env.PATH, ...more };
     const child = spawn(program, args, { stdio: ['pipe', 'ignore', 'pipe'], env });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#said = (this.#said + text).slice(-65_536);
@@ -196,7 +198,8 @@ async function stopped(child: ChildProcess | null): Promise<void> {
   await exit;
 }
 
-async function freePort(): Promise<number> {
+/** A port of this machine's own address that nobody listens on now. */
+export async function freePort(): Promise<number> {
   const probe = createServer();
   probe.listen(0, '127.0.0.1');
   await once(probe, 'listening');

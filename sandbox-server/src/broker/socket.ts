@@ -1,6 +1,7 @@
 // The broker of the host this server runs on: its control socket, and the attach sockets of its monitors.
 import { dirname, join } from 'node:path';
 import { Listeners } from '../listeners.ts';
+import { metrics } from '../metrics/metrics.ts';
 import type { BrokerEvent, BrokerMethod, BrokerParams, BrokerResult } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LINE_MAX, LineSplitter } from '../protocol/lines.ts';
@@ -49,8 +50,13 @@ export class SocketHost implements Host {
     params: BrokerParams<M>,
     options?: RequestOptions,
   ): Promise<BrokerResult<M>> {
-    if (!this.#client) return Promise.reject(new BrokerError('unavailable', this.#problem));
-    return this.#client.request(method, params, options);
+    const answer = this.#client
+      ? this.#client.request(method, params, options)
+      : Promise.reject(new BrokerError('unavailable', this.#problem));
+    return answer.catch((error: unknown) => {
+      if (error instanceof BrokerError) metrics.noteBrokerError(method, error.code);
+      throw error;
+    });
   }
 
   attach(machine: string, terminal: string): Promise<ByteDuplex> {

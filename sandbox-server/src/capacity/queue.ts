@@ -2,6 +2,7 @@
 // the place; whoever reloads the page keeps it. It is not kept on a disk: after a restart of the server pages queue again.
 import { newId } from '../ids.ts';
 import { Listeners } from '../listeners.ts';
+import { metrics } from '../metrics/metrics.ts';
 import { Problem } from '../problem.ts';
 import type { CreateSandbox, Ticket as TicketView } from '../protocol/api.ts';
 
@@ -121,6 +122,7 @@ export class Queue {
 
   /** It waits no more: `sandbox` is there, or it could not be made. */
   settle(ticket: Ticket, outcome: { sandbox: string } | { reason: string }): void {
+    metrics.noteWait('served', this.#now() - ticket.since);
     const made = 'sandbox' in outcome;
     ticket.state = made ? 'admitted' : 'refused';
     if (made) ticket.sandbox = outcome.sandbox;
@@ -131,7 +133,7 @@ export class Queue {
 
   /** It is given up. */
   leave(ticket: Ticket): void {
-    this.#forget(ticket);
+    this.#forget(ticket, 'left');
     this.tell();
   }
 
@@ -141,11 +143,12 @@ export class Queue {
     for (const ticket of this.#all.values()) {
       if (ticket.changes.size > 0) ticket.askedAt = now;
       const patience = ticket.state === 'waiting' ? this.#patienceMs : NEWS_MS;
-      if (ticket.state !== 'starting' && now - ticket.askedAt > patience) this.#forget(ticket);
+      if (ticket.state !== 'starting' && now - ticket.askedAt > patience) this.#forget(ticket, 'expired');
     }
   }
 
-  #forget(ticket: Ticket): void {
+  #forget(ticket: Ticket, how: 'left' | 'expired'): void {
+    if (ticket.state === 'waiting') metrics.noteWait(how, this.#now() - ticket.since);
     this.#all.delete(ticket.id);
     this.#waiting = this.#waiting.filter((one) => one !== ticket);
     if (ticket.state === 'waiting') ticket.state = 'left';

@@ -26,6 +26,7 @@ import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
 import { registerQueue } from './queue.ts';
+import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
 import { registerWorkshops } from './workshops.ts';
@@ -48,13 +49,12 @@ export interface AppOptions {
   /** Directory of the built site. */
   site: string;
   version: string;
+  requests: Requests;
   log: Logger;
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** performance.now() when its head had been read. */
-    arrivedAt: number;
     /** Where it came from, as far as limits look. */
     from: string;
   }
@@ -71,13 +71,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Requests are small: one that takes longer than this to arrive is not a page of ours.
     requestTimeout: 10_000,
     return503OnClosing: false,
+    genReqId: newRequestId,
   });
-  app.decorateRequest('arrivedAt', 0);
   app.decorateRequest('from', '');
+  options.requests.watch(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemFor(error);
     if (problem.status === 500) log.error({ err: error, request: request.id }, 'cannot answer a request');
-    else log.debug({ code: problem.code, request: request.id }, problem.message);
+    // Not the message: it may quote what was sent.
+    else log.debug({ code: problem.code, field: problem.field, request: request.id }, 'refused a request');
     if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter);
     return reply.code(problem.status).send(problem.body);
   });
@@ -105,7 +107,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 function guardEveryRequest(app: FastifyInstance, { origins, proxies }: AppOptions): void {
   const limit = new RateLimit(rates.any);
   app.addHook('onRequest', async (request, reply) => {
-    request.arrivedAt = performance.now();
     const { remoteAddress } = request.socket;
     request.from = limitKey(proxies.client(remoteAddress, request.headers['x-forwarded-for']));
     reply.headers(securityHeaders);

@@ -19,6 +19,7 @@ import { limitKey, type Proxies } from './client-address.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { inRequest, newRequestId, REQUEST_ID_HEADER, type Requests, requestFields } from './requests.ts';
 
 const roleSchema = z.enum(['watch', 'type'], 'watch or type').nullable();
 const path = /^\/api\/sandboxes\/([^/]+)\/machines\/([^/]+)\/terminals\/([^/]+)\/attach$/;
@@ -28,8 +29,12 @@ export interface AttachOptions {
   origins: Origins;
   proxies: Proxies;
   viewers: Viewers;
+  requests: Requests;
   log: Logger;
 }
+
+/** A request with the id that its lines of log have. */
+type Numbered = IncomingMessage & { id?: string };
 
 interface Target {
   entry: Entry;
@@ -48,15 +53,21 @@ export function attachHandler(
     perMessageDeflate: false, // a terminal's frames are small and its latency is felt
     clientTracking: false,
   });
+  server.on('headers', (headers, { id }: Numbered) => headers.push(`${REQUEST_ID_HEADER}: ${id}`));
   const limit = new RateLimit(rates.any);
-  return (request, socket, head) => {
+  return (request: Numbered, socket, head) => {
+    request.id = newRequestId();
+    inRequest(request.id, () => answer(request, socket, head));
+  };
+
+  function answer(request: Numbered, socket: Duplex, head: Buffer): void {
     // Nobody listens to this socket until ws does; an error now must not end the server.
     socket.on('error', () => socket.destroy());
     let target: Target;
     try {
       target = authorise(request, options, limit);
     } catch (error) {
-      refuse(socket, error, options.log);
+      refuse(socket, error, request.id ?? '', options.log);
       return;
     }
     void target.machine.attach(target.terminal).then(
@@ -80,13 +91,14 @@ export function attachHandler(
           () => {},
         ),
     );
-  };
+  }
 }
 
 /** Finds what the request is for. Throws Problem unless it comes from our own page, and from somebody who may. */
 function authorise(request: IncomingMessage, options: AttachOptions, limit: RateLimit): Target {
   const { access, origins, proxies } = options;
   const { host, origin, cookie } = request.headers;
+  if (options.requests.stopping) throw new Problem('no_host', 'The server is being started again.');
   if (!origins.isOurHost(host)) throw new Problem('forbidden', 'This server does not go by that name.');
   if (!origins.isOurPage(origin, host))
     throw new Problem('forbidden', 'Only pages of this site may do that.');
@@ -129,9 +141,15 @@ function upgrade(
   });
 }
 
-function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers }: AttachOptions): void {
+function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers, log }: AttachOptions): void {
   const { entry, machine, terminal, role } = target;
   const { sandbox, standing, name } = entry;
+  const who = { ...requestFields(), sandbox: sandbox.id, machine: machine.id, terminal, role };
+  const since = performance.now();
+  log.info(who, 'a viewer came');
+  ws.once('close', (code) =>
+    log.info({ ...who, code, ms: Math.round(performance.now() - since) }, 'a viewer left'),
+  );
   ws.once('close', sandbox.connect());
   viewers.join(`${machine.id}/${terminal}`, ws, stream, {
     who: { as: standing === 'owner' ? 'learner' : 'instructor', name, types: role === 'type' },
@@ -151,13 +169,15 @@ function closeAs(ws: WebSocket, error: unknown, { machine }: Target): void {
   closeWith(ws, gone ? attachClose.gone : attachClose.lost, messageOf(error));
 }
 
-function refuse(socket: Duplex, error: unknown, log: Logger): void {
+function refuse(socket: Duplex, error: unknown, id: string, log: Logger): void {
   if (!(error instanceof Problem)) log.error({ err: error }, 'cannot answer an upgrade');
   const problem =
     error instanceof Problem ? error : new Problem('failed', 'Something went wrong in the server.');
+  log.debug({ code: problem.code }, 'refused an upgrade');
   const body = JSON.stringify(problem.body);
   const headers = {
     ...securityHeaders,
+    [REQUEST_ID_HEADER]: id,
     'content-security-policy': apiPolicy,
     'content-type': 'application/json; charset=utf-8',
     'content-length': String(Buffer.byteLength(body)),

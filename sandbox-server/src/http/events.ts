@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Listeners } from '../listeners.ts';
 import type { Entry } from './access.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { REQUEST_ID_HEADER } from './requests.ts';
 
 /** A comment this often keeps proxies from closing a stream on which nothing happens. */
 const HEARTBEAT_MS = 15_000;
@@ -25,6 +26,7 @@ export function openEventStream(
   reply: FastifyReply,
   { beat, closed }: { beat?: () => void; closed: () => void },
 ): EventStream {
+  request.goesOn();
   reply.hijack();
   const response = reply.raw;
   response.writeHead(200, {
@@ -33,6 +35,7 @@ export function openEventStream(
     'content-type': 'text/event-stream',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no', // nginx would hold events back
+    [REQUEST_ID_HEADER]: request.id,
   });
   const write = (text: string) => {
     if (response.writableLength > MOST_WAITING) response.destroy();

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
+import { metrics, type Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type { Machine, MachineEnd, MachineStats, MoveFigures, RestartMachine } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
@@ -74,6 +75,7 @@ export abstract class LearnerMachine {
     const { needs, carrier, where, why } = plan;
     // What it stands on was learned when it was made.
     this.update({ needs, carrier, where: { ...this.#view.where, ...where }, why, measures: watch.measures });
+    this.#noteTime('ready');
   }
 
   /** Has the broker remember other labels with it. Rejects with BrokerError. */
@@ -213,12 +215,15 @@ export abstract class LearnerMachine {
     const terminals = this.#view.terminals.map(({ terminal }) => ({ terminal, state: 'exited' as const }));
     const end = { cause: 'lost' as const, at: Date.now(), containers: 0, console: [], ...how };
     this.update({ state: 'ended', reason: reasonOfEnd(reason, end), end, terminals });
+    metrics.noteEnd(this.#view.kind, end.cause);
   }
 
   /** The first byte of a terminal is on its way to a page. */
   noteOutput(terminal: string): void {
     if (terminal !== this.#view.terminals[0]?.terminal) return;
-    if (this.#watch?.prompt()) this.update({ measures: this.#watch.measures });
+    if (!this.#watch?.prompt()) return;
+    this.update({ measures: this.#watch.measures });
+    this.#noteTime('prompt');
   }
 
   /** Takes an event of the broker that opens its terminals. */
@@ -256,6 +261,7 @@ export abstract class LearnerMachine {
   protected async becomeReady(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     watch.ready();
     this.#watch = watch;
+    this.#noteTime('ready');
     const { host, machine } = this.inside;
     let terminals = this.#view.terminals;
     if (plan.terminal) {
@@ -282,6 +288,16 @@ export abstract class LearnerMachine {
       const reason = messageOf(error);
       this.context.log.warn({ machine: this.id, reason }, 'cannot read the facts of a machine');
     }
+  }
+
+  #noteTime(of: 'ready' | 'prompt'): void {
+    if (this.context.labels.pool !== undefined) return; // nobody has asked for it yet
+    const { readyMs, promptMs, pooledAt } = this.#watch?.measures ?? {};
+    const made: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    const start = typeof pooledAt === 'number' ? 'pool' : made;
+    const place = this.#view.where.depth;
+    if (of === 'ready') metrics.noteStart(start, place, readyMs ?? 0);
+    else metrics.notePrompt(start, place, promptMs ?? 0);
   }
 
   #planAgain({ start, columns, rows }: RestartMachine): MachinePlan {

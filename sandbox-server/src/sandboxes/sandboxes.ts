@@ -116,6 +116,11 @@ export class Sandboxes {
     return this.#admission.queue;
   }
 
+  /** Every sandbox there is, also one that is being ended. */
+  all(): Iterable<Sandbox> {
+    return this.#all.values();
+  }
+
   /** A learner's sandboxes, oldest first. */
   of(owner: string): Sandbox[] {
     return [...this.#all.values()].filter((sandbox) => sandbox.owner === owner && !sandbox.ended);

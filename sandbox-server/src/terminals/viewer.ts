@@ -1,6 +1,7 @@
 // One viewer of one terminal: a WebSocket on one side, the attach stream of a monitor on the other. Frames pass as they
 // are; what is decided here is who may say what, how much may wait, and when it is over.
 import type { RawData, WebSocket } from 'ws';
+import { metrics } from '../metrics/metrics.ts';
 import { messageOf } from '../problem.ts';
 import { attachClose } from '../protocol/addresses.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
@@ -67,6 +68,8 @@ export class Viewer {
   #hasOutput = false;
   #streamPaused = false;
   #unsent = 0;
+  /** When the first input came that no output has followed yet, performance.now(); null: there is none. */
+  #typedAt: number | null = null;
   #alive = true;
 
   constructor(socket: WebSocket, stream: ByteDuplex, options: ViewerOptions) {
@@ -126,11 +129,15 @@ export class Viewer {
       if (!isBinary) throw new FrameError('a text message: frames are binary');
       const frame = asBytes(data);
       this.#check(checkFrame(frame));
+      metrics.terminal.inputBytes += frame.length;
       if (frame[0] === opcodes.input && !this.who.types) {
         this.close(attachClose.forbidden, 'you only watch this terminal: what you type is not taken');
         return;
       }
-      if (frame[0] === opcodes.input) this.#options.onInput();
+      if (frame[0] === opcodes.input) {
+        this.#typedAt ??= performance.now();
+        this.#options.onInput();
+      }
       // A monitor that does not read is not waited for with ever more memory: the browser is.
       const passed = this.#options.wentBack ? forgetOffset(frame) : frame;
       if (!this.#stream.write(prefixFrame(passed))) this.#socket.pause();
@@ -155,6 +162,8 @@ export class Viewer {
         if (!fromMonitor.has(frame[0] ?? -1)) throw new FrameError("not a monitor's to send");
         if (frame[0] === opcodes.exit) this.#exited = true;
         this.#unsent++;
+        metrics.terminal.outputBytes += frame.length;
+        if (frame[0] === opcodes.output) this.#noteEcho();
         this.#socket.send(frame, { binary: true }, () => this.#sent());
         if (frame[0] === opcodes.output && !this.#hasOutput) {
           this.#hasOutput = true;
@@ -170,6 +179,12 @@ export class Viewer {
       this.#streamPaused = true;
       this.#stream.pause();
     }
+  }
+
+  #noteEcho(): void {
+    if (this.#typedAt === null) return;
+    metrics.noteEcho(performance.now() - this.#typedAt);
+    this.#typedAt = null;
   }
 
   #sent(): void {

@@ -13,7 +13,8 @@ class TryIt extends HTMLElement {
         import('../sandbox/InlineShell.svelte'),
       ]);
       const commands: string[] = JSON.parse(this.dataset.commands ?? '[]');
-      mount(InlineShell, { target: place, props: { commands } });
+      const profile = this.dataset.profile === 'nested' ? 'nested' : 'hardened';
+      mount(InlineShell, { target: place, props: { commands, profile } });
       button.hidden = true;
     });
   }
