@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { helpText, OPTIONS, parseOptions } from './options.ts';
 
@@ -14,6 +17,16 @@ describe('options of npm start', () => {
     expect(options.port).toBe('9000');
     expect(options.accel).toBe('tcg');
     expect(options.nesting).toBe('host');
+  });
+
+  it('come from a configuration file where neither says anything', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'bh-')), 'b.yaml');
+    writeFileSync(file, 'port: 9000\nnesting: vm\nidle: 5\n');
+    const options = parseOptions(['--config', file, '--port', '9001'], {});
+    expect(options).toMatchObject({ port: '9001', nesting: 'vm', accel: 'auto' });
+    writeFileSync(file, 'port: 0\nnestin: vm\n');
+    expect(() => parseOptions(['--config', file], {})).toThrow(`${file}:2: there is no setting nestin`);
+    rmSync(dirname(file), { recursive: true });
   });
 
   it('take a value after an equals sign', () => {

@@ -1,4 +1,6 @@
 // The options of `npm start`: one table gives parsing, environment variables, validation and the help text.
+import { ConfigError, readConfig } from '../sandbox-server/src/config/file.ts';
+import { fileSettings } from '../sandbox-server/src/options.ts';
 import { PlainError } from './progress.ts';
 
 type OptionSpec = {
@@ -30,6 +32,9 @@ const isAbsolutePath = (text: string): string | undefined =>
   text.startsWith('/') && text.length <= 39 && !/\s/.test(text)
     ? undefined
     : 'an absolute path of at most 39 characters (its sockets need the rest of 107) without spaces';
+
+const isMachines = (text: string): string | undefined =>
+  /^\d{1,4}$/.test(text) && Number(text) <= 4095 ? undefined : 'a number from 0 to 4095';
 
 const isOrigins = (text: string): string | undefined =>
   text === '' || text.split(',').every((one) => /^https?:\/\/[^/\s]+$/.test(one))
@@ -93,6 +98,22 @@ export const OPTIONS = [
     problem: oneOf('host', 'vm'),
     help: 'where learners may build partitions of their own: host (people you know), vm (strangers)',
   },
+  {
+    name: 'max-machines',
+    value: 'N',
+    env: 'BULKHEAD_MAX_MACHINES',
+    fallback: '0',
+    problem: isMachines,
+    help: 'machines that may run at once; 0: one for each 32 MiB of memory, at least 64',
+  },
+  {
+    name: 'config',
+    value: 'FILE',
+    env: 'BULKHEAD_CONFIG',
+    fallback: '',
+    problem: () => undefined,
+    help: 'configuration file with these options and more (docs/configuration.md)',
+  },
 ] as const satisfies readonly OptionSpec[];
 
 export type Options = Record<(typeof OPTIONS)[number]['name'], string>;
@@ -111,7 +132,17 @@ ${lines.join('\n')}
 `;
 };
 
-/** Reads options from the command line and, where it says nothing, the environment. Throws PlainError naming the valid values. */
+/** What a configuration file says, as texts; nothing for an empty path. Throws PlainError with every mistake in it. */
+export const readFile = (path: string): Record<string, string> => {
+  if (path === '') return {};
+  try {
+    return readConfig(path, fileSettings);
+  } catch (error) {
+    throw error instanceof ConfigError ? new PlainError(error.message) : error;
+  }
+};
+
+/** Reads options from the command line; where it says nothing, the environment; then the configuration file. Throws PlainError naming the valid values. */
 export const parseOptions = (args: readonly string[], env: NodeJS.ProcessEnv): Options => {
   const given = new Map<string, { text: string; from: string }>();
   for (let i = 0; i < args.length; i++) {
@@ -126,12 +157,13 @@ export const parseOptions = (args: readonly string[], env: NodeJS.ProcessEnv): O
     given.set(spec.name, { text, from: flag });
   }
 
+  const file = readFile(given.get('config')?.text ?? env.BULKHEAD_CONFIG ?? '');
   const options: Partial<Options> = {};
   for (const spec of OPTIONS) {
     const fromEnv = env[spec.env];
     const { text, from } = given.get(spec.name) ??
       (fromEnv === undefined ? undefined : { text: fromEnv, from: spec.env }) ?? {
-        text: spec.fallback,
+        text: file[spec.name] ?? spec.fallback,
         from: spec.name,
       };
     const valid = spec.problem(text);

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import type { Options } from './options.ts';
+import { type Options, readFile } from './options.ts';
 import { run, start } from './privilege.ts';
 import { PlainError } from './progress.ts';
 import { PROGRAMS, ROOT, SERVER_USER } from './setup.ts';
@@ -52,7 +52,15 @@ const startBroker = async (options: Options): Promise<ChildProcess> => {
   const args = ['--state', options.state, '--allow-uid', uid, '--server-gid', gid, '--accel', options.accel];
   const { cgroup, idBase } = instance(options.state);
   args.push('--cgroup', cgroup, '--id-base', String(idBase));
-  args.push('--nesting', options.nesting, '--log-level', options['log-level'], '--stop-on-eof');
+  args.push(
+    '--max-machines',
+    options['max-machines'],
+    '--nesting',
+    options.nesting,
+    '--log-level',
+    options['log-level'],
+    '--stop-on-eof',
+  );
   return start(join(PROGRAMS, 'bulkheadd'), args, { root: true });
 };
 
@@ -82,7 +90,10 @@ export const serverCommand = (app: string, user: string, options: readonly strin
 
 const startServer = (options: Options): ChildProcess => {
   const app = join(options.state, 'app');
-  const flags = ['--address', options.address, '--port', options.port];
+  // What the file says beyond our options: the server's user may not be allowed to read it.
+  const further = Object.entries(readFile(options.config)).filter(([name]) => !(name in options));
+  const flags = further.flatMap(([name, value]) => [`--${name}`, value]);
+  flags.push('--address', options.address, '--port', options.port);
   flags.push('--state', join(options.state, 'server'), '--site', join(app, 'site/dist'));
   flags.push('--broker', join(options.state, 'run/control.sock'), '--stop-on-eof');
   flags.push('--log-level', options['log-level']);

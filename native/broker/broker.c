@@ -4,6 +4,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "broker/check.h"
 #include "broker/end.h"
 #include "broker/ids.h"
 #include "broker/log.h"
@@ -107,7 +108,7 @@ broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
         return NULL;
     }
     if (make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
-        reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
+        checks_clear(b, err) < 0 || reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
         (config->guest ? add_guest_itself(b, err) : machines_find(b, err)) < 0) {
         broker_free(b);
         return NULL;

@@ -1,6 +1,7 @@
 // From a line to a handler and back to a line: the dispatch table, one row a method, and the answers.
 #include "base/base64.h"
 #include "base/cleanup.h"
+#include "broker/check.h"
 #include "broker/files.h"
 #include "broker/log.h"
 #include "broker/methods.h"
@@ -94,6 +95,14 @@ static const param exec_params[] = {
     PARAM_MACHINE,
     PARAM_COMMAND(false),
     {.name = "stdin", .kind = PARAM_STRING, .optional = true, .max = MIB},
+    {.name = "timeout_ms", .kind = PARAM_INTEGER, .min = 1, .max = 60000},
+    {.name = "max_output_bytes", .kind = PARAM_INTEGER, .min = 0, .max = 65536},
+    PARAM_END,
+};
+
+static const param check_params[] = {
+    PARAM_MACHINE,
+    {.name = "script", .kind = PARAM_STRING, .min = 3, .max = CHECK_BYTES_MAX},
     {.name = "timeout_ms", .kind = PARAM_INTEGER, .min = 1, .max = 60000},
     {.name = "max_output_bytes", .kind = PARAM_INTEGER, .min = 0, .max = 65536},
     PARAM_END,
@@ -214,6 +223,7 @@ static const method methods[] = {
     {"terminal.close", terminal_close, terminal_params},
     {"channel.open", channel_open, terminal_params},
     {"exec", exec, exec_params},
+    {"check", check, check_params},
     {"file.read", file_read, file_read_params},
     {"file.write", file_write, file_write_params},
     {"file.list", file_list, file_list_params},

@@ -58,6 +58,25 @@ static void split_status(int from_runtime, int *status, int *signal) {
     *status = signalled ? 0 : from_runtime;
 }
 
+int exec_by_runtime(process_spec *spec, json_t **answer, bh_error *err) {
+    process_result result;
+    spec->reports = true;
+    if (process_run(spec, &result, err) < 0)
+        return -1;
+    int outcome = 0;
+    if (result.report.length > 0 && !result.timed_out) {
+        cleanup_json json_t *line = json_loads(result.report.bytes, JSON_DISABLE_EOF_CHECK, NULL);
+        const char *why = json_string_value(json_object_get(line, "msg"));
+        outcome = bh_fail(err, 0, "%s", why ? why : "the runtime could not run it");
+    } else {
+        int status, signal = result.signal;
+        split_status(result.exit_status, &status, result.signal ? &(int){0} : &signal);
+        *answer = describe(&result, status, signal);
+    }
+    process_result_free(&result);
+    return outcome;
+}
+
 // In a container: `bulkhead exec`, which gives the command the same confinement as everything else there. What the
 // runtime itself has to complain about comes in its log, apart from what the command prints.
 static int run_in_container(const request *r, process_spec *spec, json_t **answer, bh_error *err) {
@@ -76,23 +95,8 @@ static int run_in_container(const request *r, process_spec *spec, json_t **answe
         argv[count++] = command[i];
     argv[count] = NULL;
 
-    process_result result;
     spec->argv = (char *const *)(uintptr_t)argv;
-    spec->reports = true;
-    if (process_run(spec, &result, err) < 0)
-        return -1;
-    int outcome = 0;
-    if (result.report.length > 0 && !result.timed_out) {
-        cleanup_json json_t *line = json_loads(result.report.bytes, JSON_DISABLE_EOF_CHECK, NULL);
-        const char *why = json_string_value(json_object_get(line, "msg"));
-        outcome = bh_fail(err, 0, "%s", why ? why : "the runtime could not run it");
-    } else {
-        int status, signal = result.signal;
-        split_status(result.exit_status, &status, result.signal ? &(int){0} : &signal);
-        *answer = describe(&result, status, signal);
-    }
-    process_result_free(&result);
-    return outcome;
+    return exec_by_runtime(spec, answer, err);
 }
 
 typedef struct execution {

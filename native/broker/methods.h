@@ -17,6 +17,7 @@ void terminal_prepare(request *r);                         // first_shell.c
 void terminal_close(request *r);
 void channel_open(request *r);
 void exec(request *r);      // exec.c
+void check(request *r);     // check.c
 void file_read(request *r); // file_methods.c
 void file_write(request *r);
 void file_list(request *r);

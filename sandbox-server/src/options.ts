@@ -1,6 +1,10 @@
 // The command line and the environment of sandbox-server, checked; `npm start` gives all of them.
+
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
+import { brokerDefaults, brokerSettings } from './config/broker.ts';
+import { ConfigError, readConfig } from './config/file.ts';
 import { isNetwork } from './http/client-address.ts';
 import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 
@@ -18,6 +22,7 @@ const wholeNumber = (least: number) =>
 const minutes = z.coerce.number('a number of minutes').positive('more than 0');
 
 const schema = z.strictObject({
+  config: z.string().describe('configuration file; what is given here or in the environment wins over it'),
   address: z.string().min(1, 'an IP address or localhost').describe('IP address to listen on'),
   port: z.coerce
     .number('a number from 0 to 65535')
@@ -38,6 +43,7 @@ const schema = z.strictObject({
     .string()
     .regex(/^(off|(.*:)?\d{1,5})$/, 'off, a port, or an address and a port such as 127.0.0.1:7081')
     .transform((text) => (text === 'off' ? null : addressAndPort(text)))
+    .refine((at) => at === null || at.port <= 65_535, 'a port from 0 to 65535, where 0 is a free one')
     .describe('where Prometheus scrapes /metrics: off, a port of 127.0.0.1, or an address and a port'),
   idle: minutes.describe('minutes without a key press until a sandbox is ended'),
   longest: minutes.describe('minutes until a sandbox is ended whatever happens'),
@@ -64,6 +70,7 @@ const schema = z.strictObject({
 export type Options = z.output<typeof schema>;
 
 const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
+  config: '',
   address: '127.0.0.1',
   port: '7080',
   'public-url': '',
@@ -86,19 +93,45 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   'trust-proxy': '',
 };
 
-/** Reads the command line, then BULKHEAD_* for what it does not say. Throws OptionError. */
+const { config: _config, broker: _broker, 'stop-on-eof': _stop, ...inFile } = schema.shape;
+/** What a configuration file may say: what the server takes, but for what follows from `state`, and what the broker
+ * takes. */
+export const fileSettings = { ...inFile, ...brokerSettings };
+export const fileDefaults: Record<keyof typeof fileSettings, string> = { ...defaults, ...brokerDefaults };
+
+/** Reads the command line; for what it does not say BULKHEAD_*; then the configuration file. Throws OptionError with a
+ * line for each mistake. */
 export function parseOptions(args: readonly string[], env: NodeJS.ProcessEnv): Options {
   const given = readArguments(args);
-  const texts = Object.entries(defaults).map(([name, fallback]) => {
-    const variable = `BULKHEAD_${name.toUpperCase().replaceAll('-', '_')}`;
-    return [name, given[name] ?? env[variable] ?? fallback];
-  });
+  const variableOf = (name: string) => `BULKHEAD_${name.toUpperCase().replaceAll('-', '_')}`;
+  const file = readFile(String(given.config ?? env[variableOf('config')] ?? ''));
+  const texts = Object.entries(defaults).map(([name, fallback]) => [
+    name,
+    given[name] ?? env[variableOf(name)] ?? file[name] ?? fallback,
+  ]);
   const wanted = { ...Object.fromEntries(texts), 'stop-on-eof': given['stop-on-eof'] === true };
   const parsed = schema.safeParse(wanted);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const name = String(issue?.path[0]) as keyof typeof defaults;
-  throw new OptionError(`--${name} is ${JSON.stringify(wanted[name])}, but must be: ${issue?.message}`);
+  const mistakes = new Map<string, string>();
+  for (const { path, message } of parsed.error.issues) {
+    const name = String(path[0]) as keyof typeof defaults;
+    if (!mistakes.has(name))
+      mistakes.set(name, `--${name} is ${JSON.stringify(wanted[name])}, but must be: ${message}`);
+  }
+  throw new OptionError([...mistakes.values()].join('\n'));
+}
+
+/** What a configuration file says to the server; nothing if there is none. */
+function readFile(path: string): Record<string, string> {
+  if (path === '') return {};
+  try {
+    const { state, ...settings } = readConfig(path, fileSettings);
+    if (state === undefined) return settings;
+    return { ...settings, state: join(state, 'server'), broker: join(state, 'run/control.sock') };
+  } catch (error) {
+    if (error instanceof ConfigError) throw new OptionError(error.message);
+    throw error;
+  }
 }
 
 /** What the options say about how much may be given, to whom, and for how long. */

@@ -13,8 +13,17 @@ import {
   type Frame,
   INPUT_MAX,
   RING_BYTES,
+  type TerminalViewer,
 } from '../../sandbox-server/src/protocol/frames.ts';
 import { patiently } from '../patience.ts';
+
+/** How a viewer comes to a terminal. */
+export interface Visit {
+  /** To watch or to type; what is usual for whoever it is unless stated. */
+  as?: 'watch' | 'type';
+  columns?: number;
+  rows?: number;
+}
 
 export type Answer = { status: number; body: unknown };
 
@@ -77,27 +86,41 @@ export class Learner {
     return this.ask('DELETE', apiPaths.sandbox(id));
   }
 
+  /** This browser is an instructor's too from now on. */
+  async logIn(login: string, password: string): Promise<void> {
+    const response = await fetch(`${this.#url}/api/instructor/login`, {
+      method: 'POST',
+      headers: { cookie: this.cookie, origin: this.#url, 'content-type': 'application/json' },
+      body: JSON.stringify({ login, password }),
+    });
+    if (!response.ok) throw new Error(`${login} cannot log in: ${await response.text()}`);
+    this.cookie += `; ${response.headers.getSetCookie()[0]?.split(';', 1)[0]}`;
+  }
+
   /** A WebSocket to a terminal, with other headers where a test wants them; undefined leaves one out. */
   socket(
     id: string,
     name: string,
     terminal: string,
     other: Record<string, string | undefined> = {},
+    as?: Visit['as'],
   ): WebSocket {
     const all = { origin: this.#url, cookie: this.cookie, ...other };
     const headers = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-    const url = this.#url.replace('http', 'ws') + apiPaths.attach(id, name, terminal);
+    const role = as === undefined ? '' : `?as=${as}`;
+    const url = this.#url.replace('http', 'ws') + apiPaths.attach(id, name, terminal) + role;
     return new WebSocket(url, { headers: headers as Record<string, string> });
   }
 
-  terminal(id: string, name: string, terminal: string): RemoteTerminal {
-    return new RemoteTerminal(() => this.socket(id, name, terminal));
+  terminal(id: string, name: string, terminal: string, visit: Visit = {}): RemoteTerminal {
+    return new RemoteTerminal(() => this.socket(id, name, terminal, {}, visit.as), visit);
   }
 }
 
 /** A terminal as a page holds it: everything printed so far, whatever happened to the connection. */
 export class RemoteTerminal {
   readonly #connect: () => WebSocket;
+  readonly #wish: { columns: number; rows: number };
   #socket: WebSocket | null = null;
   #pieces: Buffer[] = [];
   #length = 0;
@@ -107,13 +130,16 @@ export class RemoteTerminal {
   readonly frames: Frame[] = [];
   /** The close code of the last connection; null while it lives. */
   closed: number | null = null;
+  /** What it was closed with in words. */
+  reason = '';
   /** How often output was gone before this viewer could have it. */
   losses = 0;
   #fault: Error | null = null;
   #changed: (() => void)[] = [];
 
-  constructor(connect: () => WebSocket) {
+  constructor(connect: () => WebSocket, { columns = 80, rows = 24 }: Visit = {}) {
     this.#connect = connect;
+    this.#wish = { columns, rows };
   }
 
   /** Attaches (again), asking for what is missing; resolves when the monitor has said WELCOME. */
@@ -123,8 +149,11 @@ export class RemoteTerminal {
     this.#socket = socket;
     this.closed = null;
     socket.on('error', () => {}); // told as `closed`
-    socket.on('close', (code) => {
-      if (this.#socket === socket) this.closed = code;
+    socket.on('close', (code, reason) => {
+      if (this.#socket === socket) {
+        this.closed = code;
+        this.reason = reason.toString();
+      }
       this.#tell();
     });
     socket.on('message', (data) => this.#receive(decodeFrame(new Uint8Array(data as Buffer))));
@@ -134,8 +163,7 @@ export class RemoteTerminal {
         version: 1,
         offset: this.#length,
         credit: RING_BYTES,
-        columns: 80,
-        rows: 24,
+        ...this.#wish,
       }),
     );
     const before = this.frames.length;
@@ -153,13 +181,30 @@ export class RemoteTerminal {
     this.#socket = null;
   }
 
-  type(text: string): void {
-    this.#unsent.push(Buffer.from(text));
+  type(input: string | Uint8Array): void {
+    this.#unsent.push(Buffer.from(input as string));
     this.#sendInput();
+  }
+
+  /** Types regardless of what may be typed, as no page does. */
+  force(text: string): void {
+    this.#send({ type: 'input', bytes: Buffer.from(text) });
   }
 
   resize(columns: number, rows: number): void {
     this.#send({ type: 'resize', columns, rows });
+  }
+
+  /** Who has the terminal open, as it was told last. */
+  get company(): readonly TerminalViewer[] {
+    const last = this.frames.findLast((frame) => frame.type === 'viewers');
+    return last?.type === 'viewers' ? last.viewers : [];
+  }
+
+  /** The size in force, as it was told last. */
+  get size(): string {
+    const told = this.frames.findLast((frame) => frame.type === 'welcome' || frame.type === 'size');
+    return told?.type === 'welcome' || told?.type === 'size' ? `${told.columns}x${told.rows}` : '';
   }
 
   /** Everything printed so far. */

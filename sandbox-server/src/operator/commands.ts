@@ -1,10 +1,11 @@
-// What an operator does by hand: accounts of instructors, and copies of what must not be lost.
+// What an operator does by hand: accounts of instructors, copies of what must not be lost, the configuration file.
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomCharacters } from '../people/handwriting.ts';
 import { Instructors } from '../people/instructors.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from '../people/schema.ts';
 import { backUp, openDatabase } from '../store/database.ts';
+import { configCommands, wantsFile } from './config.ts';
 
 /** A wrong command line; the message says what would have been right. */
 export class UsageError extends Error {
@@ -27,16 +28,29 @@ export const usage = `Usage: npm run operate -- [--state DIRECTORY] COMMAND
   instructor unlock LOGIN    undoes that
   instructor list            who there is
   backup DIRECTORY           copies what must not be lost into a new directory, while the server runs
+  config check FILE          says every mistake in a configuration file, with its line
+  config example             a configuration file to begin with
+  config reference           docs/configuration.md
+  config broker FILE         what the file says to bulkheadd, for its unit
 `;
 
 /** Runs one command. Rejects with UsageError, AccountError, or an Error that names a file. */
 export async function operate(args: readonly string[], surroundings: Surroundings): Promise<void> {
   const [command, ...rest] = args;
   if (command === 'instructor') return instructor(rest, surroundings);
+  if (command === 'config') return config(rest, surroundings);
   if (command === 'backup' && rest.length === 1) return copyAway(rest[0] ?? '', surroundings);
   throw new UsageError(
     command === undefined ? 'a command is missing' : `there is no command ${args.join(' ')}`,
   );
+}
+
+async function config(args: readonly string[], { print }: Surroundings): Promise<void> {
+  const [verb = '', file = ''] = args;
+  const run = Object.hasOwn(configCommands, verb) ? configCommands[verb] : undefined;
+  if (!run || args.length !== (wantsFile.has(verb) ? 2 : 1))
+    throw new UsageError(`there is no command config ${args.join(' ')}`);
+  print(run(file));
 }
 
 async function instructor(args: readonly string[], { state, password, print }: Surroundings): Promise<void> {

@@ -37,7 +37,8 @@ try {
     process.stdout.write(usage);
     process.exit(0);
   }
-  becomeOwnerOf(values.state);
+  // A configuration file has nothing to do with the state, and may be there before it.
+  if (positionals[0] !== 'config') becomeOwnerOf(values.state);
   await operate(positionals, {
     state: values.state,
     password: firstLine,

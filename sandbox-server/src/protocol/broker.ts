@@ -201,6 +201,19 @@ const nothing = z.strictObject({});
 const oneMachine = z.strictObject({ machine: machineIdSchema });
 const maybe = count.nullable();
 
+/** How a program ended, and what it said. */
+const ranShape = {
+  status: z.int().describe('Exit status; meaningless if a signal killed it.'),
+  signal: z.int().describe('The signal that killed it, or 0.'),
+  timed_out: z.boolean().describe('Whether the time limit ended it.'),
+  truncated: z.boolean().describe('Whether output was left out.'),
+  stdout: z.string().describe('Standard output as UTF-8.'),
+  stderr: z.string().describe('Standard error as UTF-8.'),
+  duration_us: count.describe('Microseconds that it ran.'),
+};
+/** Bytes of a check's script. */
+export const CHECK_SCRIPT_MAX = 65_536;
+
 /** Every method: what it takes and what it answers. */
 export const brokerMethods = {
   probe: { params: nothing, result: probeResult },
@@ -383,14 +396,18 @@ export const brokerMethods = {
       timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until it is killed.'),
       max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
     }),
+    result: z.strictObject(ranShape),
+  },
+  check: {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      script: z.string().min(3).max(CHECK_SCRIPT_MAX).describe('Begins with #! and an interpreter.'),
+      timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until all of it is killed.'),
+      max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
+    }),
     result: z.strictObject({
-      status: z.int().describe('Exit status; meaningless if a signal killed it.'),
-      signal: z.int().describe('The signal that killed it, or 0.'),
-      timed_out: z.boolean().describe('Whether the time limit ended it.'),
-      truncated: z.boolean().describe('Whether output was left out.'),
-      stdout: z.string().describe('Standard output as UTF-8.'),
-      stderr: z.string().describe('Standard error as UTF-8.'),
-      duration_us: count.describe('Microseconds that it ran.'),
+      ...ranShape,
+      out_of_memory: z.boolean().describe('Whether something of it was killed for want of memory.'),
     }),
   },
   'file.read': {

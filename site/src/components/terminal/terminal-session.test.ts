@@ -232,6 +232,37 @@ describe('a terminal', () => {
     expect(text(((await again.frame()) as { bytes: Uint8Array }).bytes)).toBe('ls\r');
   });
 
+  it('knows who else is there, and types nothing while it only watches, also after the connection broke', async () => {
+    const company = [
+      { as: 'learner', name: 'Anna', types: true, you: false },
+      { as: 'instructor', name: 'ada', types: false, you: true },
+    ] as const;
+    const told: Frame = { type: 'viewers', viewers: company };
+    const there = await attached(told, welcome());
+    expect(session.state).toMatchObject({ phase: 'open', company });
+    session.type(bytes('rm -rf /'));
+    const away = reach('waiting');
+    const coming = peer();
+    there.socket.close(1001);
+    await away;
+    session.type(bytes('rm -rf /'));
+    const again = await coming;
+    await again.frame();
+    again.send(welcome());
+    session.resize(90, 25);
+    expect((await again.frame()).type, 'nothing was typed before it').toBe('resize');
+    again.send({ type: 'viewers', viewers: [{ ...company[1], types: true }] });
+    await expect.poll(() => session.watching).toBe(false);
+    session.type(bytes('ls'));
+    expect(await again.frame()).toEqual({ type: 'input', bytes: bytes('ls') });
+  });
+
+  it('does not come back when it may not be here any more', async () => {
+    const there = await attached(welcome());
+    there.socket.close(4403, 'you may not see this terminal any more');
+    expect(await reach('gone')).toEqual({ phase: 'gone', reason: 'you may not see this terminal any more' });
+  });
+
   it('ends with its program and does not call again', async () => {
     const there = await attached(welcome());
     there.send({ type: 'exit', by: 'killed', status: 9 });

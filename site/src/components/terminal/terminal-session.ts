@@ -8,6 +8,7 @@ import {
   type Frame,
   INPUT_MAX,
   RING_BYTES,
+  type TerminalViewer,
 } from '@bulkhead/sandbox-server/protocol/frames';
 
 /** Where output goes: an emulator. */
@@ -40,7 +41,12 @@ export interface TerminalSessionOptions {
 
 export type TerminalState =
   | { phase: 'connecting' }
-  | { phase: 'open'; columns: number; rows: number }
+  | {
+      phase: 'open';
+      columns: number;
+      rows: number /** Who has it open, this viewer among them; none until the server has said. */;
+      company: readonly TerminalViewer[];
+    }
   | {
       phase: 'waiting';
       attempt: number /** Unix time of the next attempt. */;
@@ -60,6 +66,7 @@ export class TerminalSession {
   readonly #sink: TerminalSink;
   readonly #listeners = new Set<(state: TerminalState) => void>();
   #state: TerminalState = { phase: 'connecting' };
+  #company: readonly TerminalViewer[] = [];
   #socket: SocketLike | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
@@ -138,8 +145,14 @@ export class TerminalSession {
     };
   }
 
-  /** Sends bytes to the program, as its input credit allows, in order. */
+  /** Whether this viewer only watches. */
+  get watching(): boolean {
+    return this.#company.some(({ you, types }) => you && !types);
+  }
+
+  /** Sends bytes to the program, as its input credit allows, in order. What is typed by who only watches goes nowhere. */
   type(bytes: Uint8Array): void {
+    if (this.watching) return;
     if (this.#state.phase === 'exited' || this.#state.phase === 'gone') return;
     if (this.#state.phase !== 'open' && this.#typedBytes + bytes.length > TYPE_AHEAD_MAX) return;
     this.#typed.push(bytes);
@@ -185,8 +198,11 @@ export class TerminalSession {
         this.#output(frame.offset, frame.bytes);
         return;
       case 'size':
-        this.#sink.resize(frame.columns, frame.rows);
-        this.#become({ phase: 'open', columns: frame.columns, rows: frame.rows });
+        this.#opened(frame);
+        return;
+      case 'viewers':
+        this.#company = frame.viewers;
+        if (this.#state.phase === 'open') this.#become({ ...this.#state, company: frame.viewers });
         return;
       case 'inputCredit':
         this.#inputCredit += frame.bytes;
@@ -213,9 +229,14 @@ export class TerminalSession {
     this.#inputCredit = frame.inputCredit + (this.#welcomed ? this.#inputCredit : 0);
     this.#welcomed = true;
     this.#tell();
-    this.#sink.resize(frame.columns, frame.rows);
-    this.#become({ phase: 'open', columns: frame.columns, rows: frame.rows });
+    this.#opened(frame);
     this.#flush();
+  }
+
+  /** The size in force. */
+  #opened({ columns, rows }: { columns: number; rows: number }): void {
+    this.#sink.resize(columns, rows);
+    this.#become({ phase: 'open', columns, rows, company: this.#company });
   }
 
   /** Gives output to the sink, cut where the replay ends, so that no write is half past and half present. */
@@ -268,6 +289,7 @@ export class TerminalSession {
       attachClose.exited,
       attachClose.gone,
       attachClose.protocol,
+      attachClose.forbidden,
       attachClose.tooMany,
     ];
     if (final.includes(code)) {
