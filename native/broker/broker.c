@@ -12,6 +12,7 @@
 #include "broker/probe.h"
 #include "broker/reap.h"
 #include "broker/recover.h"
+#include "broker/stats.h"
 #include "broker/template.h"
 #include "broker/terminal.h"
 #include "broker/vm_watch.h"
@@ -125,6 +126,7 @@ void broker_free(broker *b) {
         broker_forget(b, b->machines);
     templates_free(b);
     terminals_unwatch(b);
+    loop_timer_stop(b->loop, &b->stats_timer);
     reap_stop(b);
     free(b);
 }
@@ -193,6 +195,7 @@ void broker_forget(broker *b, machine *m) {
         }
     }
     template_release(m);
+    stats_forget(m);
     machine_unwatch(m);
     vm_watch_stop(m);
     terminals_forget(m);
