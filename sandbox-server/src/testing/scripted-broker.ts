@@ -284,7 +284,7 @@ export function answerAsGuest(
 /** Waits until `check` gives something, looking again after every turn of the event loop for at most `limitMs`. */
 export async function until<T>(
   check: () => T | false | null | undefined | Promise<T | false | null | undefined>,
-  limitMs = 5_000,
+  limitMs = 20_000,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
