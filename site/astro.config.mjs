@@ -65,9 +65,13 @@ export default defineConfig({
             'concepts/what-is-divided',
             'concepts/process',
             'concepts/chroot',
+            'concepts/namespaces',
             'concepts/limits',
             'concepts/capabilities-and-seccomp',
             'concepts/containers-and-vms',
+            'concepts/faults',
+            'concepts/moving',
+            'concepts/patching',
           ],
         },
         {

@@ -118,8 +118,9 @@ int cgroup_directories(const char *path, char directories[][CGROUP_DIRECTORY_SIZ
     return (path = checked(path, err)) ? backend()->directories(path, directories) : -1;
 }
 
-int cgroup_read_usage(const char *path, cgroup_usage *usage, bh_error *err) {
-    return (path = checked(path, err)) ? backend()->read_usage(path, usage, err) : -1;
+int cgroup_find_directory(const char *path, const char *controller, char directory[CGROUP_DIRECTORY_SIZE],
+                          bh_error *err) {
+    return (path = checked(path, err)) ? backend()->find_directory(path, controller, directory) : -1;
 }
 
 int cgroup_read_pids(const char *path, pid_t **pids, bh_error *err) {

@@ -40,15 +40,6 @@ typedef struct cgroup_setting {
     char value[256];
 } cgroup_setting;
 
-typedef struct cgroup_usage {
-    int64_t memory_bytes;      // charged now; -1 where the controller is missing (so for each field below)
-    int64_t memory_peak_bytes; // the highest it has been
-    int64_t memory_kernel_bytes;
-    int64_t cpu_usec;
-    int64_t pids;
-    int64_t oom_kills;
-} cgroup_usage;
-
 // 2 on a unified host, 1 otherwise (also where an empty v2 tree is mounted beside v1's).
 int cgroup_version(void);
 // Comma-separated names of the controllers that can be used here, in `names` ("cpu,memory,pids"). 0 or negative.
@@ -81,7 +72,9 @@ int cgroup_delete(const char *path, bh_error *err);
 // The group's directory in each hierarchy. Returns their number.
 enum { CGROUP_DIRECTORIES_MAX = 16, CGROUP_DIRECTORY_SIZE = 512 };
 int cgroup_directories(const char *path, char directories[][CGROUP_DIRECTORY_SIZE], bh_error *err);
-int cgroup_read_usage(const char *path, cgroup_usage *usage, bh_error *err);
+// The group's directory where this controller is ("memory", v1's "cpuacct"). 1; 0 where the controller is missing.
+int cgroup_find_directory(const char *path, const char *controller, char directory[CGROUP_DIRECTORY_SIZE],
+                          bh_error *err);
 // The pids in the group and those below it, as this process's pid namespace sees them. Returns the count or negative;
 // *pids is malloc'ed.
 int cgroup_read_pids(const char *path, pid_t **pids, bh_error *err);

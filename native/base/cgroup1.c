@@ -390,28 +390,15 @@ static int remove_group(const char *path, bh_error *err) {
     return 0;
 }
 
-static int64_t usage(unsigned controller, const char *path, const char *file, const char *key) {
-    char directory[512];
-    return find_directory(controller, path, directory, sizeof directory) ? cgroup_read_number(directory, file, key)
-                                                                         : -1;
+static unsigned controller_of(const char *name) {
+    unsigned controller = 0;
+    while (controller < CONTROLLERS && strcmp(controller_names[controller], name) != 0)
+        controller++;
+    return controller;
 }
 
-static int read_usage(const char *path, cgroup_usage *found, bh_error *err) {
-    char directory[512];
-    if (!main_directory(path, directory, sizeof directory, err))
-        return -1;
-    if (access(directory, F_OK) < 0)
-        return bh_fail(err, errno, "cannot read the usage of cgroup %s", path);
-    int64_t cpu_ns = usage(CPUACCT, path, "cpuacct.usage", NULL);
-    *found = (cgroup_usage){
-        .memory_bytes = usage(MEMORY, path, "memory.usage_in_bytes", NULL),
-        .memory_peak_bytes = usage(MEMORY, path, "memory.max_usage_in_bytes", NULL),
-        .memory_kernel_bytes = usage(MEMORY, path, "memory.kmem.usage_in_bytes", NULL),
-        .cpu_usec = cpu_ns < 0 ? -1 : cpu_ns / 1000,
-        .pids = usage(PIDS, path, "pids.current", NULL),
-        .oom_kills = usage(MEMORY, path, "memory.oom_control", "oom_kill"),
-    };
-    return 0;
+static bool find_by_name(const char *path, const char *controller, char directory[CGROUP_DIRECTORY_SIZE]) {
+    return find_directory(controller_of(controller), path, directory, CGROUP_DIRECTORY_SIZE);
 }
 
 static int freeze(const char *path, bool frozen, bh_error *err) {
@@ -452,9 +439,7 @@ static bool is_frozen(const char *path) {
 // Also in a hierarchy that the group had nothing to do in until now.
 static int write_setting(const char *path, const cgroup_setting *setting, bh_error *err) {
     char directory[512], file[600];
-    unsigned controller = 0;
-    while (controller < CONTROLLERS && strcmp(controller_names[controller], setting->controller) != 0)
-        controller++;
+    unsigned controller = controller_of(setting->controller);
     if (controller == CONTROLLERS)
         return bh_fail(err, 0, "cgroup v1 has no %s controller", setting->controller);
     if (!find_directory(controller, path, directory, sizeof directory))
@@ -481,7 +466,7 @@ const cgroup_backend cgroup1_backend = {
     .open = open_group,
     .signal = signal_processes,
     .remove = remove_group,
-    .read_usage = read_usage,
+    .find_directory = find_by_name,
     .read_pids = read_pids,
     .freeze = freeze,
     .directories = directories,

@@ -230,20 +230,10 @@ static int read_pids(const char *path, pid_t **pids, bh_error *err) {
     return cgroup_tree_pids(directory, pids, err);
 }
 
-static int read_usage(const char *path, cgroup_usage *usage, bh_error *err) {
-    char directory[512];
-    directory_of(path, directory, sizeof directory);
-    if (access(directory, F_OK) < 0)
-        return bh_fail(err, errno, "cannot read the usage of cgroup %s", path);
-    *usage = (cgroup_usage){
-        .memory_bytes = cgroup_read_number(directory, "memory.current", NULL),
-        .memory_peak_bytes = cgroup_read_number(directory, "memory.peak", NULL),
-        .memory_kernel_bytes = cgroup_read_number(directory, "memory.stat", "kernel"),
-        .cpu_usec = cgroup_read_number(directory, "cpu.stat", "usage_usec"),
-        .pids = cgroup_read_number(directory, "pids.current", NULL),
-        .oom_kills = cgroup_read_number(directory, "memory.events", "oom_kill"),
-    };
-    return 0;
+static bool find_directory(const char *path, const char *controller, char directory[CGROUP_DIRECTORY_SIZE]) {
+    (void)controller; // all are in one tree
+    directory_of(path, directory, CGROUP_DIRECTORY_SIZE);
+    return true;
 }
 
 static int freeze(const char *path, bool frozen, bh_error *err) {
@@ -308,7 +298,7 @@ const cgroup_backend cgroup2_backend = {
     .signal = signal_processes,
     .await_empty = await_empty,
     .remove = remove_group,
-    .read_usage = read_usage,
+    .find_directory = find_directory,
     .read_pids = read_pids,
     .freeze = freeze,
     .directories = directories,

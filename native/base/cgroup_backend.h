@@ -16,7 +16,7 @@ typedef struct cgroup_backend {
     int (*signal)(const char *path, int number, bh_error *err); // once, to all that are there now
     void (*await_empty)(const char *path, unsigned timeout_ms); // NULL: the kernel tells nobody
     int (*remove)(const char *path, bh_error *err);
-    int (*read_usage)(const char *path, cgroup_usage *usage, bh_error *err);
+    bool (*find_directory)(const char *path, const char *controller, char directory[CGROUP_DIRECTORY_SIZE]);
     int (*read_pids)(const char *path, pid_t **pids, bh_error *err);
     int (*freeze)(const char *path, bool frozen, bh_error *err);
     int (*directories)(const char *path, char directories[][CGROUP_DIRECTORY_SIZE]);

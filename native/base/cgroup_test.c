@@ -1,6 +1,7 @@
 // Where control groups are found in mountinfo, and a real group's life on this host where the test is root.
 #include "base/cgroup.h"
 #include "base/cgroup_backend.h"
+#include "base/cgroup_meter.h"
 
 #include <errno.h>
 #include <fcntl.h>

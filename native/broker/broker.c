@@ -4,6 +4,7 @@
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "broker/check.h"
 #include "broker/end.h"
 #include "broker/ids.h"
 #include "broker/log.h"
@@ -11,6 +12,7 @@
 #include "broker/probe.h"
 #include "broker/reap.h"
 #include "broker/recover.h"
+#include "broker/stats.h"
 #include "broker/template.h"
 #include "broker/terminal.h"
 #include "broker/vm_watch.h"
@@ -100,7 +102,7 @@ broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
     }
     if (make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
         (has_monitors_group(b) && cgroup_create(monitors_cgroup(b).text, &CGROUP_NO_LIMITS, err) < 0) ||
-        reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
+        checks_clear(b, err) < 0 || reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
         (config->guest ? add_guest_itself(b, err) : machines_find(b, err)) < 0) {
         broker_free(b);
         return NULL;
@@ -117,6 +119,7 @@ void broker_free(broker *b) {
         broker_forget(b, b->machines);
     templates_free(b);
     terminals_unwatch(b);
+    loop_timer_stop(b->loop, &b->stats_timer);
     reap_stop(b);
     free(b);
 }
@@ -185,6 +188,7 @@ void broker_forget(broker *b, machine *m) {
         }
     }
     template_release(m);
+    stats_forget(m);
     machine_unwatch(m);
     vm_watch_stop(m);
     terminals_forget(m);

@@ -1,6 +1,7 @@
 // From a line to a handler and back to a line: the dispatch table, one row a method, and the answers.
 #include "base/base64.h"
 #include "base/cleanup.h"
+#include "broker/check.h"
 #include "broker/files.h"
 #include "broker/log.h"
 #include "broker/methods.h"
@@ -99,6 +100,14 @@ static const param exec_params[] = {
     PARAM_END,
 };
 
+static const param check_params[] = {
+    PARAM_MACHINE,
+    {.name = "script", .kind = PARAM_STRING, .min = 3, .max = CHECK_BYTES_MAX},
+    {.name = "timeout_ms", .kind = PARAM_INTEGER, .min = 1, .max = 60000},
+    {.name = "max_output_bytes", .kind = PARAM_INTEGER, .min = 0, .max = 65536},
+    PARAM_END,
+};
+
 static const param identity_params[] = {
     {.name = "hostname",
      .kind = PARAM_STRING,
@@ -184,6 +193,8 @@ static const param file_write_params[] = {
     PARAM_END,
 };
 static const param file_list_params[] = {PARAM_MACHINE, PARAM_PATH, PARAM_END};
+static const param dial_params[] = {
+    PARAM_MACHINE, {.name = "port", .kind = PARAM_INTEGER, .min = 1, .max = 65535}, PARAM_END};
 
 static const method methods[] = {
     {"probe", probe, no_params},
@@ -206,15 +217,19 @@ static const method methods[] = {
     {"machine.list", machine_list, no_params},
     {"machine.delete", machine_delete, machine_params},
     {"machine.restart", machine_restart, restart_params},
+    {"machine.freeze", machine_freeze, machine_params},
+    {"machine.thaw", machine_thaw, machine_params},
     {"machine.stats", machine_stats, stats_params},
     {"terminal.open", terminal_open, terminal_open_params},
     {"terminal.prepare", terminal_prepare, machine_params},
     {"terminal.close", terminal_close, terminal_params},
     {"channel.open", channel_open, terminal_params},
     {"exec", exec, exec_params},
+    {"check", check, check_params},
     {"file.read", file_read, file_read_params},
     {"file.write", file_write, file_write_params},
     {"file.list", file_list, file_list_params},
+    {"dial", dial, dial_params},
     {"subscribe", subscribe, no_params},
     {"identity.renew", identity_renew, identity_params},
 };
@@ -296,6 +311,8 @@ machine *request_machine_to_enter(request *r) {
         request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
     else if (m->checkpointing)
         request_refuse(r, "failed", "machine", "machine %s is being written down", m->id);
+    else if (m->frozen || m->freezing)
+        request_refuse(r, "failed", "machine", "machine %s is frozen: machine.thaw lets it go on", m->id);
     else
         return m;
     return NULL;

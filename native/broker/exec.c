@@ -1,5 +1,6 @@
 // exec: a command without a terminal, under a time limit; for checks.
 #include "base/cgroup.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "broker/exec_group.h"
 #include "broker/job.h"
@@ -58,6 +59,25 @@ static void split_status(int from_runtime, int *status, int *signal) {
     *status = signalled ? 0 : from_runtime;
 }
 
+int exec_by_runtime(process_spec *spec, json_t **answer, bh_error *err) {
+    process_result result;
+    spec->reports = true;
+    if (process_run(spec, &result, err) < 0)
+        return -1;
+    int outcome = 0;
+    if (result.report.length > 0 && !result.timed_out) {
+        cleanup_json json_t *line = json_loads(result.report.bytes, JSON_DISABLE_EOF_CHECK, NULL);
+        const char *why = json_string_value(json_object_get(line, "msg"));
+        outcome = bh_fail(err, 0, "%s", why ? why : "the runtime could not run it");
+    } else {
+        int status, signal = result.signal;
+        split_status(result.exit_status, &status, result.signal ? &(int){0} : &signal);
+        *answer = describe(&result, status, signal);
+    }
+    process_result_free(&result);
+    return outcome;
+}
+
 // In a container: `bulkhead exec`, which gives the command the same confinement as everything else there. What the
 // runtime itself has to complain about comes in its log, apart from what the command prints.
 static int run_in_container(const request *r, process_spec *spec, json_t **answer, bh_error *err) {
@@ -76,23 +96,8 @@ static int run_in_container(const request *r, process_spec *spec, json_t **answe
         argv[count++] = command[i];
     argv[count] = NULL;
 
-    process_result result;
     spec->argv = (char *const *)(uintptr_t)argv;
-    spec->reports = true;
-    if (process_run(spec, &result, err) < 0)
-        return -1;
-    int outcome = 0;
-    if (result.report.length > 0 && !result.timed_out) {
-        cleanup_json json_t *line = json_loads(result.report.bytes, JSON_DISABLE_EOF_CHECK, NULL);
-        const char *why = json_string_value(json_object_get(line, "msg"));
-        outcome = bh_fail(err, 0, "%s", why ? why : "the runtime could not run it");
-    } else {
-        int status, signal = result.signal;
-        split_status(result.exit_status, &status, result.signal ? &(int){0} : &signal);
-        *answer = describe(&result, status, signal);
-    }
-    process_result_free(&result);
-    return outcome;
+    return exec_by_runtime(spec, answer, err);
 }
 
 typedef struct execution {
@@ -115,8 +120,11 @@ static int exec_body(void *argument, json_t **answer, bh_error *err) {
     int outcome = e->direct ? run_directly(r, &spec, answer, err) : run_in_container(r, &spec, answer, err);
     // v2 counts in the groups above as well, v1 only where the process was (memcg_memory_event).
     cgroup_usage usage;
-    if (outcome == 0 && cgroup_version() == 1 && cgroup_read_usage(e->group.text, &usage, err) == 0)
-        json_object_set_new(*answer, "oom_kills", json_integer(usage.oom_kills));
+    if (outcome == 0 && !cgroup_counts_refusals_below(e->group.text) &&
+        cgroup_read_usage(e->group.text, &usage, err) == 0) {
+        json_object_set_new(*answer, "oom_kills", json_integer(cgroup_version() == 1 ? usage.oom_kills : 0));
+        json_object_set_new(*answer, "pids_refusals", json_integer(usage.pids_refusals));
+    }
     // A daemon that the command left behind keeps the group, which then goes with the machine.
     cleanup_free pid_t *left = NULL;
     bh_error kept;
@@ -125,13 +133,20 @@ static int exec_body(void *argument, json_t **answer, bh_error *err) {
     return outcome;
 }
 
+// -1, for what is not known, adds nothing.
+static void add_and_remove(json_t *result, const char *key, int64_t *sum) {
+    int64_t number = json_integer_value(json_object_get(result, key));
+    if (sum && number > 0)
+        *sum += number;
+    if (result)
+        json_object_del(result, key);
+}
+
 static void exec_done(void *argument, json_t *result, const bh_error *err) {
     execution *e = argument;
     machine *m = broker_find(e->request->broker, e->request->machine);
-    if (m)
-        m->exec_oom_kills += json_integer_value(json_object_get(result, "oom_kills"));
-    if (result)
-        json_object_del(result, "oom_kills");
+    add_and_remove(result, "oom_kills", m ? &m->exec_oom_kills : NULL);
+    add_and_remove(result, "pids_refusals", m ? &m->exec_pids_refusals : NULL);
     if (result)
         request_answer(e->request, json_incref(result));
     else

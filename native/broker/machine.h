@@ -52,24 +52,28 @@ typedef struct machine {
     end_cause cause;     // the same for programs; END_UNKNOWN while it runs
     int32_t slot;        // which ids are its own: see ids.h
     pid_t pid;           // the container's init, or QEMU; 0 before it is started
+    bool frozen;         // it stands still until it is thawed: see freeze.h
     uint64_t start_time; // of that process, clock ticks since boot: a pid alone may have been given to another since
 
     // In memory only.
     struct broker *broker;
     struct terminal *terminals;
-    loop_source init;          // a pidfd of `pid`; -1 while nothing is watched
-    int64_t exec_oom_kills;    // v1: of processes that `exec` ran, whose groups are gone and took their counts along
-    struct moving *moving;     // VMs only: its move or its saving that is under way
-    struct vm_watch *watch;    // VMs only: who listens to its QEMU; NULL: nobody
-    int end_status;            // of its first process, as from waitpid, once that has ended; negative: not known
-    json_t *console;           // VMs only: the last lines of its console once it has ended; else NULL
-    bool restarting;           // it is being made anew in its place
-    struct template *template; // VMs only: what it is being made a copy of
+    loop_source init;           // a pidfd of `pid`; -1 while nothing is watched
+    int64_t exec_oom_kills;     // v1: of processes that `exec` ran, whose groups are gone and took their counts along
+    int64_t exec_pids_refusals; // the same of forks, also on v2 before Linux 6.11
+    struct metering *metering;  // while somebody looks at its figures; else NULL
+    struct moving *moving;      // VMs only: its move or its saving that is under way
+    struct vm_watch *watch;     // VMs only: who listens to its QEMU; NULL: nobody
+    int end_status;             // of its first process, as from waitpid, once that has ended; negative: not known
+    json_t *console;            // VMs only: the last lines of its console once it has ended; else NULL
+    bool restarting;            // it is being made anew in its place
+    struct template *template;  // VMs only: what it is being made a copy of
     struct checkpointing *checkpointing; // containers in a VM: it is being written down
     json_t *restoring;                   // {checkpoint, terminals}: what it is being made from, or was
     pid_t destroyer;                     // the job that ends it when the broker ends; 0: none
-    int opening;                         // terminals being opened: their monitors are not in the list yet
-    bool deleting;                       // its deletion is wanted, or under way
+    int opening;   // terminals and connections being opened: whoever carries them is not in the list yet
+    bool freezing; // it is being frozen or thawed
+    bool deleting; // its deletion is wanted, or under way
     struct machine *next;
 } machine;
 

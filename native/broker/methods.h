@@ -16,9 +16,13 @@ void terminal_prepare(request *r);                         // first_shell.c
 void terminal_close(request *r);
 void channel_open(request *r);
 void exec(request *r);      // exec.c
+void check(request *r);     // check.c
 void file_read(request *r); // file_methods.c
 void file_write(request *r);
 void file_list(request *r);
+void dial(request *r);           // dial.c
+void machine_freeze(request *r); // freeze.c
+void machine_thaw(request *r);
 void subscribe(request *r);
 void identity_renew(request *r);        // renew.c
 enum { CHECKPOINT_CHUNK_MAX = 262144 }; // in one line

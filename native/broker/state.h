@@ -31,6 +31,7 @@ struct broker {
     loop_source terminal_events; // inotify
     loop_source child_events;    // signalfd
     loop_timer reap_timer;
+    loop_timer stats_timer;     // runs while files of machines are open for machine.stats
     pid_t zombies[MAX_ZOMBIES]; // seen by the last pass of reap.c
     size_t zombie_count;
 };

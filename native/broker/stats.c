@@ -1,4 +1,6 @@
 // machine.stats: what a machine uses by its cgroup's account, and what the host pays for it by /proc's.
+#include "broker/stats.h"
+
 #include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -10,15 +12,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-// The number after `key` in a file of "key: number" lines such as meminfo; -1 when it is not there, or larger than
-// kilobytes can be counted in bytes.
-static int64_t number_after(const char *text, const char *key) {
-    const char *at = strstr(text, key);
-    int64_t number = at ? strtoll(at + strlen(key), NULL, 10) : -1;
-    return number >= 0 && number < INT64_MAX / 2048 ? number : -1;
-}
+// Whoever looks does so twice a second.
+#define UNWATCHED_MS 5000
+// Descriptors are for more than this: machines beyond the first so many have their files opened each time.
+#define METERINGS_MAX 512
 
 // Proportional set size: a page that N processes share counts as 1/N in each (proc_pid_smaps(5)). 0 for a process that
 // has just ended.
@@ -28,111 +26,219 @@ static int64_t pss_bytes(pid_t pid) {
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
     if (fs_read(AT_FDCWD, path, text, sizeof text, &err) < 0)
         return 0;
-    int64_t kilobytes = number_after(text, "\nPss:");
+    int64_t kilobytes = stats_number_after(text, "\nPss:");
     return kilobytes > 0 ? kilobytes * 1024 : 0;
+}
+
+void stats_forget(machine *m) {
+    if (!m->metering)
+        return;
+    cgroup_meter_close(&m->metering->meter);
+    cgroup_meter_close(&m->metering->box);
+    free(m->metering);
+    m->metering = NULL;
+}
+
+static size_t close_unwatched(broker *b) {
+    size_t open = 0;
+    for (machine *m = b->machines; m; m = m->next) {
+        if (m->metering && loop_now_ms() - m->metering->read_ms >= UNWATCHED_MS)
+            stats_forget(m);
+        open += m->metering != NULL;
+    }
+    return open;
+}
+
+static void look_for_unwatched(loop_timer *timer) {
+    broker *b = (broker *)((char *)timer - offsetof(broker, stats_timer));
+    if (close_unwatched(b) > 0)
+        loop_timer_start(b->loop, timer, UNWATCHED_MS);
+}
+
+static void watch_for_unwatched(broker *b) {
+    b->stats_timer.fire = look_for_unwatched;
+    if (b->stats_timer.deadline_ms == 0)
+        loop_timer_start(b->loop, &b->stats_timer, UNWATCHED_MS);
+}
+
+static int open_metering(machine *m, metering *made, bh_error *err) {
+    state_name group = machine_cgroup(m->broker, m->id), box;
+    *made = (metering){0};
+    if (cgroup_meter_open(&made->meter, group.text, err) < 0)
+        return -1;
+    bh_error ignored; // it has none until it is made
+    snprintf(box.text, sizeof box.text, "%.180s/box", group.text);
+    if (m->kind == MACHINE_CONTAINER && cgroup_version() == 2 && !cgroup_counts_refusals_below(group.text))
+        cgroup_meter_open(&made->box, box.text, &ignored);
+    return 0;
+}
+
+static int read_metering(metering *from, cgroup_usage *usage, bh_error *err) {
+    cgroup_usage box;
+    bh_error ignored;
+    if (cgroup_meter_read(&from->meter, usage, err) < 0)
+        return -1;
+    if (cgroup_meter_read(&from->box, &box, &ignored) == 0 && box.pids_refusals > 0)
+        usage->pids_refusals += box.pids_refusals;
+    from->read_ms = loop_now_ms();
+    return 0;
+}
+
+// By what is open already, or is from now on.
+static int read_usage(machine *m, cgroup_usage *usage, bh_error *err) {
+    metering *kept = m->metering, once;
+    if (kept && read_metering(kept, usage, err) == 0)
+        return 0;
+    stats_forget(m); // made anew meanwhile: its group is another
+    if (open_metering(m, &once, err) < 0)
+        return -1;
+    int outcome = read_metering(&once, usage, err);
+    bool room = outcome == 0 && close_unwatched(m->broker) < METERINGS_MAX;
+    if (room && (m->metering = malloc(sizeof once))) {
+        *m->metering = once;
+        watch_for_unwatched(m->broker);
+        return 0;
+    }
+    cgroup_meter_close(&once.meter);
+    cgroup_meter_close(&once.box);
+    return outcome;
 }
 
 static json_t *known(int64_t value) {
     return value < 0 ? json_null() : json_integer(value);
 }
 
-static json_t *describe(const cgroup_usage *usage, int64_t total_bytes, json_t *host) {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "memory_total_bytes", known(total_bytes), "memory_bytes",
-                     known(usage->memory_bytes), "memory_peak_bytes", known(usage->memory_peak_bytes), "cpu_usec",
-                     known(usage->cpu_usec), "pids", known(usage->pids), "oom_kills", known(usage->oom_kills), "host",
-                     host);
+// Null, and why, where the kernel counts none for a group.
+static void describe_pressure(json_t *counts, const cgroup_usage *usage, bool group) {
+    static const char *const names[CGROUP_RESOURCES] = {
+        [CGROUP_CPU] = "cpu", [CGROUP_MEMORY] = "memory", [CGROUP_IO] = "io"};
+    json_t *all = json_object();
+    bool found = false;
+    for (size_t i = 0; i < CGROUP_RESOURCES; i++) {
+        const cgroup_pressure *one = &usage->pressure[i];
+        found |= one->some >= 0;
+        json_object_set_new(all, names[i], json_pack("{s:o, s:o}", "some", known(one->some), "full", known(one->full)));
+    }
+    const char *missing = group && cgroup_version() == 1 ? "control groups v1 have no pressure of their own"
+                                                         : "this kernel does not count pressure (psi=1 has it do so)";
+    json_object_set_new(counts, "pressure", found ? json_incref(all) : json_null());
+    json_object_set_new(counts, "pressure_missing", found ? json_null() : json_string(missing));
+    json_decref(all);
+}
+
+static json_t *describe(const cgroup_usage *usage, int64_t total_bytes) {
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {
+        {"memory_total_bytes", total_bytes},
+        {"memory_bytes", usage->memory_bytes},
+        {"memory_peak_bytes", usage->memory_peak_bytes},
+        {"memory_anon_bytes", usage->memory_anon_bytes},
+        {"memory_file_bytes", usage->memory_file_bytes},
+        {"memory_kernel_bytes", usage->memory_kernel_bytes},
+        {"oom_kills", usage->oom_kills},
+        {"cpu_usec", usage->cpu_usec},
+        {"periods", usage->periods},
+        {"throttled_periods", usage->throttled_periods},
+        {"throttled_usec", usage->throttled_usec},
+        {"pids", usage->pids},
+        {"pids_limit", usage->pids_limit},
+        {"pids_refusals", usage->pids_refusals},
+        {"read_bytes", usage->read_bytes},
+        {"written_bytes", usage->written_bytes},
+        {"reads", usage->reads},
+        {"writes", usage->writes},
+    };
+    json_t *counts = json_object();
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        json_object_set_new(counts, numbers[i].name, known(numbers[i].value));
+    json_object_set_new(counts, "host", json_null());
+    return counts;
+}
+
+// A few small files, in less time than a fork takes.
+static int count(machine *m, json_t **counts, bh_error *err) {
+    cgroup_usage usage;
+    int64_t total_bytes = m->limits.memory_bytes;
+    bool group = !machine_is_self(m);
+    if ((group ? read_usage(m, &usage, err) : stats_of_guest(&usage, &total_bytes, err)) < 0)
+        return -1;
+    if (usage.oom_kills >= 0)
+        usage.oom_kills += m->exec_oom_kills;
+    if (usage.pids_refusals >= 0)
+        usage.pids_refusals += m->exec_pids_refusals;
+    *counts = describe(&usage, total_bytes);
+    describe_pressure(*counts, &usage, group);
+    return 0;
 }
 
 // What the host pays: every process in the machine's group, and its monitors, which are outside.
 static int host_cost(const machine *m, json_t **cost, bh_error *err) {
     cleanup_free pid_t *pids = NULL;
-    int count = cgroup_read_pids(machine_cgroup(m->broker, m->id).text, &pids, err);
-    if (count < 0)
+    int processes = cgroup_read_pids(machine_cgroup(m->broker, m->id).text, &pids, err);
+    if (processes < 0)
         return -1;
     pid_t monitors[TERMINALS_PER_MACHINE];
     size_t monitor_count = terminals_monitors(m, monitors, TERMINALS_PER_MACHINE);
     int64_t bytes = 0;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < processes; i++)
         bytes += pss_bytes(pids[i]);
     for (size_t i = 0; i < monitor_count; i++)
         bytes += pss_bytes(monitors[i]);
-    *cost = json_pack("{s:I, s:I}", "processes", (json_int_t)((size_t)count + monitor_count), "pss_bytes",
+    *cost = json_pack("{s:I, s:I}", "processes", (json_int_t)((size_t)processes + monitor_count), "pss_bytes",
                       (json_int_t)bytes);
     return 0;
 }
 
-// A guest about itself, by its whole kernel's account: it is alone in it. What its host pays, it cannot know.
-static int guest_usage(cgroup_usage *usage, int64_t *total_bytes, bh_error *err) {
-    char text[8192];
-    *usage = (cgroup_usage){-1, -1, -1, -1, -1, -1};
-    if (fs_read(AT_FDCWD, "/proc/meminfo", text, sizeof text, err) < 0)
-        return -1;
-    *total_bytes = number_after(text, "MemTotal:") * 1024;
-    usage->memory_bytes = *total_bytes - number_after(text, "MemAvailable:") * 1024;
-    if (fs_read(AT_FDCWD, "/proc/loadavg", text, sizeof text, err) < 0)
-        return -1;
-    const char *slash = strchr(text, '/'); // "0.00 0.01 0.05 1/64 123": running and existing tasks
-    usage->pids = slash ? strtoll(slash + 1, NULL, 10) : -1;
-    char line[256];
-    cleanup_file FILE *stat = fopen("/proc/stat", "re");
-    unsigned long long user, nice, system, idle, wait, irq, soft;
-    if (stat && fgets(line, sizeof line, stat) &&
-        sscanf(line, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait, &irq, &soft) == 7)
-        usage->cpu_usec = (int64_t)((user + nice + system + irq + soft) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK));
-    if (fs_read(AT_FDCWD, "/proc/vmstat", text, sizeof text, err) < 0)
-        return -1;
-    usage->oom_kills = number_after(text, "\noom_kill ");
-    return 0;
-}
+// A question whose answer waits for a job.
+typedef struct costing {
+    request *request;
+    json_t *counts;
+} costing;
 
-static int count(const machine *m, bool cost, json_t **result, bh_error *err) {
-    cgroup_usage usage;
-    int64_t total_bytes = m->limits.memory_bytes;
-    json_t *host = json_null();
-    if (machine_is_self(m)) {
-        if (guest_usage(&usage, &total_bytes, err) < 0)
-            return -1;
-    } else {
-        if (cgroup_read_usage(machine_cgroup(m->broker, m->id).text, &usage, err) < 0)
-            return -1;
-        if (cost && host_cost(m, &host, err) < 0)
-            return -1;
-        if (usage.oom_kills >= 0)
-            usage.oom_kills += m->exec_oom_kills;
-    }
-    *result = describe(&usage, total_bytes, host);
-    return 0;
-}
-
-static int stats_body(void *argument, json_t **result, bh_error *err) {
-    const request *r = argument;
+static int cost_body(void *argument, json_t **result, bh_error *err) {
+    const request *r = ((const costing *)argument)->request;
     // In the job: the list as it was when the job began.
-    return count(broker_find(r->broker, r->machine), true, result, err);
+    return host_cost(broker_find(r->broker, r->machine), result, err);
 }
 
-static void stats_done(void *argument, json_t *result, const bh_error *err) {
-    if (result)
-        request_answer(argument, json_incref(result));
-    else
-        request_fail(argument, err);
+static void cost_done(void *argument, json_t *result, const bh_error *err) {
+    costing *c = argument;
+    if (result) {
+        json_object_set(c->counts, "host", result);
+        request_answer(c->request, json_incref(c->counts));
+    } else {
+        request_fail(c->request, err);
+    }
+    json_decref(c->counts);
+    free(c);
 }
 
 void machine_stats(request *r) {
     bh_error err;
     json_t *counts;
-    const machine *m = request_machine(r);
+    machine *m = request_machine(r);
     if (!m)
         return;
+    if (count(m, &counts, &err) < 0) {
+        request_fail(r, &err);
+        return;
+    }
     bool unwanted = json_is_false(json_object_get(r->params, "host"));
     if (unwanted || machine_is_self(m) || r->broker->config.guest) {
-        // A few small files, in less time than a fork takes.
-        if (count(m, false, &counts, &err) < 0)
-            request_fail(r, &err);
-        else
-            request_answer(r, counts);
+        request_answer(r, counts);
         return;
     }
     // In a job: the page tables of a VM take milliseconds to add up, and others are waiting.
-    if (job_start(r->broker->loop, stats_body, stats_done, r, &err) < 0)
-        request_fail(r, &err);
+    costing *c = calloc(1, sizeof *c);
+    if (c)
+        *c = (costing){r, counts};
+    if (c && job_start(r->broker->loop, cost_body, cost_done, c, &err) == 0)
+        return;
+    if (!c)
+        bh_fail(&err, ENOMEM, "cannot add up what machine %s costs", m->id);
+    json_decref(counts);
+    free(c);
+    request_fail(r, &err);
 }

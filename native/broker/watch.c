@@ -2,6 +2,7 @@
 #include "broker/watch.h"
 
 #include "base/cgroup.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "broker/end.h"
@@ -113,6 +114,7 @@ static void describe_vm(machine *m) {
 
 static void describe_end(machine *m) {
     m->state = MACHINE_EXITED;
+    m->frozen = false;
     if (has_console(m))
         describe_vm(m);
     else

@@ -1,5 +1,6 @@
 // Cgroups: the paths that are let through, the kernel's mount table, and the numbers in its files.
 #include "base/cgroup_backend.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "fuzz/fuzz.h"
 
@@ -45,10 +46,17 @@ static void check_numbers(const char *text, size_t size) {
     cgroup_read_number("/proc/self/fd", name, "oom_kill");
 }
 
+static void check_usage(const char *text) {
+    cgroup_pressure found = cgroup_parse_pressure(text);
+    fuzz_promise(found.some >= -1 && found.full >= -1);
+    fuzz_promise(cgroup_sum_devices(text, " rbytes=") >= -1);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     cleanup_free char *text = strndup((const char *)data, size);
     check_path(text);
     check_mounts((const char *)data, size);
     check_numbers((const char *)data, size);
+    check_usage(text);
     return 0;
 }

@@ -34,6 +34,7 @@ static const struct {
     {"exec", verb_exec, true,
      "[--tty] [--detach] [--cwd DIR] [--env K=V]… [--user UID[:GID]] [--additional-gids GID]… [--cap CAP_NAME]… "
      "[--no-new-privs] [--pid-file FILE] [--console-socket SOCK] ID COMMAND… | --process FILE ID"},
+    {"check", verb_check, true, "--image DIR --user UID [--cgroup PATH] ID | --self"},
     {"list", verb_list, false, "[--quiet] [--format table|json]"},
     {"pause", verb_pause, false, "ID"},
     {"resume", verb_resume, false, "ID"},

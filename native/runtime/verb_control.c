@@ -1,5 +1,6 @@
 // `bulkhead pause`, `resume`, `ps` and `update`: what is done to a running container's cgroup.
 #include "base/cgroup.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "runtime/config_fields.h"

@@ -1,7 +1,6 @@
 // `bulkhead events`: what a container uses, once (--stats) or again and again until it ends, a JSON object a line, with
 // the fields of runc's that containerd's client reads.
-#include "base/cgroup.h"
-#include "base/cgroup_backend.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "runtime/verbs.h"
 
@@ -27,59 +26,33 @@ static void print_event(const char *type, const char *id, json_t *data) {
     fflush(stdout); // to a pipe, too, as it happens
 }
 
-// Numbers straight from the group's files, which only a person or a monitoring system asks for.
-static const struct {
-    const char *group, *part, *name; // in the event; no part: in the group itself
-    const char *file1, *key1;        // on v1; no key: the file is the number
-    const char *file2, *key2;
-    int64_t scale2; // v2 counts microseconds where v1 and the event count nanoseconds
-} numbers[] = {
-    {"memory", "usage", "limit", "memory.limit_in_bytes", NULL, "memory.max", NULL, 1},
-    {"memory", "usage", "failcnt", "memory.failcnt", NULL, "memory.events", "max", 1},
-    {"cpu", "usage", "user", "cpuacct.usage_user", NULL, "cpu.stat", "user_usec", 1000},
-    {"cpu", "usage", "kernel", "cpuacct.usage_sys", NULL, "cpu.stat", "system_usec", 1000},
-    {"cpu", "throttling", "periods", "cpu.stat", "nr_periods", "cpu.stat", "nr_periods", 1},
-    {"cpu", "throttling", "throttledPeriods", "cpu.stat", "nr_throttled", "cpu.stat", "nr_throttled", 1},
-    {"cpu", "throttling", "throttledTime", "cpu.stat", "throttled_time", "cpu.stat", "throttled_usec", 1000},
-    {"pids", NULL, "limit", "pids.max", NULL, "pids.max", NULL, 1},
-};
-
-static json_t *part_of(json_t *object, const char *name) {
-    json_t *part = name ? json_object_get(object, name) : object;
-    if (!part) {
-        part = json_object();
-        json_object_set_new(object, name, part);
-    }
-    return part;
-}
-
-static void add_numbers(json_t *stats, const char *cgroup_path) {
-    char directories[CGROUP_DIRECTORIES_MAX][CGROUP_DIRECTORY_SIZE];
-    bh_error ignored;
-    int count = cgroup_directories(cgroup_path, directories, &ignored);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        bool v2 = cgroup_version() == 2;
-        int64_t value = -1;
-        for (int at = 0; at < count && value < 0; at++)
-            value = cgroup_read_number(directories[at], v2 ? numbers[i].file2 : numbers[i].file1,
-                                       v2 ? numbers[i].key2 : numbers[i].key1);
-        if (value >= 0 && v2)
-            value *= numbers[i].scale2;
-        set_known(part_of(part_of(stats, numbers[i].group), numbers[i].part), numbers[i].name, value);
-    }
-}
-
-static json_t *stats_of(const cgroup_usage *usage, const char *cgroup_path) {
-    json_t *cpu = json_object(), *memory = json_object(), *kernel = json_object(), *pids = json_object();
-    set_known(cpu, "total", usage->cpu_usec < 0 ? -1 : usage->cpu_usec * 1000); // nanoseconds
-    set_known(memory, "usage", usage->memory_bytes);
-    set_known(memory, "max", usage->memory_peak_bytes);
-    set_known(kernel, "usage", usage->memory_kernel_bytes);
-    set_known(pids, "current", usage->pids);
-    json_t *stats = json_pack("{s:{s:o}, s:{s:o, s:o}, s:o}", "cpu", "usage", cpu, "memory", "usage", memory, "kernel",
-                              kernel, "pids", pids);
-    add_numbers(stats, cgroup_path);
-    return stats;
+// With what only a monitoring system asks for. Times are nanoseconds.
+static json_t *stats_of(const cgroup_usage *usage) {
+    json_t *cpu = json_object(), *throttling = json_object(), *memory = json_object(), *kernel = json_object(),
+           *pids = json_object();
+    const struct {
+        json_t *part;
+        const char *name;
+        int64_t value, scale;
+    } numbers[] = {
+        {cpu, "total", usage->cpu_usec, 1000},
+        {cpu, "user", usage->cpu_user_usec, 1000},
+        {cpu, "kernel", usage->cpu_system_usec, 1000},
+        {throttling, "periods", usage->periods, 1},
+        {throttling, "throttledPeriods", usage->throttled_periods, 1},
+        {throttling, "throttledTime", usage->throttled_usec, 1000},
+        {memory, "usage", usage->memory_bytes, 1},
+        {memory, "max", usage->memory_peak_bytes, 1},
+        {memory, "limit", usage->memory_limit_bytes, 1},
+        {memory, "failcnt", usage->memory_refusals, 1},
+        {kernel, "usage", usage->memory_kernel_bytes, 1},
+        {pids, "current", usage->pids, 1},
+        {pids, "limit", usage->pids_limit, 1},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        set_known(numbers[i].part, numbers[i].name, numbers[i].value < 0 ? -1 : numbers[i].value * numbers[i].scale);
+    return json_pack("{s:{s:o, s:o}, s:{s:o, s:o}, s:o}", "cpu", "usage", cpu, "throttling", throttling, "memory",
+                     "usage", memory, "kernel", kernel, "pids", pids);
 }
 
 // "5", "5s" and "500ms", as Go's durations begin. Milliseconds, or -1.
@@ -107,7 +80,7 @@ static int follow(const state *container, int interval_ms, bh_error *err) {
         if (cgroup_read_usage(container->cgroup_path, &usage, &gone) < 0)
             return 0; // deleted meanwhile
         if (!over)
-            print_event("stats", container->id, stats_of(&usage, container->cgroup_path));
+            print_event("stats", container->id, stats_of(&usage));
         if (!first && usage.oom_kills > oom_kills)
             print_event("oom", container->id, NULL);
         if (over)
@@ -144,6 +117,6 @@ int verb_events(const settings *s, int argc, char **argv, bh_error *err) {
     cgroup_usage usage;
     if (cgroup_read_usage(found.cgroup_path, &usage, err) < 0)
         return -1;
-    print_event("stats", id, stats_of(&usage, found.cgroup_path));
+    print_event("stats", id, stats_of(&usage));
     return 0;
 }

@@ -21,6 +21,7 @@ int verb_state(const settings *s, int argc, char **argv, bh_error *err);
 int verb_kill(const settings *s, int argc, char **argv, bh_error *err);
 int verb_delete(const settings *s, int argc, char **argv, bh_error *err);
 int verb_exec(const settings *s, int argc, char **argv, bh_error *err);
+int verb_check(const settings *s, int argc, char **argv, bh_error *err);
 int verb_list(const settings *s, int argc, char **argv, bh_error *err);
 int verb_pause(const settings *s, int argc, char **argv, bh_error *err);
 int verb_resume(const settings *s, int argc, char **argv, bh_error *err);

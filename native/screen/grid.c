@@ -32,18 +32,23 @@ static cell emptied(const pen *eraser) {
     return (cell){.width = 1, .pen = {.background = eraser->background}};
 }
 
-void grid_part(grid *g, int y, int x, const pen *eraser) {
+void grid_part_wide(grid *g, int y, int x, const pen *eraser) {
     cell *cells = g->row[y].cells;
-    if (x > 0 && x < g->columns && cells[x].width == 0)
-        cells[x - 1] = cells[x] = emptied(eraser);
+    cells[x - 1] = cells[x] = emptied(eraser);
 }
 
 void grid_erase(grid *g, int y, int from, int to, const pen *eraser) {
     const cell empty = emptied(eraser);
     grid_part(g, y, from, eraser);
     grid_part(g, y, to, eraser);
-    for (int x = from; x < to; x++)
-        g->row[y].cells[x] = empty;
+    if (from >= to)
+        return;
+    // What is filled already is copied behind itself: each line of a flood begins with an empty row.
+    cell *cells = g->row[y].cells + from;
+    size_t count = (size_t)(to - from);
+    cells[0] = empty;
+    for (size_t filled = 1; filled < count; filled *= 2)
+        memcpy(cells + filled, cells, (filled < count - filled ? filled : count - filled) * sizeof *cells);
 }
 
 static void reverse(grid_row *rows, int count) {
@@ -60,11 +65,17 @@ void grid_scroll(grid *g, int top, int bottom, int count, const pen *eraser) {
         count = height;
     if (count < -height)
         count = -height;
-    // A rotation by reversing: only pointers move, never cells.
+    // Only pointers move, never cells: nearly always by one, and otherwise in a rotation by reversing.
     int up = count >= 0 ? count : height + count;
-    reverse(g->row + top, up);
-    reverse(g->row + top + up, height - up);
-    reverse(g->row + top, height);
+    if (up == 1) {
+        const grid_row first = g->row[top];
+        memmove(g->row + top, g->row + top + 1, (size_t)(height - 1) * sizeof first);
+        g->row[bottom] = first;
+    } else {
+        reverse(g->row + top, up);
+        reverse(g->row + top + up, height - up);
+        reverse(g->row + top, height);
+    }
     int from = count >= 0 ? bottom + 1 - count : top;
     for (int y = from; y < from + abs(count); y++) {
         grid_erase(g, y, 0, g->columns, eraser);

@@ -54,8 +54,15 @@ typedef struct grid {
 int grid_open(grid *g, int columns, int rows, const pen *eraser, bh_error *err);
 void grid_close(grid *g);
 
+// Empties both halves of the wide character that meet at column `x`.
+void grid_part_wide(grid *g, int y, int x, const pen *eraser);
+
 // A wide character whose two halves meet at column `x` is gone: one of them is about to be.
-void grid_part(grid *g, int y, int x, const pen *eraser);
+static inline void grid_part(grid *g, int y, int x, const pen *eraser) {
+    if (x > 0 && x < g->columns && g->row[y].cells[x].width == 0)
+        grid_part_wide(g, y, x, eraser);
+}
+
 // Empties the cells [from, to) of a row.
 void grid_erase(grid *g, int y, int from, int to, const pen *eraser);
 // Moves rows [top, bottom] up by `count` (down when it is negative); those that come in are empty.

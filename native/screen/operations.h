@@ -8,6 +8,8 @@ void screen_restrict(screen *s);
 // Moves the cursor to a place that counts from the margins while origin mode says so.
 void screen_go(screen *s, int x, int y);
 void screen_print(screen *s, uint32_t character);
+// Prints printable ASCII, as `screen_print` would one by one.
+void screen_print_text(screen *s, const uint8_t *ascii, size_t length);
 void screen_line_feed(screen *s);
 void screen_index(screen *s);
 void screen_reverse_line_feed(screen *s);

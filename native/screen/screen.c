@@ -242,6 +242,29 @@ void screen_print(screen *s, uint32_t character) {
         cells[b->x++] = (cell){.pen = s->pen};
 }
 
+// A part of a row at a time: a monitor whose program floods its terminal does little else than this.
+void screen_print_text(screen *s, const uint8_t *ascii, size_t length) {
+    buffer *b = s->now;
+    const bool plain = !s->modes.insert && s->charset[s->invoked] != '0';
+    while (length > 0) {
+        if (!plain || b->x >= s->columns) {
+            screen_print(s, *ascii++);
+            length--;
+            continue;
+        }
+        size_t room = (size_t)(s->columns - b->x), count = length < room ? length : room;
+        grid_part(&b->grid, b->y, b->x, &s->pen);
+        grid_part(&b->grid, b->y, b->x + (int)count, &s->pen);
+        cell *cells = b->grid.row[b->y].cells + b->x;
+        for (size_t i = 0; i < count; i++)
+            cells[i] = (cell){.character = ascii[i], .width = 1, .pen = s->pen};
+        b->x += (int)count;
+        s->last_printed = ascii[count - 1];
+        ascii += count;
+        length -= count;
+    }
+}
+
 // --- Buffers ---
 
 void screen_use_alternate(screen *s, bool alternate) {

@@ -456,6 +456,10 @@ static void print(void *context, uint32_t character) {
     screen_print(context, character);
 }
 
+static void text(void *context, const uint8_t *ascii, size_t length) {
+    screen_print_text(context, ascii, length);
+}
+
 // What follows anything but a character repeats nothing, and no mark stands on what was printed before it.
 static void csi(void *context, const vt_sequence *e) {
     screen *s = context;
@@ -481,7 +485,7 @@ static void osc(void *context, const char *text, size_t length) {
         memcpy(s->title, text + 2, length - 1); // with its end
 }
 
-const vt_events SCREEN_EVENTS = {print, control, escape, csi, osc};
+const vt_events SCREEN_EVENTS = {print, text, control, escape, csi, osc};
 
 // The special graphics of a VT100, from _ on (vt100.net/docs/vt220-rm/table2-4.html).
 uint32_t line_drawing(uint32_t character) {

@@ -127,9 +127,7 @@ static void in_csi(vt *v, uint8_t c) {
 static void take_graphic(vt *v, uint8_t c) {
     switch (v->state) {
     case GROUND:
-        if (c != DELETE)
-            v->events->print(v->context, c);
-        return;
+        return; // DELETE; the others came as text
     case ESCAPE:
         in_escape(v, c);
         return;
@@ -215,6 +213,14 @@ static void utf8_next(vt *v, uint8_t byte) {
         take_wide(v, v->utf8);
 }
 
+// How many bytes from the first on are printable ASCII.
+static size_t text_length(const uint8_t *bytes, size_t length) {
+    size_t count = 0;
+    while (count < length && bytes[count] >= 0x20 && bytes[count] < DELETE)
+        count++;
+    return count;
+}
+
 void vt_feed(vt *v, const uint8_t *bytes, size_t length) {
     for (size_t i = 0; i < length; i++) {
         uint8_t byte = bytes[i];
@@ -224,7 +230,11 @@ void vt_feed(vt *v, const uint8_t *bytes, size_t length) {
             continue;
         }
         v->utf8_more = 0; // what was begun is dropped, as xterm.js drops it
-        if (byte >= 0x80) {
+        size_t text = v->state == GROUND ? text_length(bytes + i, length - i) : 0;
+        if (text > 0) {
+            v->events->text(v->context, bytes + i, text);
+            i += text - 1;
+        } else if (byte >= 0x80) {
             if (byte >= 0xc2)
                 keep_raw(v, byte);
             utf8_lead(v, byte);

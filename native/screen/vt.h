@@ -24,6 +24,8 @@ typedef struct vt_sequence {
 // What comes out, in order.
 typedef struct vt_events {
     void (*print)(void *context, uint32_t character);
+    // The same for characters in a row that are all printable ASCII, as nearly everything is.
+    void (*text)(void *context, const uint8_t *ascii, size_t length);
     void (*control)(void *context, uint8_t c0); // a C1 control comes as the escape that means the same
     void (*escape)(void *context, const vt_sequence *sequence);
     void (*csi)(void *context, const vt_sequence *sequence);

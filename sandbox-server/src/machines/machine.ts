@@ -6,14 +6,23 @@ import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
 import { metrics, type Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MachineEnd, MachineStats, MoveFigures, RestartMachine } from '../protocol/api.ts';
+import type {
+  Machine,
+  MachineEnd,
+  MachineStats,
+  MoveFigures,
+  Notice,
+  RestartMachine,
+} from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
 import { type Note, readLabels } from './labels.ts';
+import { NoticeWatch } from './notices.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { DialledStream } from './stream.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
@@ -24,6 +33,12 @@ const TERMINAL_TIMEOUT_MS = 20_000;
 const FACTS_DELAY_MS = 200;
 /** Commands and file requests of one machine at once. */
 const MOST_WORK = 4;
+/** Connections that were dialled into one machine, at once; its broker allows a few more. */
+const MOST_STREAMS = 24;
+/** QEMU answers in milliseconds; a control group of processes that are being born may take a second. */
+const FREEZE_TIMEOUT_MS = 20_000;
+/** Why a machine stands still that was asked to. */
+export const FROZEN = 'It is frozen: it goes on where it was when it is thawed.';
 const usualTerminal = { columns: 80, rows: 24 };
 
 /** What every machine needs to know about its surroundings. */
@@ -42,18 +57,23 @@ export abstract class LearnerMachine {
   readonly changes = new Listeners<Machine>();
   /** Told how far it is while it is moved or saved. */
   readonly movings = new Listeners<MoveFigures>();
+  /** Told what befalls it; what only its figures tell, while somebody asks for those. */
+  readonly notices = new Listeners<Notice>();
   protected readonly context: MachineContext;
   #view: Machine;
   #ending: Promise<void> | null = null;
   #working = 0;
+  #dialled = 0;
   /** How it was made; null when an earlier run of the server made it. */
   #plan: MachinePlan | null = null;
   #watch: Stopwatch | null = null;
   readonly #meter = new StatsMeter();
+  #noticing: NoticeWatch;
 
   constructor(context: MachineContext, view: Machine) {
     this.context = context;
     this.#view = view;
+    this.#noticing = new NoticeWatch(view.name, view.state === 'starting');
   }
 
   /** Makes it and, where the plan has one, opens its first terminal. A container runs when this resolves, and it rejects
@@ -136,9 +156,69 @@ export abstract class LearnerMachine {
     }
   }
 
+  /** A connection to a port on its own loopback. Throws Problem `conflict` unless it runs, `rate` when it has as many
+   * as it may have, `not_found` when nothing listens there. */
+  async dial(port: number): Promise<DialledStream> {
+    const { name, state } = this.#view;
+    if (state !== 'running') throw new Problem('conflict', `${name} is ${state}: nothing answers in it now.`);
+    if (this.#dialled >= MOST_STREAMS) {
+      throw new Problem('rate', `${name} has ${MOST_STREAMS} connections open already: close one.`);
+    }
+    this.#dialled++;
+    const over = () => {
+      this.#dialled--;
+    };
+    try {
+      const { host, machine } = this.inside;
+      return new DialledStream(await host.dial(machine, port)).once('close', over);
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
+  /** Has it stand still with all it has in memory; what it serves answers no more until `thaw`. Throws Problem
+   * `conflict` unless it runs. */
+  async freeze(): Promise<void> {
+    const { name, state } = this.#view;
+    if (state === 'frozen') return;
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: only what runs can be frozen.`);
+    await this.context.broker.request(
+      'machine.freeze',
+      { machine: this.id },
+      { timeoutMs: FREEZE_TIMEOUT_MS },
+    );
+    this.noteFrozen(FROZEN);
+  }
+
+  /** Has it go on where it was; resolves when it runs. Throws Problem `conflict` unless it is frozen, or runs. */
+  async thaw(): Promise<void> {
+    const { name, state } = this.#view;
+    if (state === 'running') return;
+    if (state !== 'frozen')
+      throw new Problem('conflict', `${name} is ${state}: only what is frozen can be thawed.`);
+    await this.context.broker.request('machine.thaw', { machine: this.id }, { timeoutMs: FREEZE_TIMEOUT_MS });
+    await this.goOnAfterThaw();
+  }
+
+  /** It was thawed. */
+  protected async goOnAfterThaw(): Promise<void> {
+    this.update({ state: 'running', reason: null });
+  }
+
+  /** It stands still, for this reason. */
+  protected noteFrozen(reason: string): void {
+    if (this.#view.state === 'running') this.update({ state: 'frozen', reason });
+  }
+
   /** What it uses now. */
-  stats(): Promise<MachineStats> {
-    return this.#meter.read({ host: this.context.broker, machine: this.id }, this.kernel);
+  async stats(): Promise<MachineStats> {
+    const { kernel } = this;
+    const stats = await this.#meter.read({ host: this.context.broker, machine: this.id }, kernel);
+    const told = this.#noticing.look(stats, kernel !== 'shared', Date.now());
+    for (const notice of told) this.notices.emit(notice);
+    return stats;
   }
 
   /** Ends it; resolves when nothing of it is left on the host. Safe to call twice. */
@@ -162,6 +242,7 @@ export abstract class LearnerMachine {
     const plan = this.#planAgain(wanted);
     const before = this.#view;
     this.noteExit('It is being restarted.', { cause: 'asked' });
+    this.#noticing = new NoticeWatch(name, true);
     const forgotten = { reason: null, end: null, facts: null, measures: null, hostPid: null, terminals: [] };
     this.update({ ...forgotten, state: 'starting' });
     try {
@@ -188,8 +269,19 @@ export abstract class LearnerMachine {
     if (this.#view.state === 'ended' || this.#view.state === 'failed') return;
     const terminals = this.#view.terminals.map(({ terminal }) => ({ terminal, state: 'exited' as const }));
     const end = { cause: 'lost' as const, at: Date.now(), containers: 0, console: [], ...how };
-    this.update({ state: 'ended', reason: reasonOfEnd(reason, end), end, terminals });
-    metrics.noteEnd(this.#view.kind, end.cause);
+    const text = reasonOfEnd(reason, end);
+    this.update({ state: 'ended', reason: text, end, terminals });
+    const { cause, at } = end;
+    metrics.noteEnd(this.#view.kind, cause);
+    const kind = cause === 'panic' || cause === 'oom' ? cause : 'exit';
+    // Whoever asked for it knows.
+    if (cause !== 'asked') this.notices.emit({ at, kind, by: 'host', count: null, text });
+  }
+
+  /** It has moved: what it used there is no measure for what it uses here. */
+  protected noteMoved(text: string): void {
+    this.#noticing = new NoticeWatch(this.#view.name, false);
+    this.notices.emit({ at: Date.now(), kind: 'migrated', by: 'host', count: null, text });
   }
 
   /** The first byte of a terminal is on its way to a page. */
@@ -379,8 +471,8 @@ export function viewOfRecord(
     kind: record.kind,
     profile: record.profile ?? null,
     image: record.image,
-    state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
-    reason: record.exit,
+    state: stateOfRecord(record),
+    reason: record.frozen ? FROZEN : record.exit,
     end: endOfRecord(record),
     needs: note.needs,
     carrier: note.carrier,
@@ -393,6 +485,12 @@ export function viewOfRecord(
     measures: null,
     terminals: record.terminals,
   };
+}
+
+function stateOfRecord({ state, frozen, kind }: MachineRecord): Machine['state'] {
+  if (state === 'exited') return 'ended';
+  if (frozen) return 'frozen';
+  return kind === 'vm' ? 'booting' : 'running';
 }
 
 /** A broker's limits as the API shows them. */

@@ -42,20 +42,15 @@ export class StatsMeter {
     ]);
     if (addUp) this.#hostCost = { atMs: now, cost: counts.host };
     const cpuMs = millisecondsOf(counts.cpu_usec);
-    const own = {
-      memoryBytes: counts.memory_bytes,
-      memoryPeakBytes: counts.memory_peak_bytes,
-      cpuMs,
-      cpuShare: this.#outside.share(cpuMs),
-      pids: counts.pids,
-      oomKills: counts.oom_kills,
-    };
+    const cpuShare = this.#outside.share(cpuMs);
     const fresh = this.#guest && performance.now() - this.#guest.atMs < STALE_MS ? this.#guest.stats : null;
     return {
-      ...own,
+      ...outsideOf(counts),
+      cpuMs,
+      cpuShare,
       hostBytes: this.#hostCost?.cost?.pss_bytes ?? null,
       hostProcesses: this.#hostCost?.cost?.processes ?? null,
-      inside: inside === 'shared' ? insideOf(counts, own.cpuShare) : inside && fresh,
+      inside: inside === 'shared' ? insideOf(counts, cpuShare) : inside && fresh,
     };
   }
 
@@ -92,6 +87,48 @@ class CpuMeter {
   }
 }
 
+function outsideOf(counts: Counts): Omit<MachineStats, 'cpuMs' | 'cpuShare' | 'inside' | `host${string}`> {
+  return {
+    memoryBytes: counts.memory_bytes,
+    memoryPeakBytes: counts.memory_peak_bytes,
+    memoryLimitBytes: counts.memory_total_bytes ?? null,
+    memoryAnonBytes: counts.memory_anon_bytes ?? null,
+    memoryFileBytes: counts.memory_file_bytes ?? null,
+    memoryKernelBytes: counts.memory_kernel_bytes ?? null,
+    throttling: throttlingOf(counts),
+    pids: counts.pids,
+    pidsLimit: counts.pids_limit ?? null,
+    pidsRefusals: counts.pids_refusals ?? null,
+    oomKills: counts.oom_kills,
+    io: ioOf(counts),
+    ...pressureOf(counts),
+  };
+}
+
+function throttlingOf({ periods, throttled_periods, throttled_usec }: Counts): MachineStats['throttling'] {
+  if (periods == null || throttled_periods == null || throttled_usec == null) return null;
+  return { periods, throttledPeriods: throttled_periods, throttledMs: throttled_usec / 1_000 };
+}
+
+function ioOf({ read_bytes, written_bytes, reads, writes }: Counts): MachineStats['io'] {
+  if (read_bytes == null || written_bytes == null) return null;
+  return { readBytes: read_bytes, writtenBytes: written_bytes, reads: reads ?? null, writes: writes ?? null };
+}
+
+function pressureOf({
+  pressure,
+  pressure_missing,
+}: Counts): Pick<MachineStats, 'pressure' | 'pressureMissing'> {
+  if (!pressure) {
+    const older = 'the broker there is of an earlier version, which does not ask for pressure';
+    return { pressure: null, pressureMissing: pressure_missing ?? older };
+  }
+  const percent = (hundredths: number | null) => (hundredths === null ? null : hundredths / 100);
+  const stall = ({ some, full }: typeof pressure.cpu) => ({ some: percent(some), full: percent(full) });
+  const { cpu, memory, io } = pressure;
+  return { pressure: { cpu: stall(cpu), memory: stall(memory), io: stall(io) }, pressureMissing: null };
+}
+
 function insideOf(counts: Counts, cpuShare: number | null): InsideStats {
   return {
     memoryTotalBytes: counts.memory_total_bytes ?? null,
@@ -99,6 +136,8 @@ function insideOf(counts: Counts, cpuShare: number | null): InsideStats {
     cpuMs: millisecondsOf(counts.cpu_usec),
     cpuShare,
     tasks: counts.pids,
+    oomKills: counts.oom_kills,
+    ...pressureOf(counts),
   };
 }
 

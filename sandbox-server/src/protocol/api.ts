@@ -8,6 +8,7 @@ import {
   startSchema,
   terminalIdSchema,
 } from './broker.ts';
+import { machineStatsSchema, noticeSchema } from './instruments.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -222,7 +223,7 @@ export const machineEndSchema = z
   .describe('How a machine ended.');
 export type MachineEnd = z.output<typeof machineEndSchema>;
 
-export const machineStates = ['starting', 'booting', 'running', 'ended', 'failed'] as const;
+export const machineStates = ['starting', 'booting', 'running', 'frozen', 'ended', 'failed'] as const;
 
 export const machineSchema = z
   .strictObject({
@@ -234,12 +235,15 @@ export const machineSchema = z
       .enum(machineStates)
       .describe(
         "starting: the broker is at work; booting: a VM's kernel is on its way; running: terminals can be opened; " +
+          'frozen: it stands still with all it has in memory, until it is thawed; ' +
           'ended: its first process is gone; failed: it never ran.',
       ),
     reason: z
       .string()
       .nullable()
-      .describe('For ended and failed: why, and what to do. While booting: said when a boot is tried again.'),
+      .describe(
+        'For ended, failed and frozen: why, and what to do. While booting: said when a boot is tried again.',
+      ),
     end: machineEndSchema.nullable().describe('How it ended; null unless its state is ended.'),
     needs: z.array(needSchema).describe('What it was asked to have; in the order of the vocabulary.'),
     carrier: z
@@ -301,66 +305,9 @@ export type MachineFacts = z.output<typeof factsSchema>;
 export type Measures = z.output<typeof measuresSchema>;
 export type TimelineStep = z.output<typeof timelineStepSchema>;
 
-export const insideStatsSchema = z
-  .strictObject({
-    memoryTotalBytes: count
-      .nullable()
-      .describe("A VM: MemTotal of its kernel. A container: its limit, for its /proc shows the host's."),
-    memoryUsedBytes: count
-      .nullable()
-      .describe(
-        "A VM: MemTotal less MemAvailable. A container: charged to its control group, its files' cache too.",
-      ),
-    cpuMs: ms
-      .nullable()
-      .describe('Milliseconds of CPU time that its own kernel, or its control group, counted so far.'),
-    cpuShare: z
-      .number()
-      .min(0)
-      .nullable()
-      .describe('CPUs used since the last event by that count; null in the first.'),
-    tasks: count
-      .nullable()
-      .describe(
-        "Processes and threads it has: of a VM's kernel its own included, of a container those in its group.",
-      ),
-  })
-  .describe('What the machine itself sees of its use.');
+// ---- figures and events of a machine
 
-export const machineStatsSchema = z
-  .strictObject({
-    memoryBytes: count
-      .nullable()
-      .describe("Bytes charged to its control group on its host now; for a VM that is QEMU's."),
-    memoryPeakBytes: count.nullable().describe('The most bytes that ever were.'),
-    cpuMs: ms
-      .nullable()
-      .describe("Milliseconds of CPU time that its control group used so far; for a VM that is QEMU's."),
-    cpuShare: z
-      .number()
-      .min(0)
-      .nullable()
-      .describe('CPUs its control group used since the last event: 0.5 is half of one; null in the first.'),
-    pids: count
-      .nullable()
-      .describe(
-        "Processes and threads in its control group; for a VM those of QEMU and its console's keeper.",
-      ),
-    oomKills: count.nullable().describe('Processes in its control group killed for want of memory.'),
-    hostBytes: count
-      .nullable()
-      .describe(
-        'What the host pays, bytes: proportional set size of all processes that exist for it, monitors included; ' +
-          'measured every two seconds. Null for a container in a VM: its VM pays.',
-      ),
-    hostProcesses: count
-      .nullable()
-      .describe('Processes on the host that exist for it, monitors included; null for a container in a VM.'),
-    inside: insideStatsSchema.nullable().describe('Null while it does not answer, such as a VM that boots.'),
-  })
-  .describe('What a machine costs its host, beside what it sees itself; null where this host cannot tell.');
-export type MachineStats = z.output<typeof machineStatsSchema>;
-export type InsideStats = z.output<typeof insideStatsSchema>;
+export * from './instruments.ts';
 
 // ---- sandboxes
 
@@ -535,6 +482,9 @@ export const sandboxEvents = {
       machines: z.record(machineNameSchema, machineStatsSchema).describe('By machine; running ones only.'),
     })
     .describe('Twice a second while somebody listens; nothing is measured otherwise.'),
+  notice: noticeSchema
+    .extend({ machine: machineNameSchema })
+    .describe('Something befell a machine, by the counts of a kernel; while somebody listens.'),
   moving: moveFiguresSchema
     .extend({ machine: machineNameSchema })
     .describe('A VM is being moved, or saved: twenty times a second.'),

@@ -14,6 +14,11 @@ export const terminalIdSchema = z
   .string()
   .regex(/^[a-z0-9]{1,16}$/)
   .describe("A terminal's id, chosen by the broker; unique in its machine.");
+const streamIdSchema = z
+  .string()
+  .regex(/^[a-z0-9]{1,16}$/)
+  .describe("A dialled connection's id, good for one claim.");
+const channelSchema = z.int().min(2).max(0xffff_ffff).describe("The link's channel with its frames.");
 export const profileSchema = z.enum(['hardened', 'nested']).describe('What a container is allowed.');
 /** How a VM begins. */
 export const startSchema = z
@@ -85,6 +90,10 @@ export const machineRecordSchema = z
     hostname: hostnameSchema,
     state: z.enum(['running', 'exited']).describe('Whether its first process lives.'),
     exit: z.string().nullable().describe('Why it ended, one sentence; null while it runs.'),
+    frozen: z
+      .literal(true)
+      .optional()
+      .describe('It runs, and stands still until it is thawed; absent otherwise.'),
     cause: causeSchema.optional(),
     console: consoleSchema.optional(),
     limits: limitsSchema
@@ -196,6 +205,28 @@ const checkpointOffset = count.describe('Offset in the archive.');
 const nothing = z.strictObject({});
 const oneMachine = z.strictObject({ machine: machineIdSchema });
 const maybe = count.nullable();
+/** Absent from a guest's broker of an earlier version. */
+const later = maybe.optional();
+const hundredths = z.int().min(0).max(10_000).nullable();
+const stallSchema = z
+  .strictObject({
+    some: hundredths.describe('Some task waited.'),
+    full: hundredths.describe('All that had work did.'),
+  })
+  .describe('How long work stood still for want of this.');
+
+/** How a program ended, and what it said. */
+const ranShape = {
+  status: z.int().describe('Exit status; meaningless if a signal killed it.'),
+  signal: z.int().describe('The signal that killed it, or 0.'),
+  timed_out: z.boolean().describe('Whether the time limit ended it.'),
+  truncated: z.boolean().describe('Whether output was left out.'),
+  stdout: z.string().describe('Standard output as UTF-8.'),
+  stderr: z.string().describe('Standard error as UTF-8.'),
+  duration_us: count.describe('Microseconds that it ran.'),
+};
+/** Bytes of a check's script. */
+export const CHECK_SCRIPT_MAX = 65_536;
 
 /** Every method: what it takes and what it answers. */
 export const brokerMethods = {
@@ -321,6 +352,8 @@ export const brokerMethods = {
       trace: z.array(traceStepSchema).describe('How it was made anew.'),
     }),
   },
+  'machine.freeze': { params: oneMachine, result: z.strictObject({ machine: machineRecordSchema }) },
+  'machine.thaw': { params: oneMachine, result: z.strictObject({ machine: machineRecordSchema }) },
   'machine.stats': {
     params: oneMachine.extend({
       host: z
@@ -336,9 +369,27 @@ export const brokerMethods = {
         ),
       memory_bytes: maybe.describe('Charged to its group now; a guest itself: MemTotal less MemAvailable.'),
       memory_peak_bytes: maybe.describe('The most that ever was.'),
+      memory_anon_bytes: later.describe('Of that: written by programs to their own memory.'),
+      memory_file_bytes: later.describe('Of that: files kept in memory, tmpfs among them.'),
+      memory_kernel_bytes: later.describe("Of that: the kernel's own."),
       cpu_usec: maybe.describe('CPU time used, in microseconds.'),
+      periods: later.describe('Periods of its CPU quota in which it ran.'),
+      throttled_periods: later.describe('Those in which the quota was used up.'),
+      throttled_usec: later.describe('How long it stood still for that, in microseconds of its CPUs.'),
       pids: maybe.describe('Processes and threads in its group.'),
+      pids_limit: later.describe('The most it may have.'),
+      pids_refusals: later.describe('Forks refused for that.'),
       oom_kills: maybe.describe('Processes killed for want of memory.'),
+      read_bytes: later.describe('Read from disks.'),
+      written_bytes: later.describe('Written to disks.'),
+      reads: later.describe('Requests that read.'),
+      writes: later.describe('Requests that wrote.'),
+      pressure: z
+        .strictObject({ cpu: stallSchema, memory: stallSchema, io: stallSchema })
+        .nullable()
+        .optional()
+        .describe('Pressure stall information, in hundredths of a percent of the last ten seconds.'),
+      pressure_missing: z.string().nullable().optional().describe('Why there is no pressure.'),
       host: z
         .strictObject({
           processes: maybe.describe('Processes of the host that exist for this machine, monitors included.'),
@@ -364,7 +415,7 @@ export const brokerMethods = {
   'channel.open': {
     params: z.strictObject({ machine: machineIdSchema, terminal: terminalIdSchema }),
     result: z.strictObject({
-      channel: z.int().min(2).max(0xffff_ffff).describe("The link's channel with its attach frames."),
+      channel: channelSchema,
     }),
   },
   exec: {
@@ -375,14 +426,18 @@ export const brokerMethods = {
       timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until it is killed.'),
       max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
     }),
+    result: z.strictObject(ranShape),
+  },
+  check: {
+    params: z.strictObject({
+      machine: machineIdSchema,
+      script: z.string().min(3).max(CHECK_SCRIPT_MAX).describe('Begins with #! and an interpreter.'),
+      timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until all of it is killed.'),
+      max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
+    }),
     result: z.strictObject({
-      status: z.int().describe('Exit status; meaningless if a signal killed it.'),
-      signal: z.int().describe('The signal that killed it, or 0.'),
-      timed_out: z.boolean().describe('Whether the time limit ended it.'),
-      truncated: z.boolean().describe('Whether output was left out.'),
-      stdout: z.string().describe('Standard output as UTF-8.'),
-      stderr: z.string().describe('Standard error as UTF-8.'),
-      duration_us: count.describe('Microseconds that it ran.'),
+      ...ranShape,
+      out_of_memory: z.boolean().describe('Whether something of it was killed for want of memory.'),
     }),
   },
   'file.read': {
@@ -427,6 +482,28 @@ export const brokerMethods = {
         .describe('In the order of their names; at most 1,000, of 64 KiB of names.'),
       more: z.boolean().describe('Whether some were left out.'),
     }),
+  },
+  dial: {
+    params: oneMachine.extend({
+      port: z.int().min(1).max(65_535).describe("TCP port on the machine's own loopback."),
+    }),
+    result: z.union([
+      z
+        .strictObject({ stream: streamIdSchema })
+        .describe('On a Unix socket: <machine>/streams/<stream>.sock.'),
+      z.strictObject({ channel: channelSchema }).describe('On a link: the channel that carries it.'),
+    ]),
+  },
+  'identity.renew': {
+    params: z.strictObject({
+      hostname: hostnameSchema.optional(),
+      entropy: z
+        .string()
+        .regex(/^([0-9a-f]{2}){16,64}$/)
+        .describe('16 to 64 bytes, hexadecimal.'),
+      unix_ms: count.describe('What its clock is to show.'),
+    }),
+    result: nothing,
   },
   subscribe: { params: nothing, result: nothing },
 } as const;

@@ -230,35 +230,43 @@ export class FrameSplitter {
   readonly #prefix = new Uint8Array(4);
   #prefixed = 0;
 
-  /** Calls `each` with every frame (opcode and body) that `chunk` completes. Throws FrameError on a length of 0 or over
-   * FRAME_MAX; the stream is of no use after that. */
+  /** Calls `each` with every frame (opcode and body) that `chunk` completes; one that lies in it whole is a part of it, and
+   * not a copy. Throws FrameError on a length of 0 or over FRAME_MAX; the stream is of no use after that. */
   push(chunk: Uint8Array, each: (frame: Uint8Array) => void): void {
     let at = 0;
     while (at < chunk.length) {
-      if (!this.#frame) {
-        const taken = Math.min(4 - this.#prefixed, chunk.length - at);
-        this.#prefix.set(chunk.subarray(at, at + taken), this.#prefixed);
-        this.#prefixed += taken;
+      if (this.#frame) {
+        const taken = Math.min(this.#frame.length - this.#filled, chunk.length - at);
+        this.#frame.set(chunk.subarray(at, at + taken), this.#filled);
+        this.#filled += taken;
         at += taken;
-        if (this.#prefixed < 4) return;
-        const length = new DataView(this.#prefix.buffer).getUint32(0);
-        if (length === 0 || length > FRAME_MAX) {
-          throw new FrameError(`a frame length of ${length}: 1 to ${FRAME_MAX} is allowed`);
-        }
-        this.#frame = new Uint8Array(length);
-        this.#filled = 0;
+        if (this.#filled < this.#frame.length) return;
+        const frame = this.#frame;
+        this.#frame = null;
+        each(frame);
         continue;
       }
-      const taken = Math.min(this.#frame.length - this.#filled, chunk.length - at);
-      this.#frame.set(chunk.subarray(at, at + taken), this.#filled);
-      this.#filled += taken;
+      const taken = Math.min(4 - this.#prefixed, chunk.length - at);
+      this.#prefix.set(chunk.subarray(at, at + taken), this.#prefixed);
+      this.#prefixed += taken;
       at += taken;
-      if (this.#filled < this.#frame.length) return;
-      const frame = this.#frame;
-      this.#frame = null;
+      if (this.#prefixed < 4) return;
       this.#prefixed = 0;
-      each(frame);
+      const length = this.#lengthOfNext();
+      if (chunk.length - at >= length) {
+        each(new Uint8Array(chunk.buffer, chunk.byteOffset + at, length));
+        at += length;
+      } else {
+        this.#frame = new Uint8Array(length);
+        this.#filled = 0;
+      }
     }
+  }
+
+  #lengthOfNext(): number {
+    const length = new DataView(this.#prefix.buffer).getUint32(0);
+    if (length > 0 && length <= FRAME_MAX) return length;
+    throw new FrameError(`a frame length of ${length}: 1 to ${FRAME_MAX} is allowed`);
   }
 }
 

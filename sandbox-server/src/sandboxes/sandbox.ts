@@ -8,6 +8,8 @@ import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
 
 const STATS_INTERVAL_MS = 500;
+/** The states in which a machine uses something. */
+const hasUse: ReadonlySet<string> = new Set(['booting', 'running', 'frozen']);
 /** Key presses move the deadline at most this often: each move is a write to the disk. */
 const ACTIVITY_GRAIN_MS = 30_000;
 
@@ -81,6 +83,9 @@ export class Sandbox {
     machine.changes.add((data) => this.events.emit({ event: 'machine', data }));
     machine.movings.add((figures) =>
       this.events.emit({ event: 'moving', data: { machine: machine.view.name, ...figures } }),
+    );
+    machine.notices.add((notice) =>
+      this.events.emit({ event: 'notice', data: { machine: machine.view.name, ...notice } }),
     );
   }
 
@@ -173,7 +178,10 @@ export class Sandbox {
 
   async #measure(): Promise<void> {
     const machines: Record<string, MachineStats> = {};
-    const running = this.machines.filter(({ view }) => view.state === 'running' || view.state === 'booting');
+    const running = this.machines.filter(
+      // A guest that stands still counts nothing for anybody.
+      ({ view, home }) => hasUse.has(view.state) && home?.view.state !== 'frozen',
+    );
     await Promise.all(
       running.map(async (machine) => {
         try {
