@@ -216,6 +216,7 @@ static const method methods[] = {
     {"machine.delete", machine_delete, machine_params},
     {"machine.restart", machine_restart, restart_params},
     {"machine.stats", machine_stats, stats_params},
+    {"machine.view", machine_view, machine_params},
     {"terminal.open", terminal_open, terminal_open_params},
     {"terminal.prepare", terminal_prepare, machine_params},
     {"terminal.close", terminal_close, terminal_params},
