@@ -7,6 +7,7 @@ import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
 import {
   createSandboxSchema,
+  eventsQuerySchema,
   machineNameSchema,
   openTerminalSchema,
   restartSchema,
@@ -156,7 +157,9 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     if (sandbox.events.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
     }
-    streamEvents(entry, access.changes, request, reply);
+    const { view = [] } = eventsQuerySchema.parse(request.query);
+    for (const name of view) sandbox.machine(name);
+    streamEvents(entry, view, access.changes, request, reply);
     return reply;
   });
 }

@@ -12,9 +12,10 @@ const HEARTBEAT_MS = 15_000;
 const MOST_WAITING = 262_144;
 
 /** Sends events until the page leaves, the sandbox ends, or whoever follows may no longer see it. `changes` tells when that
- * is to be asked again. */
+ * is to be asked again. `views`: machines whose host's view is wanted too. */
 export function streamEvents(
   { sandbox, mayStill }: Entry,
+  views: readonly string[],
   changes: Listeners<void>,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -39,7 +40,7 @@ export function streamEvents(
     if (event === 'ended') response.end();
   };
   write('retry: 1000\n\n');
-  const leave = sandbox.follow(send);
+  const leave = sandbox.follow(send, views);
   const review = () => {
     if (!mayStill('see')) response.destroy();
   };

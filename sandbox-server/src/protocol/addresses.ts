@@ -25,7 +25,10 @@ export const apiPaths = {
   sandboxes: '/api/sandboxes',
   sandbox: (id: string) => `/api/sandboxes/${id}`,
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
-  events: (id: string) => `/api/sandboxes/${id}/events`,
+  /** `view`: machines whose host's view is wanted too. */
+  events: (id: string, view: readonly string[] = []) =>
+    `/api/sandboxes/${id}/events${view.length > 0 ? `?view=${view.join(',')}` : ''}`,
+  view: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/view`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
   exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
