@@ -101,6 +101,7 @@ broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
         return NULL;
     }
     if (make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
+        (has_monitors_group(b) && cgroup_create(monitors_cgroup(b).text, &CGROUP_NO_LIMITS, err) < 0) ||
         checks_clear(b, err) < 0 || reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
         (config->guest ? add_guest_itself(b, err) : machines_find(b, err)) < 0) {
         broker_free(b);
@@ -213,6 +214,14 @@ state_name machine_file(const broker *b, const char *id, const char *file) {
 
 state_name machine_cgroup(const broker *b, const char *id) {
     return name_of("%s/%s", b->config.cgroup_parent, id);
+}
+
+state_name monitors_cgroup(const broker *b) {
+    return name_of("%s/monitors.group", b->config.cgroup_parent); // no machine's name: those have no dot
+}
+
+bool has_monitors_group(const broker *b) {
+    return !b->config.guest && cgroup_version() == 2;
 }
 
 state_name runtime_root(const broker *b) {

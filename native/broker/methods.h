@@ -21,6 +21,9 @@ void check(request *r);     // check.c
 void file_read(request *r); // file_methods.c
 void file_write(request *r);
 void file_list(request *r);
+void dial(request *r);           // dial.c
+void machine_freeze(request *r); // freeze.c
+void machine_thaw(request *r);
 void subscribe(request *r);
 void identity_renew(request *r);        // renew.c
 enum { CHECKPOINT_CHUNK_MAX = 262144 }; // in one line

@@ -1,6 +1,6 @@
 // Puts the parts together and starts them in order.
 import { mkdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import manifest from '../package.json' with { type: 'json' };
@@ -26,6 +26,8 @@ import { Viewers } from './terminals/viewers.ts';
 const MINUTE = 60_000;
 /** How long a server that was asked to stop waits for answers that are being worked out; systemd gives it longer. */
 const DRAIN_MS = 10_000;
+/** How long the pages that were told then have to say goodbye themselves: one that sleeps must not hold up a restart. */
+const GOODBYE_MS = 1_000;
 
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
@@ -73,11 +75,20 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     requests,
     log,
   });
+  const sockets = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   let scrapes: MetricsListener | null = null;
   const stop = async () => {
     viewers.close();
     await requests.drain(DRAIN_MS);
+    const patience = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, GOODBYE_MS);
     await app.close();
+    clearTimeout(patience);
     scrapes?.close();
     sandboxes.close();
     broker.close();

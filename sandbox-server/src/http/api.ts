@@ -104,6 +104,21 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     return machine.view;
   });
 
+  app.post('/api/sandboxes/:id/machines/:name/freeze', async (request) => {
+    nothing.parse(request.body);
+    const { machine } = machineFor(request, 'change');
+    await machine.freeze();
+    return machine.view;
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/thaw', async (request) => {
+    nothing.parse(request.body);
+    const { sandbox, machine } = machineFor(request, 'change');
+    await machine.thaw();
+    sandbox.noteActivity();
+    return machine.view;
+  });
+
   const vmFor = (request: FastifyRequest, deed: Deed): VirtualMachine => {
     const { sandbox, machine } = machineFor(request, deed);
     if (!(machine instanceof VirtualMachine)) {

@@ -153,7 +153,7 @@ function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers, log 
     onInput: () => sandbox.noteActivity(),
     onOutput: () => machine.noteOutput(terminal),
     wentBack: target.machine.wentBack,
-    isGone: () => sandbox.ended || machine.ending || machine.view.state !== 'running',
+    isGone: () => sandbox.ended || machine.ending || !['running', 'frozen'].includes(machine.view.state),
   });
 }
 

@@ -111,6 +111,19 @@ test('a server that stops finishes what is under way, takes nothing new, and end
   expect(broker.machines.size).toBe(2);
 });
 
+test('a viewer that sleeps does not hold up a server that stops', async () => {
+  const cookie = await arrive();
+  const { id } = (await (await make(cookie)).json()) as { id: string };
+  const url = `${server.url.replace('http', 'ws')}/api/sandboxes/${id}/machines/box/terminals/t1/attach`;
+  const socket = new WebSocket(url, { headers: { cookie, origin: server.url } });
+  socket.on('error', () => {});
+  await until(() => lines.some(({ msg }) => msg === 'a viewer came'));
+  socket.pause();
+  await server.close();
+  await expect(fetch(server.url)).rejects.toThrow();
+  socket.terminate();
+});
+
 test('the figures are on a listener of their own, for this machine and GET alone', async () => {
   const url = server.metricsUrl ?? '';
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);

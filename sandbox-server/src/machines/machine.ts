@@ -23,6 +23,7 @@ import { NoticeWatch } from './notices.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { DialledStream } from './stream.ts';
 import { readView } from './view.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
@@ -34,6 +35,12 @@ const TERMINAL_TIMEOUT_MS = 20_000;
 const FACTS_DELAY_MS = 200;
 /** Commands and file requests of one machine at once. */
 const MOST_WORK = 4;
+/** Connections that were dialled into one machine, at once; its broker allows a few more. */
+const MOST_STREAMS = 24;
+/** QEMU answers in milliseconds; a control group of processes that are being born may take a second. */
+const FREEZE_TIMEOUT_MS = 20_000;
+/** Why a machine stands still that was asked to. */
+export const FROZEN = 'It is frozen: it goes on where it was when it is thawed.';
 const usualTerminal = { columns: 80, rows: 24 };
 
 /** What every machine needs to know about its surroundings. */
@@ -58,6 +65,7 @@ export abstract class LearnerMachine {
   #view: Machine;
   #ending: Promise<void> | null = null;
   #working = 0;
+  #dialled = 0;
   /** How it was made; null when an earlier run of the server made it. */
   #plan: MachinePlan | null = null;
   #watch: Stopwatch | null = null;
@@ -149,6 +157,62 @@ export abstract class LearnerMachine {
     } finally {
       this.#working--;
     }
+  }
+
+  /** A connection to a port on its own loopback. Throws Problem `conflict` unless it runs, `rate` when it has as many
+   * as it may have, `not_found` when nothing listens there. */
+  async dial(port: number): Promise<DialledStream> {
+    const { name, state } = this.#view;
+    if (state !== 'running') throw new Problem('conflict', `${name} is ${state}: nothing answers in it now.`);
+    if (this.#dialled >= MOST_STREAMS) {
+      throw new Problem('rate', `${name} has ${MOST_STREAMS} connections open already: close one.`);
+    }
+    this.#dialled++;
+    const over = () => {
+      this.#dialled--;
+    };
+    try {
+      const { host, machine } = this.inside;
+      return new DialledStream(await host.dial(machine, port)).once('close', over);
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
+  /** Has it stand still with all it has in memory; what it serves answers no more until `thaw`. Throws Problem
+   * `conflict` unless it runs. */
+  async freeze(): Promise<void> {
+    const { name, state } = this.#view;
+    if (state === 'frozen') return;
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: only what runs can be frozen.`);
+    await this.context.broker.request(
+      'machine.freeze',
+      { machine: this.id },
+      { timeoutMs: FREEZE_TIMEOUT_MS },
+    );
+    this.noteFrozen(FROZEN);
+  }
+
+  /** Has it go on where it was; resolves when it runs. Throws Problem `conflict` unless it is frozen, or runs. */
+  async thaw(): Promise<void> {
+    const { name, state } = this.#view;
+    if (state === 'running') return;
+    if (state !== 'frozen')
+      throw new Problem('conflict', `${name} is ${state}: only what is frozen can be thawed.`);
+    await this.context.broker.request('machine.thaw', { machine: this.id }, { timeoutMs: FREEZE_TIMEOUT_MS });
+    await this.goOnAfterThaw();
+  }
+
+  /** It was thawed. */
+  protected async goOnAfterThaw(): Promise<void> {
+    this.update({ state: 'running', reason: null });
+  }
+
+  /** It stands still, for this reason. */
+  protected noteFrozen(reason: string): void {
+    if (this.#view.state === 'running') this.update({ state: 'frozen', reason });
   }
 
   /** What it uses now. */
@@ -421,8 +485,8 @@ export function viewOfRecord(
     kind: record.kind,
     profile: record.profile ?? null,
     image: record.image,
-    state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
-    reason: record.exit,
+    state: stateOfRecord(record),
+    reason: record.frozen ? FROZEN : record.exit,
     end: endOfRecord(record),
     needs: note.needs,
     carrier: note.carrier,
@@ -435,6 +499,12 @@ export function viewOfRecord(
     measures: null,
     terminals: record.terminals,
   };
+}
+
+function stateOfRecord({ state, frozen, kind }: MachineRecord): Machine['state'] {
+  if (state === 'exited') return 'ended';
+  if (frozen) return 'frozen';
+  return kind === 'vm' ? 'booting' : 'running';
 }
 
 /** A broker's limits as the API shows them. */

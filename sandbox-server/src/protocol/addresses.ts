@@ -31,6 +31,8 @@ export const apiPaths = {
   view: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/view`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
+  freeze: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/freeze`,
+  thaw: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/thaw`,
   exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
   /** GET takes `path` and `offset` as its query, PUT takes them in its body. */
   files: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/files`,

@@ -224,7 +224,7 @@ export const machineEndSchema = z
   .describe('How a machine ended.');
 export type MachineEnd = z.output<typeof machineEndSchema>;
 
-export const machineStates = ['starting', 'booting', 'running', 'ended', 'failed'] as const;
+export const machineStates = ['starting', 'booting', 'running', 'frozen', 'ended', 'failed'] as const;
 
 export const machineSchema = z
   .strictObject({
@@ -236,12 +236,15 @@ export const machineSchema = z
       .enum(machineStates)
       .describe(
         "starting: the broker is at work; booting: a VM's kernel is on its way; running: terminals can be opened; " +
+          'frozen: it stands still with all it has in memory, until it is thawed; ' +
           'ended: its first process is gone; failed: it never ran.',
       ),
     reason: z
       .string()
       .nullable()
-      .describe('For ended and failed: why, and what to do. While booting: said when a boot is tried again.'),
+      .describe(
+        'For ended, failed and frozen: why, and what to do. While booting: said when a boot is tried again.',
+      ),
     end: machineEndSchema.nullable().describe('How it ended; null unless its state is ended.'),
     needs: z.array(needSchema).describe('What it was asked to have; in the order of the vocabulary.'),
     carrier: z

@@ -9,6 +9,8 @@ import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
 
 const STATS_INTERVAL_MS = 500;
+/** The states in which a machine uses something. */
+const hasUse: ReadonlySet<string> = new Set(['booting', 'running', 'frozen']);
 /** Key presses move the deadline at most this often: each move is a write to the disk. */
 const ACTIVITY_GRAIN_MS = 30_000;
 
@@ -181,7 +183,10 @@ export class Sandbox {
 
   async #measure(): Promise<void> {
     const machines: Record<string, MachineStats> = {};
-    const running = this.machines.filter(({ view }) => view.state === 'running' || view.state === 'booting');
+    const running = this.machines.filter(
+      // A guest that stands still counts nothing for anybody.
+      ({ view, home }) => hasUse.has(view.state) && home?.view.state !== 'frozen',
+    );
     await Promise.all(
       running.map(async (machine) => {
         try {
