@@ -24,6 +24,8 @@ export const apiPaths = {
   status: '/api/status',
   sandboxes: '/api/sandboxes',
   sandbox: (id: string) => `/api/sandboxes/${id}`,
+  ticket: (id: string) => `/api/queue/${id}`,
+  ticketEvents: (id: string) => `/api/queue/${id}/events`,
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
   /** `view`: machines whose host's view is wanted too. */
   events: (id: string, view: readonly string[] = []) =>
