@@ -4,6 +4,7 @@ import { patiently } from './tests/patience.ts';
 /**
  * `unit` stands beside the code and runs anywhere. `integration` crosses folders, needs root and real kernels, and runs
  * one file at a time because it counts processes, mounts and cgroups before and after. `escape` attacks what is running.
+ * `tab` wants the image of the Linux in the tab, which takes minutes to build: `npm run tab`.
  */
 export default defineConfig({
   test: {
@@ -27,6 +28,13 @@ export default defineConfig({
           expect: { poll: { timeout: patiently(1_000) } },
           testTimeout: patiently(60_000),
           hookTimeout: patiently(120_000),
+        },
+      },
+      {
+        test: {
+          name: 'tab',
+          include: ['tests/tab/**/*.test.ts'],
+          fileParallelism: false,
         },
       },
       {

@@ -17,6 +17,7 @@ export default defineConfig({
   telemetry: false,
   vite: {
     build: { assetsInlineLimit: 0 },
+    worker: { format: 'es' },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },
   },

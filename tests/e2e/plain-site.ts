@@ -12,6 +12,7 @@ const types: Record<string, string> = {
   js: 'text/javascript',
   css: 'text/css',
   svg: 'image/svg+xml',
+  wasm: 'application/wasm',
 };
 
 export interface PlainSite {
@@ -19,13 +20,15 @@ export interface PlainSite {
   close: () => void;
 }
 
-/** Serves the files of DIST on a free port until it is closed. */
-export async function servePlainly(): Promise<PlainSite> {
+/** Serves the files of DIST on a free port until it is closed; those below `/linux/` from the folder of the tab's image, where
+ * one is given. */
+export async function servePlainly(linux?: string): Promise<PlainSite> {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://plain');
     try {
       const file = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
-      const bytes = readFileSync(join(DIST, file));
+      const inImage = linux && file.startsWith('/linux/');
+      const bytes = readFileSync(inImage ? join(linux, file.slice('/linux/'.length)) : join(DIST, file));
       const type = types[file.split('.').at(-1) ?? ''] ?? 'application/octet-stream';
       response.writeHead(200, { 'content-type': type }).end(bytes);
     } catch {

@@ -1,0 +1,190 @@
+// The Linux in this tab, as the page sees it: a worker with an emulator, and a conversation with the broker in it.
+import { Conversation, GUEST_ITSELF } from '@bulkhead/sandbox-server/broker/conversation';
+import type { MachineRecord, TraceStep } from '@bulkhead/sandbox-server/protocol';
+import type { ByteDuplex, ByteHandlers } from '@bulkhead/sandbox-server/protocol/bytes';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { renewIdentity } from './renew.ts';
+
+export type TabState =
+  | { phase: 'off' }
+  | { phase: 'fetching'; bytes: number; of: number }
+  | { phase: 'restoring' }
+  | { phase: 'running'; release: string; memoryBytes: number }
+  | { phase: 'ended'; console: readonly string[] }
+  | { phase: 'failed'; message: string };
+
+/** The part of Worker that is used. */
+export interface WorkerLike {
+  onmessage: ((event: { data: FromWorker }) => void) | null;
+  onerror: ((event: { message?: string }) => void) | null;
+  postMessage(message: ToWorker): void;
+  terminate(): void;
+}
+
+export type Profile = 'hardened' | 'nested';
+
+const MIB = 2 ** 20;
+/** A container's share of a machine of 192 MiB. */
+const LIMITS = { memory_bytes: 64 * MIB, pids: 128, cpu_millis: 1_000, disk_bytes: 32 * MIB };
+/** A restored guest answers at once; one that does not on a busy device within this has not been restored. */
+const GREETING_LIMIT_MS = 60_000;
+/** An emulated processor is some fifty times slower than the one that it runs on. */
+export const REQUEST_LIMIT_MS = 60_000;
+
+export class TabMachine {
+  readonly #makeWorker: () => WorkerLike;
+  readonly #listeners = new Set<(state: TabState) => void>();
+  #state: TabState = { phase: 'off' };
+  #worker: WorkerLike | null = null;
+  #guest: Conversation | null = null;
+
+  constructor(makeWorker: () => WorkerLike) {
+    this.#makeWorker = makeWorker;
+  }
+
+  /** The host that this machine is. Only while it runs. */
+  get guest(): Conversation {
+    if (!this.#guest) throw new Error('the machine in the tab does not run');
+    return this.#guest;
+  }
+
+  /** Svelte's store contract: called at once and at every change. */
+  subscribe(listener: (state: TabState) => void): () => void {
+    this.#listeners.add(listener);
+    listener(this.#state);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Fetches and restores the machine whose image lies at `base`. */
+  start(base: string): void {
+    this.stop();
+    const worker = this.#makeWorker();
+    this.#worker = worker;
+    this.#become({ phase: 'fetching', bytes: 0, of: 0 });
+    const port = new WorkerPort(worker);
+    worker.onerror = ({ message }) =>
+      this.#fail(`The emulator could not be started${message ? ` (${message})` : ''}.`);
+    worker.onmessage = ({ data }) => {
+      if (worker !== this.#worker) return;
+      if (data.type === 'bytes') port.receive(data.bytes);
+      else if (data.type === 'progress') this.#become({ phase: 'fetching', bytes: data.bytes, of: data.of });
+      else if (data.type === 'restoring') this.#become({ phase: 'restoring' });
+      else if (data.type === 'running') void this.#greet(port, data.release, data.memoryBytes);
+      else if (data.type === 'failed') this.#fail(data.message);
+      else {
+        this.stop();
+        this.#become({ phase: 'ended', console: data.console });
+      }
+    };
+    worker.postMessage({ type: 'start', base });
+  }
+
+  /** Stops everything, a download as well. What was in the machine is gone. */
+  stop(): void {
+    this.#guest?.close('the machine was stopped');
+    this.#guest = null;
+    this.#worker?.terminate();
+    this.#worker = null;
+    if (this.#state.phase !== 'off') this.#become({ phase: 'off' });
+  }
+
+  /** While nobody looks, the machine stands still and costs nothing. */
+  sleep(asleep: boolean): void {
+    this.#worker?.postMessage({ type: asleep ? 'sleep' : 'wake' });
+  }
+
+  async createContainer(
+    name: string,
+    profile: Profile,
+  ): Promise<{ machine: MachineRecord; trace: readonly TraceStep[] }> {
+    return await this.guest.request(
+      'container.create',
+      { machine: name, image: 'base', profile, hostname: name, limits: LIMITS, labels: {} },
+      { timeoutMs: REQUEST_LIMIT_MS },
+    );
+  }
+
+  async openTerminal(machine: string, columns: number, rows: number): Promise<string> {
+    const { terminal } = await this.guest.request(
+      'terminal.open',
+      { machine, columns, rows },
+      { timeoutMs: REQUEST_LIMIT_MS },
+    );
+    return terminal;
+  }
+
+  async #greet(port: WorkerPort, release: string, memoryBytes: number): Promise<void> {
+    const guest = new Conversation(() => Promise.resolve(port));
+    this.#guest = guest;
+    try {
+      await guest.greeted(GREETING_LIMIT_MS);
+      await renewIdentity(guest, 'tab');
+      if (guest === this.#guest) this.#become({ phase: 'running', release, memoryBytes });
+    } catch (error) {
+      if (guest === this.#guest)
+        this.#fail(
+          `The machine was restored and does not answer (${error instanceof Error ? error.message : error}).`,
+        );
+    }
+  }
+
+  #fail(message: string): void {
+    this.stop();
+    this.#become({ phase: 'failed', message });
+  }
+
+  #become(state: TabState): void {
+    this.#state = state;
+    for (const listener of [...this.#listeners]) listener(state);
+  }
+}
+
+export { GUEST_ITSELF };
+
+/** The machine's port, on this side of the worker. */
+class WorkerPort implements ByteDuplex {
+  readonly #worker: WorkerLike;
+  #handlers: ByteHandlers | null = null;
+  #held: Uint8Array[] = [];
+  #paused = false;
+
+  constructor(worker: WorkerLike) {
+    this.#worker = worker;
+  }
+
+  open(handlers: ByteHandlers): void {
+    this.#handlers = handlers;
+    this.#held = [];
+    this.#paused = false;
+  }
+
+  /** What waits is bounded by what the protocol lets be under way; the worker's own queue is never full. */
+  write(bytes: Uint8Array): boolean {
+    this.#worker.postMessage({ type: 'bytes', bytes });
+    return true;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    while (!this.#paused) {
+      const bytes = this.#held.shift();
+      if (!bytes) return;
+      this.#handlers?.data(bytes);
+    }
+  }
+
+  close(reason: string): void {
+    const handlers = this.#handlers;
+    this.#handlers = null;
+    handlers?.closed(reason);
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.#paused || this.#held.length > 0) this.#held.push(bytes);
+    else this.#handlers?.data(bytes);
+  }
+}

@@ -1,0 +1,58 @@
+// The emulator, off the page's thread: fetches the machine, restores it, and carries bytes between its port and the page.
+import './no-nested-worker.ts';
+import wasmUrl from 'v86/build/v86.wasm?url';
+import { version } from 'v86/package.json';
+import { fetchImage, fetchPiece, fetchState, TabError } from './download.ts';
+import { Emulator } from './emulator.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { Pace } from './pace.ts';
+import { PieceDisk } from './piece-disk.ts';
+
+const scope = globalThis as unknown as {
+  onmessage: (event: { data: ToWorker }) => void;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+};
+const tell = (message: FromWorker): void => scope.postMessage(message);
+const pace = new Pace();
+let emulator: Emulator | undefined;
+
+async function start(base: string): Promise<void> {
+  const code = WebAssembly.compileStreaming(fetch(wasmUrl));
+  code.catch(() => {}); // looked at below
+  const image = await fetchImage(base, version);
+  const state = await fetchState(base, image, {
+    progress: (bytes) => tell({ type: 'progress', bytes, of: image.state.packedBytes }),
+  });
+  tell({ type: 'restoring' });
+  const disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
+    fetchPiece(base, image, index),
+  );
+  const made = await Emulator.make(await code, { memoryBytes: image.memoryBytes, disk });
+  made.pace((delayMs, again) => pace.later(delayMs, again));
+  await made.restore(state);
+  made.onRestart(() => tell({ type: 'ended', console: made.console }));
+  made.port.open({
+    data: (bytes) => tell({ type: 'bytes', bytes }),
+    closed: () => {},
+  });
+  made.run();
+  emulator = made;
+  tell({ type: 'running', release: image.release, memoryBytes: image.memoryBytes });
+}
+
+const sentence = (error: unknown): string => {
+  if (error instanceof TabError) return error.message;
+  if (error instanceof RangeError)
+    return 'There is too little memory for the machine: close other tabs and try again.';
+  return `The emulator does not work in this browser (${error instanceof Error ? error.message : String(error)}).`;
+};
+
+scope.onmessage = ({ data }) => {
+  if (data.type === 'start')
+    start(data.base).catch((error) => tell({ type: 'failed', message: sentence(error) }));
+  else if (data.type === 'bytes') emulator?.port.write(data.bytes);
+  else if (data.type === 'sleep') pace.sleep();
+  else pace.wake();
+};
+// What v86 throws in one of its turns: it cannot go on, as a computer whose processor has failed.
+globalThis.addEventListener('error', () => tell({ type: 'ended', console: emulator?.console ?? [] }));

@@ -1,0 +1,61 @@
+// The Linux in the tab, as a reader of a static page has it: no server, only files.
+import { expect, type Page, test } from '@playwright/test';
+import { type PlainSite, servePlainly } from '../e2e/plain-site.ts';
+import { TerminalPage } from '../e2e/terminal-page.ts';
+import { TAB_IMAGE } from './place.ts';
+
+/** An emulated processor, on a machine that may be three times slower than this one. */
+const PATIENCE = 120_000;
+
+let site: PlainSite;
+test.beforeAll(async () => {
+  site = await servePlainly(TAB_IMAGE);
+});
+test.afterAll(() => site.close());
+
+const begin = async (page: Page): Promise<void> => {
+  await page.goto(`${site.url}/tab/`);
+  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
+};
+
+test('gives a container with a shell, without a server', async ({ page }) => {
+  await begin(page);
+  await expect(page.getByTestId('launched')).toBeVisible({ timeout: PATIENCE });
+  const terminal = new TerminalPage(page, 'terminal-tab');
+  await expect.poll(() => terminal.screen(), { timeout: PATIENCE }).toMatch(/box1.*[$#] *$/m);
+  await terminal.run('uname -srm', /^Linux 6\.1\.\S+ i686$/m, PATIENCE);
+  // A container's own processes and no others; no capabilities; a filter.
+  await terminal.run('cat /proc/1/comm', /^catatonit$/m, PATIENCE);
+  await terminal.run(
+    'grep -E "^(CapBnd|Seccomp):" /proc/self/status',
+    /CapBnd:\t?\s*0+\nSeccomp:\s*2/,
+    PATIENCE,
+  );
+});
+
+test('stops a download when the reader says so', async ({ page }) => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route('**/linux/state.gz*', async (route) => {
+    await held;
+    await route.abort().catch(() => {}); // the page may have given the request up, which is what it is tested for
+  });
+  await begin(page);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByRole('button', { name: /Fetch it and start it/ })).toBeVisible();
+  release();
+});
+
+test('says what is wrong when the download is cut, and when there is nothing to download', async ({
+  page,
+}) => {
+  await page.route('**/linux/state.gz*', (route) => route.fulfill({ body: Buffer.from('no machine') }));
+  await begin(page);
+  await expect(page.getByRole('alert')).toHaveText(/The download was cut off/);
+  await page.unroute('**/linux/state.gz*');
+  await page.route('**/linux/image.json', (route) => route.fulfill({ status: 404 }));
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('alert')).toHaveText(/This site has no machine for the tab/);
+});
