@@ -277,7 +277,7 @@ export function answerAsGuest(
 }
 
 /** Waits until `check` gives something, looking again after every turn of the event loop for at most `limitMs`. */
-export async function until<T>(check: () => T | false | null | undefined, limitMs = 5_000): Promise<T> {
+export async function until<T>(check: () => T | false | null | undefined, limitMs = 20_000): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
     const found = check();
