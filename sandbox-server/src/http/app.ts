@@ -24,6 +24,7 @@ import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import type { Previews } from './previews.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
@@ -43,6 +44,7 @@ export interface AppOptions {
   policy: Policy;
   /** Signs the session cookie. */
   secret: Buffer;
+  previews: Previews;
   /** Directory of the built site. */
   site: string;
   version: string;

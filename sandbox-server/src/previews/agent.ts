@@ -15,14 +15,15 @@ export interface Destination extends ClientRequestArgs {
   inside: number;
 }
 
-type Dialled = (error: Error | null, stream?: Duplex) => void;
+type Dialled = (error: Error | null, stream: Duplex) => void;
 
 /** Dials for one request that no agent looks after. */
 export function dialFor(options: ClientRequestArgs, dialled: Dialled): undefined {
   const { machine, inside } = options as Destination;
   machine.dial(inside).then(
     (stream) => dialled(null, stream),
-    (error: Error) => dialled(error),
+    // There is none to give with an error, whatever the types of Node ask for.
+    (error: Error) => (dialled as (error: Error) => void)(error),
   );
 }
 

@@ -3,6 +3,9 @@
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Place } from './names.ts';
 
+/** Any of them may come more than once, which Node's types do not think of. */
+type Fields = Record<string, string | string[]>;
+
 export const PASS_COOKIE = 'bulkhead-preview';
 
 const connectionOnly: ReadonlySet<string> = new Set([
@@ -37,9 +40,9 @@ const ours = /^(__(host|secure)-)?bulkhead/i;
 /** Headers for the program in the machine, to whom it is as if its own machine's browser asked. */
 export function towardsMachine(request: IncomingMessage, place: Place, port: number): OutgoingHttpHeaders {
   const inside = `http://localhost:${port}`;
-  const headers: OutgoingHttpHeaders = {};
+  const headers: Fields = {};
   for (const [name, values = []] of Object.entries(passing(request))) {
-    if (!aboutTheWay.test(name)) headers[name] = values.length === 1 ? values[0] : values;
+    if (!aboutTheWay.test(name)) headers[name] = values;
   }
   const cookies = othersCookies(request.headers.cookie);
   if (cookies === '') delete headers.cookie;
@@ -50,27 +53,29 @@ export function towardsMachine(request: IncomingMessage, place: Place, port: num
   headers.host = `localhost:${port}`;
   headers['x-forwarded-host'] = new URL(place.origin).host;
   headers['x-forwarded-proto'] = new URL(place.origin).protocol.slice(0, -1);
-  return headers;
+  return headers as OutgoingHttpHeaders;
 }
 
 /** Headers for the browser. */
 export function towardsBrowser(response: IncomingMessage, place: Place, port: number): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
+  const headers: Fields = {};
   for (const [name, values = []] of Object.entries(passing(response))) {
-    if (!beyondTheOrigin.has(name)) headers[name] = values.length === 1 ? values[0] : values;
+    if (!beyondTheOrigin.has(name)) headers[name] = values;
   }
   const cookies = (response.headers['set-cookie'] ?? []).map(ownCookie).filter((one) => one !== null);
   if (cookies.length > 0) headers['set-cookie'] = cookies;
   else delete headers['set-cookie'];
   const { location } = response.headers;
   if (location !== undefined) headers.location = outside(location, place, port);
-  return { ...headers, ...apart(response.headers) };
+  return { ...headers, ...apart(response.headers) } as OutgoingHttpHeaders;
 }
 
 /** Keeps what is shown here from whoever would frame it, embed it or hold on to its window, and its name from others'
  * logs. A second policy beside the page's own can only forbid more. */
-function apart(said: IncomingHttpHeaders): OutgoingHttpHeaders {
-  const policy = [said['content-security-policy'], "frame-ancestors 'self'"].filter((one) => one !== undefined);
+function apart(said: IncomingHttpHeaders): Fields {
+  const policy = [said['content-security-policy'], "frame-ancestors 'self'"].filter(
+    (one) => one !== undefined,
+  );
   return {
     'content-security-policy': policy.flat(),
     'cross-origin-opener-policy': 'same-origin',

@@ -37,7 +37,8 @@ export class PreviewKeys {
   /** What a label is of, among these sandboxes; null: of nothing here. */
   target(label: string, sandboxes: Iterable<{ readonly id: string }>): PreviewTarget | null {
     const [, port = '', key = '', machine = ''] = /^([1-9]\d{0,4})-([a-z2-7]{24})-(.+)$/.exec(label) ?? [];
-    if (Number(port) < 1 || Number(port) > 65_535 || !machineNameSchema.safeParse(machine).success) return null;
+    if (Number(port) < 1 || Number(port) > 65_535 || !machineNameSchema.safeParse(machine).success)
+      return null;
     for (const { id } of sandboxes) {
       if (same(this.#keyOf(id), key)) return { sandbox: id, machine, port: Number(port) };
     }

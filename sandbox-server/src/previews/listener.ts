@@ -1,7 +1,7 @@
 // The port of previews: a server beside the site's, with limits of its own, that knows nothing but the proxy.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { PreviewProxy, type PreviewOptions } from './proxy.ts';
+import { type PreviewOptions, PreviewProxy } from './proxy.ts';
 
 /** Connections of all browsers; each of them opens six to a preview. */
 const MOST_CONNECTIONS = 4_000;

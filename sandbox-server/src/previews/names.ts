@@ -42,7 +42,8 @@ export class PreviewNames {
     const name = (host ?? '').toLowerCase().replace(/:\d+$/, '');
     if (this.#origins.isPublicHost(host)) {
       if (this.#url) return this.#wildcard ? this.#below(this.#url, label) : this.#url.origin;
-      const next = 'give the server a name for them with --preview-url, such as https://*.preview.example.org';
+      const next =
+        'give the server a name for them with --preview-url, such as https://*.preview.example.org';
       throw new Problem('unsupported', `Under ${name} there is no name for previews: ${next}.`);
     }
     if (local.has(name)) return `http://${label}.${LOCAL}:${this.#port}`;

@@ -1,7 +1,7 @@
 // What a browser is told when there is nothing to show: a page without anything that runs.
 import type { ServerResponse } from 'node:http';
 
-const headers = {
+const headers: Record<string, string> = {
   'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
@@ -31,20 +31,20 @@ export function refuse(response: ServerResponse, accept: string | undefined, ref
   response.writeHead(status, {
     ...headers,
     'content-type': `text/${html ? 'html' : 'plain'}; charset=utf-8`,
-    'content-length': Buffer.byteLength(body),
-    ...(retryAfter !== undefined && { 'retry-after': retryAfter }),
+    'content-length': String(Buffer.byteLength(body)),
+    ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
   });
   response.end(body);
 }
 
 function page(title: string, text: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escape(title)}</title>
+<title>${inert(title)}</title>
 <style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem}
 h1{font-size:1.25rem}</style>
-<h1>${escape(title)}</h1><p>${escape(text)}</p></html>`;
+<h1>${inert(title)}</h1><p>${inert(text)}</p></html>`;
 }
 
-function escape(text: string): string {
+function inert(text: string): string {
   return text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
 }

@@ -145,15 +145,24 @@ export class PreviewProxy {
     if (!isOwnRequest(request, place)) throw foreign();
     // On a name that is for all, a worker of one preview would answer for the next.
     if (place.label === null && request.headers['service-worker'] !== undefined) {
-      throw new Refused(403, 'No service workers here', 'Previews share this name; a worker would outlive its own.');
+      throw new Refused(
+        403,
+        'No service workers here',
+        'Previews share this name; a worker would outlive its own.',
+      );
     }
-    const target = keys.target(label, sandboxes.all);
+    const target = keys.target(label, sandboxes.all());
     const sandbox = target && sandboxes.find(target.sandbox);
     if (!target || !sandbox || sandbox.ended) {
       throw new Refused(404, 'This sandbox has ended', 'Start another on its page.');
     }
     const machine = sandbox.machines.find(({ view }) => view.name === target.machine);
-    if (!machine) throw new Refused(404, `There is no machine ${target.machine}`, 'Look at the page of its sandbox.');
+    if (!machine)
+      throw new Refused(404, `There is no machine ${target.machine}`, 'Look at the page of its sandbox.');
+    // A connection that was kept would take the request, and nobody would answer.
+    const { name, state } = machine.view;
+    if (state !== 'running')
+      throw new Refused(409, `${name} is ${state}`, 'It can be shown while it runs.', 2);
     if (request.headers['sec-fetch-mode'] === 'navigate') sandbox.noteActivity();
     return { place, sandbox, machine, port: target.port };
   }
@@ -178,7 +187,8 @@ export class PreviewProxy {
     const { place, machine, port } = visit;
     const { method, url: path } = request;
     const headers = towardsMachine(request, place, port);
-    const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
+    const hasBody =
+      request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
     // Said by us, for some methods Node would otherwise send a body whose end nobody could see.
     if (request.headers['transfer-encoding'] !== undefined) headers['transfer-encoding'] = 'chunked';
     const destination: Destination = { machine, inside: port, method, path, headers, setHost: false };
@@ -186,7 +196,14 @@ export class PreviewProxy {
       kept ? { ...destination, agent: this.#agent } : { ...destination, createConnection: dialFor },
     );
     const late = setTimeout(
-      () => upstream.destroy(new Refused(504, `${machine.view.name} does not answer`, `It has been asked ${ANSWER_MS / 1_000} s ago.`)),
+      () =>
+        upstream.destroy(
+          new Refused(
+            504,
+            `${machine.view.name} does not answer`,
+            `It has been asked ${ANSWER_MS / 1_000} s ago.`,
+          ),
+        ),
       ANSWER_MS,
     );
     upstream.on('response', (answer) => {
@@ -233,8 +250,9 @@ export class PreviewProxy {
     if (error instanceof Refused) return error;
     const name = visit?.machine.view.name ?? 'the machine';
     if (error instanceof BrokerError && error.field === 'port') {
-      if (error.code === 'timeout') return new Refused(504, `Port ${visit?.port} of ${name} does not answer`, sentence(error));
-      const text = `Start a server there, such as: python3 -m http.server ${visit?.port}. Then reload this page.`;
+      if (error.code === 'timeout')
+        return new Refused(504, `Port ${visit?.port} of ${name} does not answer`, sentence(error));
+      const text = `Start a server there, such as: busybox httpd -f -p ${visit?.port}. Then reload this page.`;
       return new Refused(502, `Nothing listens on port ${visit?.port} of ${name}`, text);
     }
     if (error instanceof Problem) {

@@ -32,12 +32,20 @@ export function joinWebSocket(
   upstream.on('upgrade', (answer, stream: Duplex, first: Buffer) => {
     over();
     stream.on('error', () => stream.destroy());
-    if (answer.statusCode !== 101 || answer.headers.upgrade?.toLowerCase() !== 'websocket' || socket.destroyed) {
+    if (
+      answer.statusCode !== 101 ||
+      answer.headers.upgrade?.toLowerCase() !== 'websocket' ||
+      socket.destroyed
+    ) {
       stream.destroy();
       socket.destroy();
       return;
     }
-    const lines = headLines({ ...towardsBrowser(answer, place, port), connection: 'Upgrade', upgrade: 'websocket' });
+    const lines = headLines({
+      ...towardsBrowser(answer, place, port),
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+    });
     socket.write(`HTTP/1.1 101 ${STATUS_CODES[101]}\r\n${lines}\r\n`);
     if (first.length > 0) socket.write(first);
     if (head.length > 0) stream.write(head);
@@ -49,7 +57,11 @@ export function joinWebSocket(
     answer.resume();
     const status = answer.statusCode ?? 502;
     const text = `It answers ${status} ${STATUS_CODES[status] ?? ''}`.trim();
-    refuseUpgrade(socket, { status: status >= 300 ? status : 502, title: 'No WebSocket there', text: `${text}.` });
+    refuseUpgrade(socket, {
+      status: status >= 300 ? status : 502,
+      title: 'No WebSocket there',
+      text: `${text}.`,
+    });
     upstream.destroy();
   });
   upstream.on('error', (error) => {
@@ -72,7 +84,8 @@ export function refuseUpgrade(socket: Duplex, { status, title, text }: Refusal):
     'x-content-type-options': 'nosniff',
     connection: 'close',
   });
-  if (!socket.destroyed) socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${lines}\r\n${body}`);
+  if (!socket.destroyed)
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${lines}\r\n${body}`);
 }
 
 /** Values come from Node's parser, which lets no line end pass. */
