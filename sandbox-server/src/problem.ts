@@ -18,6 +18,11 @@ const statuses: Record<ApiErrorCode, number> = {
   no_host: 503,
 };
 
+/** The HTTP status that a code is answered with. */
+export function statusOf(code: ApiErrorCode): number {
+  return statuses[code];
+}
+
 /** A refusal, with a message for a person. */
 export class Problem extends Error {
   override name = 'Problem';
@@ -34,7 +39,7 @@ export class Problem extends Error {
   }
 
   get status(): number {
-    return statuses[this.code];
+    return statusOf(this.code);
   }
 
   get body(): ApiError {

@@ -21,6 +21,7 @@ import { registerApi } from './api.ts';
 import { attachHandler } from './attach.ts';
 import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
+import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
@@ -80,6 +81,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   access.changes.add(() => options.viewers.review());
   registerApi(app, { ...options, sessions, access });
   registerHealth(app, options);
+  registerOpenApi(app, options.version);
   registerPeople(app, { ...options, sessions, access });
   registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);
