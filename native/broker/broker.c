@@ -26,9 +26,15 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define GIB ((int64_t)1024 * 1024 * 1024)
+#define MIB ((int64_t)1024 * 1024)
+#define GIB (1024 * MIB)
 #define PIDS_MAX 4096
 #define DISK_MAX (4 * GIB)
+// Unless the operator says how many machines there may be: what an idle container is taken to cost (probe/capacity.c),
+// ten times over, and 64 on whatever host. Whether a machine fits beside those that run is for whoever asks for it to
+// know.
+#define MEMORY_PER_MACHINE (32 * MIB)
+#define MACHINES 64
 
 static int64_t at_most(int64_t value, int64_t most) {
     return value < most ? value : most;
@@ -39,7 +45,9 @@ static void measure_maxima(broker *b) {
     struct sysinfo info;
     sysinfo(&info);
     int64_t memory = (int64_t)info.totalram * info.mem_unit;
-    int64_t machines = b->config.max_machines > 0 ? b->config.max_machines : 64;
+    int64_t machines = b->config.max_machines;
+    if (machines <= 0)
+        machines = memory / MEMORY_PER_MACHINE > MACHINES ? memory / MEMORY_PER_MACHINE : MACHINES;
     b->maxima = (maxima){
         .machines = at_most(machines, ID_SLOTS),
         .memory_bytes = memory / 2,

@@ -30,7 +30,7 @@ static const char usage[] = "usage: bulkheadd [OPTION]...            serve <stat
                             "  --id-base N         first user id of the first container (1342177280)\n"
                             "  --accel WISH        auto, kvm or tcg (auto)\n"
                             "  --nesting WHERE     host or vm: where `nested` containers may be made (host)\n"
-                            "  --max-machines N    1 to 4095 (64)\n"
+                            "  --max-machines N    0 to 4095 (0: one for each 32 MiB of memory, at least 64)\n"
                             "  --log-level LEVEL   error, warn, info or debug (info)\n"
                             "  --stop-on-eof       end, with every machine, when standard input ends\n"
                             "  --keep-machines     when asked to end, leave all machines to the next broker\n"
@@ -125,7 +125,7 @@ static int take_value(options *o, int which, const char *value, bh_error *err) {
         c->id_base = (uid_t)number;
         return outcome;
     case MACHINES:
-        outcome = parse_number(option, value, 1, 4095, &number, err);
+        outcome = parse_number(option, value, 0, 4095, &number, err);
         c->max_machines = (int)number;
         return outcome;
     case ACCEL:

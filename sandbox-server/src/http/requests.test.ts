@@ -24,7 +24,18 @@ beforeEach(async () => {
     { level: 'debug', mixin: requestFields },
     { write: (line: string) => lines.push(JSON.parse(line)) },
   );
-  const args = ['--port', '0', '--state', directory, '--broker', broker.socket, '--site', directory];
+  const args = [
+    '--port',
+    '0',
+    '--pool',
+    '0',
+    '--state',
+    directory,
+    '--broker',
+    broker.socket,
+    '--site',
+    directory,
+  ];
   server = await startServer(parseOptions([...args, '--metrics', '0'], {}), log);
   await until(() => broker.requests.includes('machine.list'));
 });

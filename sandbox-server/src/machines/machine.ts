@@ -83,6 +83,27 @@ export abstract class LearnerMachine {
     return this.begin(plan, watch, false);
   }
 
+  /** It was made before anybody asked for it, and is now somebody's: `labels` say whose. `plan` is that of the request, of
+   * the same sort as the one that it was made by. Rejects with BrokerError. */
+  async handOver(plan: MachinePlan, labels: Record<string, string>, zero: number): Promise<void> {
+    await this.label(labels);
+    this.#plan = plan;
+    const watch = Stopwatch.ofPooled(this.#watch ?? new Stopwatch(zero), zero);
+    watch.ready();
+    if (plan.terminal) watch.terminal();
+    this.#watch = watch;
+    const { needs, carrier, where, why } = plan;
+    // What it stands on was learned when it was made.
+    this.update({ needs, carrier, where: { ...this.#view.where, ...where }, why, measures: watch.measures });
+    this.#noteTime('ready');
+  }
+
+  /** Has the broker remember other labels with it. Rejects with BrokerError. */
+  async label(labels: Record<string, string>): Promise<void> {
+    await this.context.broker.request('machine.label', { machine: this.id, labels });
+    this.context.labels = labels;
+  }
+
   /** Takes over a machine that an earlier run of the server made. */
   abstract adopt(record: MachineRecord): Promise<void>;
 
@@ -111,6 +132,11 @@ export abstract class LearnerMachine {
 
   get id(): string {
     return this.context.id;
+  }
+
+  /** How a VM began; null for a container. */
+  get start(): MachinePlan['start'] {
+    return this.#plan?.start ?? readLabels(this.context.labels)?.start ?? null;
   }
 
   get ending(): boolean {
@@ -357,8 +383,10 @@ export abstract class LearnerMachine {
   }
 
   #noteTime(of: 'ready' | 'prompt'): void {
-    const { readyMs, promptMs } = this.#watch?.measures ?? {};
-    const start: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    if (this.context.labels.pool !== undefined) return; // nobody has asked for it yet
+    const { readyMs, promptMs, pooledAt } = this.#watch?.measures ?? {};
+    const made: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    const start = typeof pooledAt === 'number' ? 'pool' : made;
     const place = this.#view.where.depth;
     if (of === 'ready') metrics.noteStart(start, place, readyMs ?? 0);
     else metrics.notePrompt(start, place, promptMs ?? 0);
@@ -373,7 +401,7 @@ export abstract class LearnerMachine {
       const field = columns === undefined ? 'columns' : 'rows';
       throw new Problem('bad_request', 'A terminal needs both columns and rows.', { field });
     }
-    const plan = this.#plan ?? planOfView(this.#view, readLabels(this.context.labels)?.start ?? null);
+    const plan = this.#plan ?? planOfView(this.#view, this.start);
     const size = columns === undefined || rows === undefined ? plan.terminal : { columns, rows };
     return { ...plan, start: start ?? plan.start, terminal: size ?? usualTerminal };
   }
@@ -406,7 +434,7 @@ export abstract class LearnerMachine {
 }
 
 /** What a machine was made from, as far as that shows. */
-function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
+export function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
   const { name, kind, profile, image, needs, carrier, where, why, limits } = view;
   const { memoryBytes, cpuMillis, pids, diskBytes } = limits;
   return {

@@ -24,6 +24,8 @@ export const apiPaths = {
   status: '/api/status',
   sandboxes: '/api/sandboxes',
   sandbox: (id: string) => `/api/sandboxes/${id}`,
+  ticket: (id: string) => `/api/queue/${id}`,
+  ticketEvents: (id: string) => `/api/queue/${id}/events`,
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
   events: (id: string) => `/api/sandboxes/${id}/events`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,

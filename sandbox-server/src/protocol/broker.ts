@@ -158,6 +158,10 @@ const probeResult = z.strictObject({
       cpus: count.describe('CPUs that the broker may use.'),
       memory_bytes: bytes,
       memory_available_bytes: bytes.describe('MemAvailable: what can be used without swapping.'),
+      pids: count.optional().describe('Processes and threads that there may be; absent where nobody says.'),
+      pids_used: count.optional().describe('Processes and threads that there are.'),
+      disk_bytes: bytes.optional().describe('Size of the file system with its state.'),
+      disk_available_bytes: bytes.optional().describe('What is free there.'),
     })
     .describe('The size of the host.'),
   nesting: z.enum(['host', 'vm']).describe('Where `nested` containers may be made.'),
@@ -343,6 +347,10 @@ export const brokerMethods = {
     result: z.strictObject({
       machines: z.array(machineRecordSchema).describe('Every machine of the broker.'),
     }),
+  },
+  'machine.label': {
+    params: oneMachine.extend({ labels: labelsSchema }),
+    result: z.strictObject({ machine: machineRecordSchema }),
   },
   'machine.delete': { params: oneMachine, result: nothing },
   'machine.restart': {
