@@ -9,6 +9,7 @@ import { messageOf, Problem } from '../problem.ts';
 import { apiPaths } from '../protocol/addresses.ts';
 import {
   createSandboxSchema,
+  eventsQuerySchema,
   machineNameSchema,
   openTerminalSchema,
   restartSchema,
@@ -174,7 +175,9 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     if (sandbox.events.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
     }
-    streamEvents(entry, access.changes, request, reply);
+    const { view = [] } = eventsQuerySchema.parse(request.query);
+    for (const name of view) sandbox.machine(name);
+    streamEvents(entry, view, access.changes, request, reply);
     return reply;
   });
 }
