@@ -22,6 +22,7 @@ import { attachHandler } from './attach.ts';
 import { limitKey, type Proxies } from './client-address.ts';
 import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
+import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
@@ -94,6 +95,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   registerApi(app, { ...options, sessions, access });
   registerQueue(app, { ...options, sessions });
   registerHealth(app, options);
+  registerOpenApi(app, options.version);
   registerPeople(app, { ...options, sessions, access });
   registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);
