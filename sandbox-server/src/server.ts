@@ -1,31 +1,37 @@
 // Puts the parts together and starts them in order.
 import { mkdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import manifest from '../package.json' with { type: 'json' };
 import { SocketHost } from './broker/socket.ts';
 import { buildApp } from './http/app.ts';
+import { Proxies } from './http/client-address.ts';
 import { Origins } from './http/origins.ts';
 import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
 import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
 import { metrics } from './metrics/metrics.ts';
 import { readFrom } from './metrics/sources.ts';
-import type { Options } from './options.ts';
+import { type Options, policyOf } from './options.ts';
 import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
 import { Workshops } from './people/workshops.ts';
-import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
+import { PreviewKeys } from './previews/keys.ts';
+import { listenForPreviews, type PreviewListener } from './previews/listener.ts';
+import { PreviewNames } from './previews/names.ts';
+import type { PreviewOptions } from './previews/proxy.ts';
+import { messageOf } from './problem.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
 import { openDatabase } from './store/database.ts';
 import { Viewers } from './terminals/viewers.ts';
 
-const MINUTE = 60_000;
 /** How long a server that was asked to stop waits for answers that are being worked out; systemd gives it longer. */
 const DRAIN_MS = 10_000;
+/** How long the pages that were told then have to say goodbye themselves: one that sleeps must not hold up a restart. */
+const GOODBYE_MS = 1_000;
 
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
@@ -39,12 +45,7 @@ export interface RunningServer {
 /** Listens, whether or not a broker answers. Rejects when the address cannot be listened on. */
 export async function startServer(options: Options, log: Logger): Promise<RunningServer> {
   mkdirSync(options.state, { recursive: true, mode: 0o700 });
-  const policy: Policy = {
-    ...defaultPolicy,
-    idleMs: options.idle * MINUTE,
-    longestMs: options.longest * MINUTE,
-    sandboxesPerLearner: options.sandboxes,
-  };
+  const policy = policyOf(options);
   const broker = new SocketHost(options.broker);
   const store = new SandboxStore(join(options.state, 'sandboxes.db'));
   const sandboxes = new Sandboxes({ broker, store, policy, log });
@@ -58,6 +59,13 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const viewers = new Viewers();
   const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
+  const secret = loadSecret(options.state);
+  const previews = {
+    sandboxes,
+    keys: new PreviewKeys(secret),
+    names: new PreviewNames(origins, options['preview-url']),
+    log,
+  };
   const app = await buildApp({
     broker,
     sandboxes,
@@ -66,19 +74,32 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     workshops,
     viewers,
     origins,
+    proxies: new Proxies(options['trust-proxy']),
     policy,
-    secret: loadSecret(options.state),
+    secret,
+    previews,
     site: options.site,
     version: manifest.version,
     requests,
     log,
   });
+  const sockets = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   let scrapes: MetricsListener | null = null;
+  let shown: PreviewListener | null = null;
   const stop = async () => {
     viewers.close();
     await requests.drain(DRAIN_MS);
+    const patience = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, GOODBYE_MS);
     await app.close();
+    clearTimeout(patience);
     scrapes?.close();
+    await shown?.close();
     sandboxes.close();
     broker.close();
     people.close();
@@ -90,6 +111,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   };
   try {
     await app.listen({ host: options.address, port: options.port });
+    shown = await startPreviews(previews, options, (app.server.address() as AddressInfo).port);
     if (options.metrics !== null) scrapes = await listenForScrapes(metrics, options.metrics);
   } catch (error) {
     await close();
@@ -100,10 +122,27 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const url = urlOf(options.address, port);
   readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
   const metricsUrl = scrapes?.url ?? null;
-  log.info({ url, metrics: metricsUrl }, 'listening');
+  log.info({ url, metrics: metricsUrl, previews: shown?.port ?? null }, 'listening');
   await broker.start();
   if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
   return { url, metricsUrl, close };
+}
+
+/** Null when they are off. Nobody asked for the port after the site's by its number: that another program has it is no
+ * reason not to serve the site. */
+async function startPreviews(
+  previews: PreviewOptions,
+  { address, 'preview-port': wanted }: Options,
+  sitePort: number,
+): Promise<PreviewListener | null> {
+  if (wanted === null) return null;
+  if (wanted !== 'auto') return listenForPreviews(previews, { address, port: wanted });
+  try {
+    return await listenForPreviews(previews, { address, port: sitePort + 1 });
+  } catch (error) {
+    previews.log.warn({ reason: messageOf(error) }, 'there are no previews; --preview-port chooses a port');
+    return null;
+  }
 }
 
 function urlOf(address: string, port: number): string {

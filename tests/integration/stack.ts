@@ -133,7 +133,9 @@ export class Stack {
     const app = join(this.state, 'app');
     const flags = ['--port', `${this.#port}`, '--state', join(this.state, 'server'), '--log-level', 'info'];
     flags.push('--broker', join(this.state, 'run/control.sock'), '--stop-on-eof');
-    flags.push('--site', this.#options.site ?? join(app, 'site/dist'), ...(this.#options.server ?? []));
+    flags.push('--site', this.#options.site ?? join(app, 'site/dist'));
+    // What is on the host shall be what the test asked for.
+    flags.push('--pool', '0', '--pool-vms', '0', ...(this.#options.server ?? []));
     const [program, args] = serverCommand(app, `${SERVER_ID}`, flags);
     this.#server = this.#start(program, args, { NODE_OPTIONS: (this.#options.node ?? []).join(' ') });
     await this.#until(this.#server, () => this.#isReady(), 'the server does not answer');

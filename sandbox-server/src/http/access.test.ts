@@ -37,7 +37,7 @@ beforeAll(async () => {
   writeFileSync(join(directory, '404.html'), 'no such page');
   broker = new ScriptedBroker();
   await broker.listen();
-  const args = ['--port', '0', '--state', join(directory, 'state'), '--broker', broker.socket];
+  const args = ['--port', '0', '--pool', '0', '--state', join(directory, 'state'), '--broker', broker.socket];
   server = await startServer(parseOptions([...args, '--site', directory], {}), pino({ level: 'silent' }));
   await until(() => broker.requests.includes('machine.list'));
   const database = new DatabaseSync(join(directory, 'state', 'people.db'));
