@@ -9,6 +9,7 @@ import { messageOf, Problem } from '../problem.ts';
 import { apiPaths } from '../protocol/addresses.ts';
 import {
   createSandboxSchema,
+  eventsQuerySchema,
   machineNameSchema,
   openTerminalSchema,
   restartSchema,
@@ -23,6 +24,7 @@ import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
 import { RateLimit, rates } from './limits.ts';
+import { type Previews, registerPreviews } from './previews.ts';
 import type { Sessions } from './session.ts';
 
 export interface ApiOptions {
@@ -31,6 +33,7 @@ export interface ApiOptions {
   sessions: Sessions;
   access: Access;
   policy: Policy;
+  previews: Previews;
   version: string;
 }
 
@@ -99,6 +102,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 
   registerInside(app, machineFor);
   registerCheckpoints(app, machineFor);
+  registerPreviews(app, machineFor, options.previews);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = machineFor(request, 'change');
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
@@ -174,7 +178,9 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     if (sandbox.events.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
     }
-    streamEvents(entry, access.changes, request, reply);
+    const { view = [] } = eventsQuerySchema.parse(request.query);
+    for (const name of view) sandbox.machine(name);
+    streamEvents(entry, view, access.changes, request, reply);
     return reply;
   });
 }

@@ -10,6 +10,7 @@ import {
 } from './broker.ts';
 import { machineStatsSchema, noticeSchema } from './instruments.ts';
 import { ticketSchema } from './queue.ts';
+import { hostViewSchema } from './view.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -319,6 +320,7 @@ export type TimelineStep = z.output<typeof timelineStepSchema>;
 // ---- figures and events of a machine
 
 export * from './instruments.ts';
+export * from './view.ts';
 
 // ---- sandboxes
 
@@ -497,6 +499,11 @@ export const sandboxEvents = {
   notice: noticeSchema
     .extend({ machine: machineNameSchema })
     .describe('Something befell a machine, by the counts of a kernel; while somebody listens.'),
+  view: hostViewSchema
+    .extend({ machine: machineNameSchema, at: time })
+    .describe(
+      "The host's view of a machine, of those that the query names: at first, and when it has changed.",
+    ),
   moving: moveFiguresSchema
     .extend({ machine: machineNameSchema })
     .describe('A VM is being moved, or saved: twenty times a second.'),
