@@ -69,8 +69,32 @@ const sandboxes: readonly Route[] = [
     who: 'learner',
     summary: 'Makes a sandbox: its containers run when this answers, its VMs boot then.',
     body: api.createSandboxSchema,
-    answers: { 201: api.sandboxSchema },
+    answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
     problems: ['quota', 'full', 'no_host', 'unmet', 'unsupported', 'failed'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Your place in the queue, when the host was full.',
+    answers: { 200: api.ticketSchema },
+    problems: ['not_found'],
+  },
+  {
+    method: 'DELETE',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Leaves the queue.',
+    answers: none,
+    problems: ['not_found', 'conflict'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket/events',
+    who: 'learner',
+    summary: 'How your place moves, as server-sent events.',
+    answers: { 200: 'events' },
+    problems: ['not_found'],
   },
   {
     method: 'GET',
@@ -107,6 +131,7 @@ const sandboxes: readonly Route[] = [
     path: `${sandbox}/events`,
     who: 'sandbox',
     summary: 'What happens in it, as server-sent events, beginning with the state of each machine.',
+    query: api.eventsQuerySchema,
     answers: { 200: 'events' },
   },
 ];
@@ -162,6 +187,23 @@ const inMachines: readonly Route[] = [
     body: api.runSchema,
     answers: { 200: api.ranSchema },
     problems: machines,
+  },
+  {
+    method: 'GET',
+    path: `${machine}/view`,
+    who: 'sandbox',
+    summary: 'Its processes as the kernel under it sees them: ids, namespaces, cgroup, label, capabilities.',
+    answers: { 200: api.hostViewSchema },
+    problems: machines,
+  },
+  {
+    method: 'POST',
+    path: `${machine}/previews`,
+    who: 'sandbox',
+    summary: 'An address, on an origin of its own, of what a program in it serves.',
+    body: api.previewSchema,
+    answers: { 200: api.previewOpenedSchema },
+    problems: ['conflict'],
   },
   {
     method: 'GET',
@@ -433,6 +475,7 @@ export const routes: readonly Route[] = [
 /** What a parameter in a path has to be. */
 export const parameters: Record<string, ZodType> = {
   id: api.sandboxIdSchema,
+  ticket: api.ticketIdSchema,
   name: api.machineNameSchema,
   terminal: api.terminalSchema.shape.terminal,
   snapshot: api.snapshotNameSchema,
