@@ -34,6 +34,7 @@ const schema = z.strictObject({
   state: directory.describe("the server's own directory"),
   broker: directory.describe("the broker's control socket"),
   site: directory.describe('the built site'),
+  labs: directory.describe('the labs, a folder each'),
   'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
   metrics: z
     .string()
@@ -61,6 +62,7 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   state: '/var/lib/bulkhead/server',
   broker: '/var/lib/bulkhead/run/control.sock',
   site: new URL('../../site/dist', import.meta.url).pathname,
+  labs: new URL('../../labs', import.meta.url).pathname,
   'log-level': 'info',
   metrics: 'off',
   idle: String(defaultPolicy.idleMs / MINUTE),

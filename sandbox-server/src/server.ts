@@ -9,6 +9,8 @@ import { buildApp } from './http/app.ts';
 import { Origins } from './http/origins.ts';
 import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
+import { Labs } from './labs/labs.ts';
+import { loadLabs } from './labs/load.ts';
 import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
 import { metrics } from './metrics/metrics.ts';
 import { readFrom } from './metrics/sources.ts';
@@ -53,6 +55,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     migrations: peopleMigrations,
   });
   const learners = new Learners(people);
+  const labs = new Labs({ ...loadLabs(options.labs), sandboxes, learners, log });
   const instructors = new Instructors(people);
   const workshops = new Workshops(people);
   const viewers = new Viewers();
@@ -62,6 +65,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     broker,
     sandboxes,
     learners,
+    labs,
     instructors,
     workshops,
     viewers,
@@ -79,6 +83,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     await requests.drain(DRAIN_MS);
     await app.close();
     scrapes?.close();
+    labs.close();
     sandboxes.close();
     broker.close();
     people.close();

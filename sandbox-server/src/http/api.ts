@@ -2,10 +2,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import { type Lab, machinesOf } from '../labs/lab.ts';
+import type { Labs } from '../labs/labs.ts';
 import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
 import {
+  type CreateSandbox,
+  createLabSandboxSchema,
   createSandboxSchema,
   machineNameSchema,
   openTerminalSchema,
@@ -20,12 +24,14 @@ import type { Access, MachineFor } from './access.ts';
 import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
+import { registerLabs } from './labs.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Sessions } from './session.ts';
 
 export interface ApiOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
+  labs: Labs;
   sessions: Sessions;
   access: Access;
   policy: Policy;
@@ -38,7 +44,7 @@ const MOST_FOLLOWERS = 16;
 const nothing = z.strictObject({}).nullish();
 
 export function registerApi(app: FastifyInstance, options: ApiOptions): void {
-  const { sandboxes, sessions, access } = options;
+  const { sandboxes, sessions, access, labs } = options;
   const startedAt = Date.now();
   const creations = new RateLimit(rates.create);
 
@@ -49,13 +55,20 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 
   app.post('/api/sandboxes', async (request, reply) => {
     const learner = sessions.require(request);
-    const wanted = createSandboxSchema.parse(request.body);
+    const wanted = wantedBy(request.body, labs);
     const retryAfter = creations.take(request.ip);
     if (retryAfter > 0) {
       const message = `Too many sandboxes were asked for from your address; try again in ${retryAfter} s.`;
       throw new Problem('rate', message, { retryAfter });
     }
-    const sandbox = await sandboxes.create(learner, wanted, request.arrivedAt);
+    const { machines, lab } = wanted;
+    const sandbox = await sandboxes.create(learner, machines, request.arrivedAt, lab?.slug);
+    if (lab) {
+      await labs.begin(sandbox, lab).catch(async (error: unknown) => {
+        await sandboxes.end(sandbox, 'It could not be made.').catch(() => {}); // logged there, and tried again
+        throw error;
+      });
+    }
     return reply.code(201).header('location', `/api/sandboxes/${sandbox.id}`).send(sandbox.view);
   });
 
@@ -95,6 +108,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   registerInside(app, machineFor);
+  registerLabs(app, labs, (request, deed) => enter(request, deed).sandbox);
   registerCheckpoints(app, machineFor);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = machineFor(request, 'change');
@@ -159,6 +173,15 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     streamEvents(entry, access.changes, request, reply);
     return reply;
   });
+}
+
+/** The machines that a body asks for, by themselves or as a lab's. Throws ZodError, or Problem `not_found`. */
+function wantedBy(body: unknown, labs: Labs): { machines: CreateSandbox; lab: Lab | null } {
+  const named = typeof body === 'object' && body !== null && 'lab' in body;
+  if (!named) return { machines: createSandboxSchema.parse(body), lab: null };
+  const { lab: slug, columns = 80, rows = 24 } = createLabSandboxSchema.parse(body);
+  const lab = labs.get(slug);
+  return { machines: machinesOf(lab, { columns, rows }), lab };
 }
 
 /** Everything of the status that the broker knows; why there is nothing, when it does not answer. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { SocketHost } from '../broker/socket.ts';
 import { newId } from '../ids.ts';
+import { Listeners } from '../listeners.ts';
 import { ContainerMachine } from '../machines/container.ts';
 import { labelsOf, readLabels } from '../machines/labels.ts';
 import {
@@ -44,6 +45,8 @@ export class Sandboxes {
   readonly #log: Logger;
   readonly #all = new Map<string, Sandbox>();
   #probe: { at: number; answer: Promise<Probe> } | null = null;
+  /** A sandbox that an earlier run of the server made. */
+  readonly found = new Listeners<Sandbox>();
   /** Set once the broker has told what runs: before that, "there is none" would be a guess. */
   #recovered = false;
   readonly #leaveConnections: () => void;
@@ -118,7 +121,12 @@ export class Sandboxes {
   }
 
   /** Makes a sandbox: all of its containers or none; its VMs go on booting. `zero`: performance.now() when the request arrived. */
-  async create(owner: string, request: CreateSandbox, zero: number): Promise<Sandbox> {
+  async create(
+    owner: string,
+    request: CreateSandbox,
+    zero: number,
+    lab: string | null = null,
+  ): Promise<Sandbox> {
     this.#mustBeRecovered();
     const most = this.#options.policy.sandboxesPerLearner;
     const has = this.of(owner).length;
@@ -127,7 +135,7 @@ export class Sandboxes {
       throw new Problem('quota', `You have ${what} already, as many as one may have. End one first.`);
     }
     // The place is taken before anything is waited for, so that two requests at once cannot share it.
-    const sandbox = this.#open(owner);
+    const sandbox = this.#open(owner, lab);
     try {
       const probe = await this.probe();
       const plans = placeSandbox(request.machines, probe);
@@ -196,7 +204,7 @@ export class Sandboxes {
     return count;
   }
 
-  #open(owner: string): Sandbox {
+  #open(owner: string, lab: string | null): Sandbox {
     const { policy } = this.#options;
     const now = Date.now();
     return this.#hold({
@@ -205,6 +213,7 @@ export class Sandboxes {
       createdAt: now,
       expiresAt: now + Math.min(policy.idleMs, policy.longestMs),
       latestAt: now + policy.longestMs,
+      lab,
     });
   }
 
@@ -284,6 +293,7 @@ export class Sandboxes {
       }
     }
     this.#recovered = true;
+    for (const sandbox of this.#all.values()) this.found.emit(sandbox);
     this.#log.info({ sandboxes: this.#all.size, machines: this.#machineCount() }, 'found what runs');
   }
 
@@ -351,5 +361,5 @@ export class Sandboxes {
 
 function rowOf(sandbox: Sandbox): SandboxRow {
   const { id, createdAt, expiresAt, latestAt } = sandbox.view;
-  return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt };
+  return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt, lab: sandbox.lab };
 }

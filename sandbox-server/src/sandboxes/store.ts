@@ -11,6 +11,8 @@ export interface SandboxRow {
   createdAt: number;
   expiresAt: number;
   latestAt: number;
+  /** The lab that it was made for; null: none. */
+  lab: string | null;
 }
 
 /** See DatabaseOptions.migrations: never change an old one. */
@@ -22,6 +24,7 @@ const migrations = [
      expires_at INTEGER NOT NULL,
      latest_at INTEGER NOT NULL
    ) STRICT`,
+  `ALTER TABLE sandboxes ADD COLUMN lab TEXT`,
 ];
 
 /** The table of sandboxes in an SQLite file. */
@@ -36,8 +39,10 @@ export class SandboxStore {
 
   insert(row: SandboxRow): void {
     this.#database
-      .prepare('INSERT INTO sandboxes (id, owner, created_at, expires_at, latest_at) VALUES (?, ?, ?, ?, ?)')
-      .run(row.id, row.owner, row.createdAt, row.expiresAt, row.latestAt);
+      .prepare(
+        'INSERT INTO sandboxes (id, owner, created_at, expires_at, latest_at, lab) VALUES (?, ?, ?, ?, ?, ?)',
+      )
+      .run(row.id, row.owner, row.createdAt, row.expiresAt, row.latestAt, row.lab);
   }
 
   setExpiry(id: string, expiresAt: number): void {
@@ -55,7 +60,9 @@ export class SandboxStore {
   /** Every sandbox, oldest first. */
   all(): SandboxRow[] {
     return this.#database
-      .prepare('SELECT id, owner, created_at, expires_at, latest_at FROM sandboxes ORDER BY created_at, id')
+      .prepare(
+        'SELECT id, owner, created_at, expires_at, latest_at, lab FROM sandboxes ORDER BY created_at, id',
+      )
       .all()
       .map((row) => ({
         id: String(row.id),
@@ -63,6 +70,7 @@ export class SandboxStore {
         createdAt: Number(row.created_at),
         expiresAt: Number(row.expires_at),
         latestAt: Number(row.latest_at),
+        lab: row.lab === null ? null : String(row.lab),
       }));
   }
 
