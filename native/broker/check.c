@@ -2,6 +2,7 @@
 #include "broker/check.h"
 
 #include "base/cgroup.h"
+#include "base/cgroup_meter.h"
 #include "base/cleanup.h"
 #include "broker/exec_group.h"
 #include "broker/ids.h"

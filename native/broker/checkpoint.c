@@ -14,6 +14,7 @@
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "broker/process.h"
+#include "broker/streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@
 #define RUNTIME_GRACE_MS 30000
 #define PACK_TIMEOUT_MS 60000
 #define DEFAULT_TIMEOUT_MS 60000
+#define STREAMS_END_MS 5000
 
 struct checkpointing {
     broker *broker;
@@ -120,6 +122,10 @@ static int write_down(struct checkpointing *c, const char *dir, bh_error *err) {
     char terminals_dir[256];
     cleanup_json json_t *terminals = json_array();
     snprintf(terminals_dir, sizeof terminals_dir, "%s/terminals", dir);
+    // A connection that leads out of the container is nothing that could be made again elsewhere.
+    state_name streams = streams_group(c->broker, c->machine);
+    if (cgroup_kill_all(streams.text, STREAMS_END_MS, err) < 0 || cgroup_delete(streams.text, err) < 0)
+        return -1;
     if (mkdir(dir, 0700) < 0 || mkdir(terminals_dir, 0700) < 0)
         return bh_fail(err, errno, "cannot make %s", dir);
     if (run_runtime(c, dir, err) < 0 || checkpoint_take_terminals(c->machine, terminals_dir, terminals, err) < 0 ||
@@ -190,8 +196,11 @@ static machine *container_to_write_down(request *r) {
         request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
     else if (m->checkpointing)
         request_refuse(r, "exists", "machine", "machine %s is being written down already", m->id);
+    else if (m->frozen || m->freezing)
+        request_refuse(r, "failed", "machine", "machine %s is frozen: machine.thaw lets it go on", m->id);
     else if (m->opening > 0)
-        request_refuse(r, "failed", "machine", "a terminal of machine %s is being opened: try again", m->id);
+        request_refuse(r, "failed", "machine", "a terminal of machine %s, or a connection, is being opened: try again",
+                       m->id);
     else if (cgroup_is_frozen(machine_cgroup(r->broker, m->id).text))
         request_refuse(r, "failed", "machine", "machine %s stands still: container.resume lets it go on", m->id);
     else
@@ -242,7 +251,7 @@ void container_resume(request *r) {
     bh_error err;
     if (!m)
         return;
-    if (m->checkpointing || !cgroup_is_frozen(machine_cgroup(r->broker, m->id).text))
+    if (m->checkpointing || m->frozen || m->freezing || !cgroup_is_frozen(machine_cgroup(r->broker, m->id).text))
         request_refuse(r, "failed", "machine", "machine %s does not stand still", m->id);
     else if (thaw(r->broker, m->id, &err) < 0)
         request_fail(r, &err);

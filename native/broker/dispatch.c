@@ -128,6 +128,7 @@ static const param identity_params[] = {
 
 static const param stats_params[] = {
     PARAM_MACHINE, {.name = "host", .kind = PARAM_BOOLEAN, .optional = true}, PARAM_END};
+static const param label_params[] = {PARAM_MACHINE, {.name = "labels", .kind = PARAM_LABELS, .max = 16}, PARAM_END};
 static const param restart_params[] = {PARAM_MACHINE, PARAM_START, PARAM_END};
 
 #define PARAM_SNAPSHOT                                                                                                 \
@@ -193,6 +194,8 @@ static const param file_write_params[] = {
     PARAM_END,
 };
 static const param file_list_params[] = {PARAM_MACHINE, PARAM_PATH, PARAM_END};
+static const param dial_params[] = {
+    PARAM_MACHINE, {.name = "port", .kind = PARAM_INTEGER, .min = 1, .max = 65535}, PARAM_END};
 
 static const method methods[] = {
     {"probe", probe, no_params},
@@ -214,7 +217,10 @@ static const method methods[] = {
     {"vm.snapshot.delete", vm_snapshot_delete, snapshot_params},
     {"machine.list", machine_list, no_params},
     {"machine.delete", machine_delete, machine_params},
+    {"machine.label", machine_label, label_params},
     {"machine.restart", machine_restart, restart_params},
+    {"machine.freeze", machine_freeze, machine_params},
+    {"machine.thaw", machine_thaw, machine_params},
     {"machine.stats", machine_stats, stats_params},
     {"terminal.open", terminal_open, terminal_open_params},
     {"terminal.prepare", terminal_prepare, machine_params},
@@ -225,6 +231,7 @@ static const method methods[] = {
     {"file.read", file_read, file_read_params},
     {"file.write", file_write, file_write_params},
     {"file.list", file_list, file_list_params},
+    {"dial", dial, dial_params},
     {"subscribe", subscribe, no_params},
     {"identity.renew", identity_renew, identity_params},
 };
@@ -306,6 +313,8 @@ machine *request_machine_to_enter(request *r) {
         request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
     else if (m->checkpointing)
         request_refuse(r, "failed", "machine", "machine %s is being written down", m->id);
+    else if (m->frozen || m->freezing)
+        request_refuse(r, "failed", "machine", "machine %s is frozen: machine.thaw lets it go on", m->id);
     else
         return m;
     return NULL;

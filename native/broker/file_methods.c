@@ -28,13 +28,6 @@ typedef struct file_work {
     state_name group;
 } file_work;
 
-static int open_proc(pid_t pid, const char *what, int flags, bh_error *err) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
-    int fd = open(path, flags | O_CLOEXEC);
-    return fd < 0 ? bh_fail(err, errno, "cannot open %s", path) : fd;
-}
-
 // From here on this process may do to files what the container's root may, and no more: through its /proc and /sys,
 // which are of the host's kernel, the host's root could change the host.
 static int become_root_of(int userns, bh_error *err) {
@@ -54,8 +47,8 @@ static int enter(const file_work *work, bh_error *err) {
         int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         return root < 0 ? bh_fail(err, errno, "cannot open the root directory") : root;
     }
-    cleanup_fd int root = open_proc(work->pid, "root", O_PATH | O_DIRECTORY, err);
-    cleanup_fd int userns = root < 0 ? -1 : open_proc(work->pid, "ns/user", O_RDONLY, err);
+    cleanup_fd int root = process_open_file(work->pid, "root", O_PATH | O_DIRECTORY, err);
+    cleanup_fd int userns = root < 0 ? -1 : process_open_file(work->pid, "ns/user", O_RDONLY, err);
     if (userns < 0)
         return -1;
     // Looked at after both were opened: the process that has this pid now had it then.

@@ -55,3 +55,10 @@ int process_end(pid_t pid, uint64_t start_time, int patience_ms, bh_error *err) 
         return 0;
     return bh_fail(err, ETIMEDOUT, "process %d does not end", (int)pid);
 }
+
+int process_open_file(pid_t pid, const char *what, int flags, bh_error *err) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, what);
+    int fd = open(path, flags | O_CLOEXEC);
+    return fd < 0 ? bh_fail(err, errno, "cannot open %s", path) : fd;
+}

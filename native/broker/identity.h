@@ -13,3 +13,5 @@ int process_open(pid_t pid, uint64_t start_time, bh_error *err);
 // Ends that process: SIGTERM, and SIGKILL if it is still there after `patience_ms`. Blocks until it is gone; success
 // when it was gone already.
 int process_end(pid_t pid, uint64_t start_time, int patience_ms, bh_error *err);
+// Opens /proc/PID/<what>. Who has the pid is to be looked at afterwards: process_start_time.
+int process_open_file(pid_t pid, const char *what, int flags, bh_error *err);

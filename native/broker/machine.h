@@ -52,6 +52,7 @@ typedef struct machine {
     end_cause cause;     // the same for programs; END_UNKNOWN while it runs
     int32_t slot;        // which ids are its own: see ids.h
     pid_t pid;           // the container's init, or QEMU; 0 before it is started
+    bool frozen;         // it stands still until it is thawed: see freeze.h
     uint64_t start_time; // of that process, clock ticks since boot: a pid alone may have been given to another since
 
     // In memory only.
@@ -70,8 +71,9 @@ typedef struct machine {
     struct checkpointing *checkpointing; // containers in a VM: it is being written down
     json_t *restoring;                   // {checkpoint, terminals}: what it is being made from, or was
     pid_t destroyer;                     // the job that ends it when the broker ends; 0: none
-    int opening;                         // terminals being opened: their monitors are not in the list yet
-    bool deleting;                       // its deletion is wanted, or under way
+    int opening;   // terminals and connections being opened: whoever carries them is not in the list yet
+    bool freezing; // it is being frozen or thawed
+    bool deleting; // its deletion is wanted, or under way
     struct machine *next;
 } machine;
 

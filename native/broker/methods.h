@@ -8,6 +8,7 @@ void container_create(request *r); // container.c
 void vm_create(request *r);        // guest_vm.c
 void machine_list(request *r);     // end.c has delete, dispatch.c list and subscribe
 void machine_delete(request *r);
+void machine_label(request *r);                            // label.c
 void machine_restart(request *r);                          // restart.c
 void machine_stats(request *r);                            // stats.c
 void terminal_open(request *r);                            // terminal_open.c
@@ -20,6 +21,9 @@ void check(request *r);     // check.c
 void file_read(request *r); // file_methods.c
 void file_write(request *r);
 void file_list(request *r);
+void dial(request *r);           // dial.c
+void machine_freeze(request *r); // freeze.c
+void machine_thaw(request *r);
 void subscribe(request *r);
 void identity_renew(request *r);        // renew.c
 enum { CHECKPOINT_CHUNK_MAX = 262144 }; // in one line

@@ -192,6 +192,8 @@ static machine *vm_to_move(request *r) {
         request_refuse(r, "failed", "machine", "machine %s has ended: %s", m->id, m->exit);
     else if (m->moving)
         request_refuse(r, "exists", "machine", "machine %s is being moved or saved already", m->id);
+    else if (m->frozen || m->freezing)
+        request_refuse(r, "failed", "machine", "machine %s is frozen: machine.thaw lets it go on", m->id);
     else
         return m;
     return NULL;
@@ -260,7 +262,7 @@ void move_recover(machine *m) {
     if (m->kind != MACHINE_VM || m->state != MACHINE_RUNNING)
         return;
     if (access(next_dir.text, F_OK) < 0) {
-        bool was_saved = access(machine_file(m->broker, m->id, "snapshots").text, F_OK) == 0;
+        bool was_saved = !m->frozen && access(machine_file(m->broker, m->id, "snapshots").text, F_OK) == 0;
         if (was_saved && vm_continue(dir.text, &err) < 0)
             log_error("machine %s: %s", m->id, err.message);
         return;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "broker/end.h"
+#include "broker/freeze.h"
 #include "broker/log.h"
 #include "broker/move.h"
 #include "broker/terminal.h"
@@ -66,6 +67,7 @@ static void take_over(broker *b, const char *id) {
         if (machine_save(m, &err) < 0)
             log_error("%s", err.message);
     }
+    freeze_recover(m);
     terminals_find(m);
     log_info("machine %s found again: %s", id, m->state == MACHINE_RUNNING ? "running" : m->exit);
 }

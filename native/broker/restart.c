@@ -37,6 +37,7 @@ static void make_again(request *r, machine *m) {
     m->state = MACHINE_CREATING;
     m->pid = 0;
     m->exec_oom_kills = m->exec_pids_refusals = 0;
+    m->frozen = false;
     m->exit[0] = '\0';
     m->cause = END_UNKNOWN;
     json_decref(m->console);

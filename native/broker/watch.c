@@ -114,6 +114,7 @@ static void describe_vm(machine *m) {
 
 static void describe_end(machine *m) {
     m->state = MACHINE_EXITED;
+    m->frozen = false;
     if (has_console(m))
         describe_vm(m);
     else

@@ -30,8 +30,8 @@
 
 #include "base/cleanup.h"
 #include "base/loop.h"
-#include "monitor/confine.h"
-#include "monitor/listener.h"
+#include "base/confine.h"
+#include "base/listener.h"
 #include "monitor/options.h"
 #include "monitor/orphan.h"
 #include "monitor/program.h"

@@ -2,7 +2,7 @@
 #include "base/cleanup.h"
 #include "base/loop.h"
 #include "monitor/child.h"
-#include "monitor/listener.h"
+#include "base/listener.h"
 #include "monitor/program.h"
 
 #include <ctype.h>

@@ -9,6 +9,7 @@ const statuses: Record<ApiErrorCode, number> = {
   not_found: 404,
   conflict: 409,
   too_large: 413,
+  too_big: 422,
   unmet: 422,
   quota: 429,
   rate: 429,

@@ -66,6 +66,20 @@ export async function echoTimes(terminal: OpenTerminal, keys: number, gapMs: num
   return times;
 }
 
+/** Types a command as a person does and waits until it is done. Milliseconds from each key to its echo. */
+export async function typeLine(terminal: OpenTerminal, command: string): Promise<number[]> {
+  const times: number[] = [];
+  for (const key of command) {
+    await pause(60 + Math.random() * 200);
+    const began = performance.now();
+    const echo = new RegExp(key.replace(/[^a-z0-9]/g, '\\$&'));
+    await whenPrinted(terminal, echo, () => terminal.type(key));
+    times.push(performance.now() - began);
+  }
+  await whenPrinted(terminal, prompt, () => terminal.type('\r'));
+  return times;
+}
+
 /** Prints `megabytes`; millions of bytes a second that arrived. */
 export async function throughput(terminal: OpenTerminal, megabytes: number): Promise<number> {
   const flood = `yes 0123456789abcde | head -c ${megabytes}000000`;

@@ -137,6 +137,7 @@ export class VisitedTerminal implements OpenTerminal {
       socket.on('close', (code, reason) => {
         if (this.#socket !== socket) return;
         const why = `a terminal was closed with ${code} ${reason}`;
+        this.#socket = null;
         reject(new Error(why));
         this.onFault(why);
       });

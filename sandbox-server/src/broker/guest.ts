@@ -68,6 +68,11 @@ export class GuestHost implements Host {
     return this.#link.attach(machine, terminal);
   }
 
+  async dial(machine: string, port: number): Promise<ByteDuplex> {
+    if (!this.#link) throw new BrokerError('unavailable', 'the guest does not answer');
+    return this.#link.dial(machine, port);
+  }
+
   async #look(link: LinkHost): Promise<void> {
     try {
       const { machines } = await link.request('machine.list', {});

@@ -23,6 +23,9 @@ export interface Host {
   ): Promise<BrokerResult<M>>;
   /** The attach stream of a terminal there: frames with their lengths. Rejects with BrokerError. */
   attach(machine: string, terminal: string): Promise<ByteDuplex>;
+  /** A connection to a port on a machine's own loopback there: stream frames (machines/stream.ts). Rejects with
+   * BrokerError, `not_found` with the field `port` when nothing listens. */
+  dial(machine: string, port: number): Promise<ByteDuplex>;
   /** What happens there. */
   readonly events: Listeners<BrokerEvent>;
 }

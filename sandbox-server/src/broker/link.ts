@@ -69,8 +69,15 @@ export class LinkHost implements Host {
   async attach(machine: string, terminal: string): Promise<ByteDuplex> {
     const link = this.#link;
     const { channel } = await this.request('channel.open', { machine, terminal });
-    if (!link || link !== this.#link) throw new BrokerError('unavailable', 'the link was lost');
-    return link.channel(channel);
+    return this.#channel(channel, link);
+  }
+
+  async dial(machine: string, port: number): Promise<ByteDuplex> {
+    const link = this.#link;
+    const dialled = await this.request('dial', { machine, port });
+    if (!('channel' in dialled))
+      throw new BrokerError('malformed', 'the guest answered dial without a channel');
+    return this.#channel(dialled.channel, link);
   }
 
   close(reason: string): void {
@@ -79,6 +86,12 @@ export class LinkHost implements Host {
     clearTimeout(this.#retry);
     this.#link?.close(reason);
     this.#tellWaiters();
+  }
+
+  /** `link`: the one on which it was asked for. */
+  #channel(channel: number, link: LinkConnection | null): ByteDuplex {
+    if (!link || link !== this.#link) throw new BrokerError('unavailable', 'the link was lost');
+    return link.channel(channel);
   }
 
   async #connect(): Promise<void> {

@@ -64,6 +64,14 @@ export class SocketHost implements Host {
     return connectUnix(path, 'the terminal');
   }
 
+  async dial(machine: string, port: number): Promise<ByteDuplex> {
+    const dialled = await this.request('dial', { machine, port });
+    if (!('stream' in dialled))
+      throw new BrokerError('malformed', 'the broker answered dial without a stream');
+    const path = join(this.machineDirectory(machine), 'streams', `${dialled.stream}.sock`);
+    return connectUnix(path, `port ${port}`);
+  }
+
   /** Where the broker keeps a machine's sockets. */
   machineDirectory(machine: string): string {
     return join(dirname(this.#path), 'machines', machine);

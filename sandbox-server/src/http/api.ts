@@ -2,11 +2,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
-import { type Lab, machinesOf } from '../labs/lab.ts';
+import { Ticket } from '../capacity/queue.ts';
+import { machinesOf } from '../labs/lab.ts';
 import type { Labs } from '../labs/labs.ts';
 import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
+import { apiPaths } from '../protocol/addresses.ts';
 import {
   type CreateSandbox,
   createLabSandboxSchema,
@@ -47,6 +49,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   const { sandboxes, sessions, access, labs } = options;
   const startedAt = Date.now();
   const creations = new RateLimit(rates.create);
+  const ownCreations = new RateLimit(rates.createOwn);
 
   app.get('/api/status', async (request, reply): Promise<Status> => {
     const learner = sessions.ensure(request, reply);
@@ -54,22 +57,16 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   app.post('/api/sandboxes', async (request, reply) => {
-    const learner = sessions.require(request);
-    const wanted = wantedBy(request.body, labs);
-    const retryAfter = creations.take(request.ip);
-    if (retryAfter > 0) {
-      const message = `Too many sandboxes were asked for from your address; try again in ${retryAfter} s.`;
-      throw new Problem('rate', message, { retryAfter });
+    const owner = sessions.require(request);
+    const { machines, lab } = wantedBy(request.body, labs);
+    slowDown(creations, request.from, 'from your address');
+    slowDown(ownCreations, owner, 'by you');
+    const asker = { owner, address: request.from, lab };
+    const got = await sandboxes.ask(asker, machines, request.arrivedAt);
+    if (!(got instanceof Ticket)) {
+      return reply.code(201).header('location', apiPaths.sandbox(got.id)).send(got.view);
     }
-    const { machines, lab } = wanted;
-    const sandbox = await sandboxes.create(learner, machines, request.arrivedAt, lab?.slug);
-    if (lab) {
-      await labs.begin(sandbox, lab).catch(async (error: unknown) => {
-        await sandboxes.end(sandbox, 'It could not be made.').catch(() => {}); // logged there, and tried again
-        throw error;
-      });
-    }
-    return reply.code(201).header('location', `/api/sandboxes/${sandbox.id}`).send(sandbox.view);
+    return reply.code(202).header('location', apiPaths.ticket(got.id)).send(sandboxes.queue.view(got));
   });
 
   app.get('/api/sandboxes', (request) => ({
@@ -113,6 +110,21 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = machineFor(request, 'change');
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
+    sandbox.noteActivity();
+    return machine.view;
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/freeze', async (request) => {
+    nothing.parse(request.body);
+    const { machine } = machineFor(request, 'change');
+    await machine.freeze();
+    return machine.view;
+  });
+
+  app.post('/api/sandboxes/:id/machines/:name/thaw', async (request) => {
+    nothing.parse(request.body);
+    const { sandbox, machine } = machineFor(request, 'change');
+    await machine.thaw();
     sandbox.noteActivity();
     return machine.view;
   });
@@ -176,12 +188,12 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 }
 
 /** The machines that a body asks for, by themselves or as a lab's. Throws ZodError, or Problem `not_found`. */
-function wantedBy(body: unknown, labs: Labs): { machines: CreateSandbox; lab: Lab | null } {
+function wantedBy(body: unknown, labs: Labs): { machines: CreateSandbox; lab: string | null } {
   const named = typeof body === 'object' && body !== null && 'lab' in body;
   if (!named) return { machines: createSandboxSchema.parse(body), lab: null };
   const { lab: slug, columns = 80, rows = 24 } = createLabSandboxSchema.parse(body);
   const lab = labs.get(slug);
-  return { machines: machinesOf(lab, { columns, rows }), lab };
+  return { machines: machinesOf(lab, { columns, rows }), lab: slug };
 }
 
 /** Everything of the status that the broker knows; why there is nothing, when it does not answer. */
@@ -210,8 +222,16 @@ function describeServer(
     you: {
       sandboxes: sandboxes.of(learner).map(({ id }) => id),
       mostSandboxes: policy.sandboxesPerLearner,
+      waiting: sandboxes.queue.of(learner).map((ticket) => sandboxes.queue.view(ticket)),
     },
   };
+}
+
+function slowDown(limit: RateLimit, key: string, whose: string): void {
+  const retryAfter = limit.take(key);
+  if (retryAfter === 0) return;
+  const message = `Too many sandboxes were asked for ${whose}; try again in ${retryAfter} s.`;
+  throw new Problem('rate', message, { retryAfter });
 }
 
 function hostOf(probe: Probe): Status['host'] {

@@ -27,6 +27,7 @@ export class Labs {
     // A check is a few milliseconds of a processor: as many at once as there are, and learners in turn.
     this.#context = { gate: new Gate(Math.max(2, availableParallelism())), learners, log };
     for (const { message } of mistakes) log.error({ reason: message }, 'a lab has a mistake');
+    sandboxes.furnish = (sandbox) => this.#begin(sandbox);
     this.#leave = sandboxes.found.add((sandbox) => {
       if (sandbox.lab === null || !this.#labs.has(sandbox.lab)) return;
       void this.#open(sandbox, this.get(sandbox.lab)).begin(false);
@@ -44,21 +45,21 @@ export class Labs {
     return lab;
   }
 
-  /** A sandbox was made for a lab: puts its files in place. Rejects with Problem when that cannot be done. */
-  async begin(sandbox: Sandbox, lab: Lab): Promise<void> {
+  /** A sandbox was made for a lab: puts its files in place. */
+  async #begin(sandbox: Sandbox): Promise<void> {
     try {
-      await this.#open(sandbox, lab).begin(true);
+      await this.#open(sandbox, this.get(sandbox.lab ?? '')).begin(true);
     } catch (error) {
       throw new Problem('failed', `The lab's files cannot be put in place: ${messageOf(error)}.`);
     }
   }
 
-  /** The run that a sandbox was made for. Throws Problem `not_found`. */
+  /** The run that a sandbox was made for. Throws Problem `conflict` where there is none. */
   runOf(sandbox: Sandbox): LabRun {
     const run = this.#runs.get(sandbox.id);
     if (run) return run;
-    if (sandbox.lab === null) throw new Problem('not_found', 'This sandbox was not made for a lab.');
-    throw new Problem('not_found', `The lab ${sandbox.lab} is not here any more.`);
+    if (sandbox.lab === null) throw new Problem('conflict', 'This sandbox was not made for a lab: it has no steps.');
+    throw new Problem('conflict', `The lab ${sandbox.lab} is not here any more.`);
   }
 
   close(): void {

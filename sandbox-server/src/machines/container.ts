@@ -14,7 +14,7 @@ import type {
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
-import { LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
+import { FROZEN, LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -30,6 +30,8 @@ export class ContainerMachine extends LearnerMachine {
   /** Its move, or its return to a checkpoint, that is under way. */
   #travel: Promise<unknown> | null = null;
   #wentBack = false;
+  /** It is frozen because its VM is. */
+  #stillWithHome = false;
   readonly #streams = new Set<ByteDuplex>();
   #leaves: (() => void)[] = [];
   /** After a restart of the server: the VMs that it may be in and whose guests have not told yet. Null once it is known. */
@@ -212,6 +214,15 @@ export class ContainerMachine extends LearnerMachine {
     this.update({ where: { ...this.view.where, host: name, vm: name, kernel: null }, why });
   }
 
+  /** Throws Problem `conflict` also while its VM is what is frozen. */
+  override async thaw(): Promise<void> {
+    if (this.#home?.view.state === 'frozen') {
+      const { name } = this.#home.view;
+      throw new Problem('conflict', `${name}, the VM that ${this.view.name} is in, is frozen: thaw that.`);
+    }
+    await super.thaw();
+  }
+
   protected get inside(): { host: Host; machine: string } {
     return { host: this.context.broker, machine: this.id };
   }
@@ -313,6 +324,13 @@ export class ContainerMachine extends LearnerMachine {
 
   /** The end of a VM is the end of what runs in it. */
   #noteHome({ name, state, reason }: Machine): void {
+    if (state === 'frozen') {
+      this.#stillWithHome ||= this.view.state === 'running';
+      this.noteFrozen(`${name}, the VM that it is in, is frozen.`);
+    } else if (state === 'running' && this.#stillWithHome) {
+      this.#stillWithHome = false;
+      this.update({ state: 'running', reason: null });
+    }
     if (isAlive(state) || this.#unheard) return;
     const why = `${name}, the VM that it was in, is gone: ${reason ?? 'it ended.'}`;
     if (this.#making) this.update({ state: 'failed', reason: why });
@@ -339,6 +357,8 @@ export class ContainerMachine extends LearnerMachine {
       end: null,
       limits: limitsOf('container', record.limits),
     });
+    this.#stillWithHome = false;
+    if (record.frozen) this.noteFrozen(FROZEN);
     await this.#learnAgain();
   }
 

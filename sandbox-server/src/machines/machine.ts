@@ -22,6 +22,7 @@ import { NoticeWatch } from './notices.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { DialledStream } from './stream.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
@@ -35,6 +36,12 @@ const MOST_WORK = 4;
 const CHECK_OUTPUT_MAX = 65_536;
 /** What the broker and, in a VM, an emulated processor take besides. */
 const CHECK_GRACE_MS = 20_000;
+/** Connections that were dialled into one machine, at once; its broker allows a few more. */
+const MOST_STREAMS = 24;
+/** QEMU answers in milliseconds; a control group of processes that are being born may take a second. */
+const FREEZE_TIMEOUT_MS = 20_000;
+/** Why a machine stands still that was asked to. */
+export const FROZEN = 'It is frozen: it goes on where it was when it is thawed.';
 const usualTerminal = { columns: 80, rows: 24 };
 
 /** What every machine needs to know about its surroundings. */
@@ -60,6 +67,7 @@ export abstract class LearnerMachine {
   #ending: Promise<void> | null = null;
   #closed = false;
   #working = 0;
+  #dialled = 0;
   /** How it was made; null when an earlier run of the server made it. */
   #plan: MachinePlan | null = null;
   #watch: Stopwatch | null = null;
@@ -77,6 +85,27 @@ export abstract class LearnerMachine {
   create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     this.#plan = plan;
     return this.begin(plan, watch, false);
+  }
+
+  /** It was made before anybody asked for it, and is now somebody's: `labels` say whose. `plan` is that of the request, of
+   * the same sort as the one that it was made by. Rejects with BrokerError. */
+  async handOver(plan: MachinePlan, labels: Record<string, string>, zero: number): Promise<void> {
+    await this.label(labels);
+    this.#plan = plan;
+    const watch = Stopwatch.ofPooled(this.#watch ?? new Stopwatch(zero), zero);
+    watch.ready();
+    if (plan.terminal) watch.terminal();
+    this.#watch = watch;
+    const { needs, carrier, where, why } = plan;
+    // What it stands on was learned when it was made.
+    this.update({ needs, carrier, where: { ...this.#view.where, ...where }, why, measures: watch.measures });
+    this.#noteTime('ready');
+  }
+
+  /** Has the broker remember other labels with it. Rejects with BrokerError. */
+  async label(labels: Record<string, string>): Promise<void> {
+    await this.context.broker.request('machine.label', { machine: this.id, labels });
+    this.context.labels = labels;
   }
 
   /** Takes over a machine that an earlier run of the server made. */
@@ -107,6 +136,11 @@ export abstract class LearnerMachine {
 
   get id(): string {
     return this.context.id;
+  }
+
+  /** How a VM began; null for a container. */
+  get start(): MachinePlan['start'] {
+    return this.#plan?.start ?? readLabels(this.context.labels)?.start ?? null;
   }
 
   get ending(): boolean {
@@ -169,6 +203,62 @@ export abstract class LearnerMachine {
     } finally {
       this.#working--;
     }
+  }
+
+  /** A connection to a port on its own loopback. Throws Problem `conflict` unless it runs, `rate` when it has as many
+   * as it may have, `not_found` when nothing listens there. */
+  async dial(port: number): Promise<DialledStream> {
+    const { name, state } = this.#view;
+    if (state !== 'running') throw new Problem('conflict', `${name} is ${state}: nothing answers in it now.`);
+    if (this.#dialled >= MOST_STREAMS) {
+      throw new Problem('rate', `${name} has ${MOST_STREAMS} connections open already: close one.`);
+    }
+    this.#dialled++;
+    const over = () => {
+      this.#dialled--;
+    };
+    try {
+      const { host, machine } = this.inside;
+      return new DialledStream(await host.dial(machine, port)).once('close', over);
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
+  /** Has it stand still with all it has in memory; what it serves answers no more until `thaw`. Throws Problem
+   * `conflict` unless it runs. */
+  async freeze(): Promise<void> {
+    const { name, state } = this.#view;
+    if (state === 'frozen') return;
+    if (state !== 'running')
+      throw new Problem('conflict', `${name} is ${state}: only what runs can be frozen.`);
+    await this.context.broker.request(
+      'machine.freeze',
+      { machine: this.id },
+      { timeoutMs: FREEZE_TIMEOUT_MS },
+    );
+    this.noteFrozen(FROZEN);
+  }
+
+  /** Has it go on where it was; resolves when it runs. Throws Problem `conflict` unless it is frozen, or runs. */
+  async thaw(): Promise<void> {
+    const { name, state } = this.#view;
+    if (state === 'running') return;
+    if (state !== 'frozen')
+      throw new Problem('conflict', `${name} is ${state}: only what is frozen can be thawed.`);
+    await this.context.broker.request('machine.thaw', { machine: this.id }, { timeoutMs: FREEZE_TIMEOUT_MS });
+    await this.goOnAfterThaw();
+  }
+
+  /** It was thawed. */
+  protected async goOnAfterThaw(): Promise<void> {
+    this.update({ state: 'running', reason: null });
+  }
+
+  /** It stands still, for this reason. */
+  protected noteFrozen(reason: string): void {
+    if (this.#view.state === 'running') this.update({ state: 'frozen', reason });
   }
 
   /** What it uses now. */
@@ -316,8 +406,10 @@ export abstract class LearnerMachine {
   }
 
   #noteTime(of: 'ready' | 'prompt'): void {
-    const { readyMs, promptMs } = this.#watch?.measures ?? {};
-    const start: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    if (this.context.labels.pool !== undefined) return; // nobody has asked for it yet
+    const { readyMs, promptMs, pooledAt } = this.#watch?.measures ?? {};
+    const made: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    const start = typeof pooledAt === 'number' ? 'pool' : made;
     const place = this.#view.where.depth;
     if (of === 'ready') metrics.noteStart(start, place, readyMs ?? 0);
     else metrics.notePrompt(start, place, promptMs ?? 0);
@@ -332,7 +424,7 @@ export abstract class LearnerMachine {
       const field = columns === undefined ? 'columns' : 'rows';
       throw new Problem('bad_request', 'A terminal needs both columns and rows.', { field });
     }
-    const plan = this.#plan ?? planOfView(this.#view, readLabels(this.context.labels)?.start ?? null);
+    const plan = this.#plan ?? planOfView(this.#view, this.start);
     const size = columns === undefined || rows === undefined ? plan.terminal : { columns, rows };
     return { ...plan, start: start ?? plan.start, terminal: size ?? usualTerminal };
   }
@@ -376,7 +468,7 @@ export abstract class LearnerMachine {
 }
 
 /** What a machine was made from, as far as that shows. */
-function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
+export function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
   const { name, kind, profile, image, needs, carrier, where, why, limits } = view;
   const { memoryBytes, cpuMillis, pids, diskBytes } = limits;
   return {
@@ -441,8 +533,8 @@ export function viewOfRecord(
     kind: record.kind,
     profile: record.profile ?? null,
     image: record.image,
-    state: record.state === 'exited' ? 'ended' : record.kind === 'vm' ? 'booting' : 'running',
-    reason: record.exit,
+    state: stateOfRecord(record),
+    reason: record.frozen ? FROZEN : record.exit,
     end: endOfRecord(record),
     needs: note.needs,
     carrier: note.carrier,
@@ -455,6 +547,12 @@ export function viewOfRecord(
     measures: null,
     terminals: record.terminals,
   };
+}
+
+function stateOfRecord({ state, frozen, kind }: MachineRecord): Machine['state'] {
+  if (state === 'exited') return 'ended';
+  if (frozen) return 'frozen';
+  return kind === 'vm' ? 'booting' : 'running';
 }
 
 /** A broker's limits as the API shows them. */

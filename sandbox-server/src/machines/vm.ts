@@ -1,6 +1,7 @@
 // A VM of a learner: QEMU is started by the host's broker, and everything inside is asked of the guest's own broker over
 // the link. A boot that hangs is ended, said, and tried once more.
 
+import { randomBytes } from 'node:crypto';
 import type * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
 import { GuestHost } from '../broker/guest.ts';
@@ -9,6 +10,7 @@ import { GUEST_ITSELF, type LinkHost } from '../broker/link.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type { Machine, MachineEnd, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
 import type { BrokerResult, MachineRecord } from '../protocol/broker.ts';
+import type { ByteDuplex } from '../protocol/bytes.ts';
 import { LearnerMachine, type MachineContext, orIfGone } from './machine.ts';
 import { featuresOf, type MachinePlan } from './placement.ts';
 import type { KernelToAsk } from './stats.ts';
@@ -95,6 +97,7 @@ export class VirtualMachine extends LearnerMachine {
   async adopt(record: MachineRecord): Promise<void> {
     if (record.state === 'exited') return;
     this.#followEvents();
+    if (record.frozen) return; // nobody there would answer
     this.#boot = this.#resume(this.guest.connect());
   }
 
@@ -174,7 +177,9 @@ export class VirtualMachine extends LearnerMachine {
   }
 
   protected override get kernel(): KernelToAsk | null {
-    return this.guest.connected ? { host: this.guest, machine: GUEST_ITSELF } : null;
+    return this.guest.connected && this.view.state !== 'frozen'
+      ? { host: this.guest, machine: GUEST_ITSELF }
+      : null;
   }
 
   override noteExit(reason: string, how: Partial<MachineEnd> = {}): void {
@@ -255,6 +260,24 @@ export class VirtualMachine extends LearnerMachine {
         watch.again(why);
       }
     }
+  }
+
+  /** Its processors stood still, and so did its clock. */
+  protected override async goOnAfterThaw(): Promise<void> {
+    this.update({ state: 'booting', reason: null });
+    this.#boot = this.#resume(this.guest.link ?? this.guest.connect());
+    await this.#boot;
+    const identity = { entropy: randomBytes(32).toString('hex'), unix_ms: Date.now() };
+    await this.guest.request('identity.renew', identity).catch((error: unknown) => {
+      this.context.log.warn({ machine: this.id, reason: messageOf(error) }, 'cannot set the clock of a VM');
+    });
+  }
+
+  /** A guest that stands still answers nobody; the page asks again. */
+  override attach(terminal: string): Promise<ByteDuplex> {
+    const { name, state } = this.view;
+    if (state !== 'frozen') return super.attach(terminal);
+    return Promise.reject(new BrokerError('unavailable', `${name} is frozen: thaw it first`));
   }
 
   protected override goOn(): void {
@@ -342,7 +365,7 @@ function figuresOf(figures: BrokerResult<'vm.migrate'>['figures']): MoveFigures 
 
 /** Whether a VM in this state has, or will have, a kernel for what is in it. */
 export function isAlive(state: Machine['state']): boolean {
-  return state === 'starting' || state === 'booting' || state === 'running';
+  return state === 'starting' || state === 'booting' || state === 'running' || state === 'frozen';
 }
 
 function capital(sentence: string): string {

@@ -12,6 +12,7 @@ import { machineStatsSchema, noticeSchema } from './instruments.ts';
 import { checkSchema, solveSchema } from './labs.ts';
 import { columnsSchema, machineNameSchema, needMeanings, needSchema, rowsSchema } from './names.ts';
 import { labSlugSchema } from './people.ts';
+import { ticketSchema } from './queue.ts';
 
 export * from './names.ts';
 
@@ -36,8 +37,9 @@ export const apiErrorCodes = [
   'too_large', // 413: the body is over its limit
   'quota', // 429: this learner has as many sandboxes as one may have
   'rate', // 429: too many requests; Retry-After says when
-  'full', // 503: the host has no room; Retry-After says when to try again
+  'full', // 503: the host has no room, nor the queue; Retry-After says when to try again
   'no_host', // 503: the broker does not answer, so nothing can be started
+  'too_big', // 422: the host never has room for it, also when nothing else runs
   'unmet', // 422: nobody here has what a machine needs; `field` names its needs
   'unsupported', // 501: this host cannot make what was asked for, such as a VM
   'failed', // 500: it should have worked; the message says what did not
@@ -94,7 +96,9 @@ export const roomSchema = z
     machines: count.describe('Machines that run now.'),
     mostMachines: count.describe('Machines that may run at once.'),
     containers: count.describe('Containers that could be started now.'),
-    vms: count.describe('VMs that could be started now.'),
+    vms: count.describe('VMs that could be started now, as copies of a template.'),
+    waiting: count.describe('Requests of learners that wait for room.'),
+    ready: count.describe('Machines that were made beforehand and are ready for whoever asks.'),
     reason: z.string().nullable().describe('Why there is no room; null while there is.'),
   })
   .describe('What the host can still take.');
@@ -115,6 +119,7 @@ export const statusSchema = z
       .strictObject({
         sandboxes: z.array(sandboxIdSchema).describe('Your sandboxes, oldest first.'),
         mostSandboxes: count.describe('Sandboxes that one learner may have.'),
+        waiting: z.array(ticketSchema).describe('Your places in the queue, oldest first.'),
       })
       .describe('The learner whose cookie came with the request.'),
   })
@@ -160,6 +165,12 @@ export const timelineStepSchema = z
 export const measuresSchema = z
   .strictObject({
     requestedAt: time.describe('When the request for the sandbox arrived: 0 on the time axis.'),
+    pooledAt: time
+      .nullable()
+      .describe(
+        'When it had been made beforehand, to be ready for whoever asks: the steps are then those of that making, on an ' +
+          'axis of their own that begins there. The other times count from the request. Null where it was made on request.',
+      ),
     readyMs: ms
       .nullable()
       .describe("From the request's arrival until the machine could take a terminal; null while it cannot."),
@@ -206,7 +217,7 @@ export const machineEndSchema = z
   .describe('How a machine ended.');
 export type MachineEnd = z.output<typeof machineEndSchema>;
 
-export const machineStates = ['starting', 'booting', 'running', 'ended', 'failed'] as const;
+export const machineStates = ['starting', 'booting', 'running', 'frozen', 'ended', 'failed'] as const;
 
 export const machineSchema = z
   .strictObject({
@@ -218,12 +229,15 @@ export const machineSchema = z
       .enum(machineStates)
       .describe(
         "starting: the broker is at work; booting: a VM's kernel is on its way; running: terminals can be opened; " +
+          'frozen: it stands still with all it has in memory, until it is thawed; ' +
           'ended: its first process is gone; failed: it never ran.',
       ),
     reason: z
       .string()
       .nullable()
-      .describe('For ended and failed: why, and what to do. While booting: said when a boot is tried again.'),
+      .describe(
+        'For ended, failed and frozen: why, and what to do. While booting: said when a boot is tried again.',
+      ),
     end: machineEndSchema.nullable().describe('How it ended; null unless its state is ended.'),
     needs: z.array(needSchema).describe('What it was asked to have; in the order of the vocabulary.'),
     carrier: z
@@ -375,6 +389,7 @@ export type RestartMachine = z.input<typeof restartSchema>;
 // ---- commands and files in a machine
 
 export * from './inside.ts';
+export * from './queue.ts';
 
 // ---- VMs on the move
 

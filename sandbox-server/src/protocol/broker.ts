@@ -14,6 +14,11 @@ export const terminalIdSchema = z
   .string()
   .regex(/^[a-z0-9]{1,16}$/)
   .describe("A terminal's id, chosen by the broker; unique in its machine.");
+const streamIdSchema = z
+  .string()
+  .regex(/^[a-z0-9]{1,16}$/)
+  .describe("A dialled connection's id, good for one claim.");
+const channelSchema = z.int().min(2).max(0xffff_ffff).describe("The link's channel with its frames.");
 export const profileSchema = z.enum(['hardened', 'nested']).describe('What a container is allowed.');
 /** How a VM begins. */
 export const startSchema = z
@@ -85,6 +90,10 @@ export const machineRecordSchema = z
     hostname: hostnameSchema,
     state: z.enum(['running', 'exited']).describe('Whether its first process lives.'),
     exit: z.string().nullable().describe('Why it ended, one sentence; null while it runs.'),
+    frozen: z
+      .literal(true)
+      .optional()
+      .describe('It runs, and stands still until it is thawed; absent otherwise.'),
     cause: causeSchema.optional(),
     console: consoleSchema.optional(),
     limits: limitsSchema
@@ -149,6 +158,10 @@ const probeResult = z.strictObject({
       cpus: count.describe('CPUs that the broker may use.'),
       memory_bytes: bytes,
       memory_available_bytes: bytes.describe('MemAvailable: what can be used without swapping.'),
+      pids: count.optional().describe('Processes and threads that there may be; absent where nobody says.'),
+      pids_used: count.optional().describe('Processes and threads that there are.'),
+      disk_bytes: bytes.optional().describe('Size of the file system with its state.'),
+      disk_available_bytes: bytes.optional().describe('What is free there.'),
     })
     .describe('The size of the host.'),
   nesting: z.enum(['host', 'vm']).describe('Where `nested` containers may be made.'),
@@ -335,6 +348,10 @@ export const brokerMethods = {
       machines: z.array(machineRecordSchema).describe('Every machine of the broker.'),
     }),
   },
+  'machine.label': {
+    params: oneMachine.extend({ labels: labelsSchema }),
+    result: z.strictObject({ machine: machineRecordSchema }),
+  },
   'machine.delete': { params: oneMachine, result: nothing },
   'machine.restart': {
     params: oneMachine.extend({ start: startSchema.optional().describe('VMs: boot unless stated.') }),
@@ -343,6 +360,8 @@ export const brokerMethods = {
       trace: z.array(traceStepSchema).describe('How it was made anew.'),
     }),
   },
+  'machine.freeze': { params: oneMachine, result: z.strictObject({ machine: machineRecordSchema }) },
+  'machine.thaw': { params: oneMachine, result: z.strictObject({ machine: machineRecordSchema }) },
   'machine.stats': {
     params: oneMachine.extend({
       host: z
@@ -404,7 +423,7 @@ export const brokerMethods = {
   'channel.open': {
     params: z.strictObject({ machine: machineIdSchema, terminal: terminalIdSchema }),
     result: z.strictObject({
-      channel: z.int().min(2).max(0xffff_ffff).describe("The link's channel with its attach frames."),
+      channel: channelSchema,
     }),
   },
   exec: {
@@ -471,6 +490,28 @@ export const brokerMethods = {
         .describe('In the order of their names; at most 1,000, of 64 KiB of names.'),
       more: z.boolean().describe('Whether some were left out.'),
     }),
+  },
+  dial: {
+    params: oneMachine.extend({
+      port: z.int().min(1).max(65_535).describe("TCP port on the machine's own loopback."),
+    }),
+    result: z.union([
+      z
+        .strictObject({ stream: streamIdSchema })
+        .describe('On a Unix socket: <machine>/streams/<stream>.sock.'),
+      z.strictObject({ channel: channelSchema }).describe('On a link: the channel that carries it.'),
+    ]),
+  },
+  'identity.renew': {
+    params: z.strictObject({
+      hostname: hostnameSchema.optional(),
+      entropy: z
+        .string()
+        .regex(/^([0-9a-f]{2}){16,64}$/)
+        .describe('16 to 64 bytes, hexadecimal.'),
+      unix_ms: count.describe('What its clock is to show.'),
+    }),
+    result: nothing,
   },
   subscribe: { params: nothing, result: nothing },
 } as const;

@@ -8,6 +8,8 @@ import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
 
 const STATS_INTERVAL_MS = 500;
+/** The states in which a machine uses something. */
+const hasUse: ReadonlySet<string> = new Set(['booting', 'running', 'frozen']);
 /** Key presses move the deadline at most this often: each move is a write to the disk. */
 const ACTIVITY_GRAIN_MS = 30_000;
 
@@ -33,6 +35,9 @@ export class Sandbox {
   #ticker: NodeJS.Timeout | undefined;
   /** How the steps of its lab stand, by step. */
   readonly #checks = new Map<string, Check>();
+  #connections = 0;
+  /** Since when nobody has been connected; null while somebody is. */
+  #leftAt: number | null;
   #warned = false;
   #ended = false;
 
@@ -41,6 +46,7 @@ export class Sandbox {
     this.#policy = policy;
     this.#owner = owner;
     this.#now = now;
+    this.#leftAt = now(); // also when the server has just started: pages come back within seconds
     this.#watchDeadline();
   }
 
@@ -68,8 +74,19 @@ export class Sandbox {
     return [...this.#checks.values()];
   }
 
+  /** The client address that limits count it for. */
+  get address(): string {
+    return this.#row.address;
+  }
+
   get expiresAt(): number {
     return this.#row.expiresAt;
+  }
+
+  /** When it is ended unless something happens: sooner than at `expiresAt` when nobody is connected to it. */
+  get endsAt(): number {
+    const { expiresAt } = this.#row;
+    return this.#leftAt === null ? expiresAt : Math.min(expiresAt, this.#leftAt + this.#policy.orphanMs);
   }
 
   get ended(): boolean {
@@ -122,6 +139,24 @@ export class Sandbox {
     if (this.#warned || wanted - this.#row.expiresAt >= ACTIVITY_GRAIN_MS) this.#moveExpiry(wanted);
   }
 
+  /** A page or a terminal is connected to it: it is no orphan until the function that this returns has been called. */
+  connect(): () => void {
+    let connected = true;
+    this.#connections++;
+    if (this.#leftAt !== null) {
+      this.#leftAt = null;
+      this.#lookAtClock();
+    }
+    return () => {
+      if (!connected) return;
+      connected = false;
+      this.#connections--;
+      if (this.#connections > 0) return;
+      this.#leftAt = this.#now();
+      this.#lookAtClock();
+    };
+  }
+
   /** Gives it the whole idle time again, as far as its latest end allows. */
   extend(): void {
     this.#moveExpiry(Math.min(this.#now() + this.#policy.idleMs, this.#row.latestAt));
@@ -130,12 +165,14 @@ export class Sandbox {
   /** Listens to its events, beginning with the state of each machine; while anyone listens, its use is measured.
    * Returns the function that stops. */
   follow(listener: (event: SandboxEvent) => void): () => void {
+    const disconnect = this.connect();
     for (const machine of this.machines) listener({ event: 'machine', data: machine.view });
     for (const data of this.checks) listener({ event: 'check', data });
     if (this.#warned) listener(this.#expiring());
     const leave = this.events.add(listener);
     this.#ticker ??= this.#startTicker();
     return () => {
+      disconnect();
       leave();
       if (this.events.size > 0) return;
       clearInterval(this.#ticker);
@@ -165,6 +202,11 @@ export class Sandbox {
     if (this.#ended) return;
     this.#row.expiresAt = expiresAt;
     this.#owner.saveExpiry(this.id, expiresAt);
+    this.#lookAtClock();
+  }
+
+  /** The end has moved. */
+  #lookAtClock(): void {
     const told = this.#warned;
     this.#watchDeadline();
     // Whoever saw the warning sees that it has passed; a warning that still holds is said by #watchDeadline.
@@ -174,7 +216,7 @@ export class Sandbox {
   #watchDeadline(): void {
     clearTimeout(this.#deadline);
     if (this.#ended) return;
-    const left = this.#row.expiresAt - this.#now();
+    const left = this.endsAt - this.#now();
     this.#warned = left <= this.#policy.warningMs;
     if (left <= 0) {
       // Not at once: whoever builds this object has to have it first.
@@ -207,7 +249,10 @@ export class Sandbox {
 
   async #measure(): Promise<void> {
     const machines: Record<string, MachineStats> = {};
-    const running = this.machines.filter(({ view }) => view.state === 'running' || view.state === 'booting');
+    const running = this.machines.filter(
+      // A guest that stands still counts nothing for anybody.
+      ({ view, home }) => hasUse.has(view.state) && home?.view.state !== 'frozen',
+    );
     await Promise.all(
       running.map(async (machine) => {
         try {

@@ -3,5 +3,5 @@
 
 #include "base/error.h"
 
-// Non-blocking, mode 0600. A socket that is in the way is an error: it may be another monitor's.
+// Non-blocking, mode 0600. A socket that is in the way is an error: it may be somebody else's.
 int listener_open(const char *path, bh_error *err);

@@ -1,6 +1,6 @@
 // Giving privileges up: see confine.h. The monitor reads what strangers type and print for as long as they like, and
 // needs nothing but the descriptors it has.
-#include "monitor/confine.h"
+#include "base/confine.h"
 
 #include <errno.h>
 #include <grp.h>

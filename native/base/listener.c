@@ -1,5 +1,5 @@
 // A listening Unix socket: see listener.h.
-#include "monitor/listener.h"
+#include "base/listener.h"
 
 #include "base/cleanup.h"
 
