@@ -222,6 +222,7 @@ static const method methods[] = {
     {"machine.freeze", machine_freeze, machine_params},
     {"machine.thaw", machine_thaw, machine_params},
     {"machine.stats", machine_stats, stats_params},
+    {"machine.view", machine_view, machine_params},
     {"terminal.open", terminal_open, terminal_open_params},
     {"terminal.prepare", terminal_prepare, machine_params},
     {"terminal.close", terminal_close, terminal_params},

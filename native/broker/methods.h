@@ -11,6 +11,7 @@ void machine_delete(request *r);
 void machine_label(request *r);                            // label.c
 void machine_restart(request *r);                          // restart.c
 void machine_stats(request *r);                            // stats.c
+void machine_view(request *r);                             // view.c
 void terminal_open(request *r);                            // terminal_open.c
 void terminal_open_in(request *r, machine *m, bool first); // first: for terminal_prepare
 void terminal_prepare(request *r);                         // first_shell.c

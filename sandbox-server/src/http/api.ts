@@ -13,6 +13,7 @@ import {
   type CreateSandbox,
   createLabSandboxSchema,
   createSandboxSchema,
+  eventsQuerySchema,
   machineNameSchema,
   openTerminalSchema,
   restartSchema,
@@ -28,6 +29,7 @@ import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
 import { registerLabs } from './labs.ts';
 import { RateLimit, rates } from './limits.ts';
+import { type Previews, registerPreviews } from './previews.ts';
 import type { Sessions } from './session.ts';
 
 export interface ApiOptions {
@@ -37,6 +39,7 @@ export interface ApiOptions {
   sessions: Sessions;
   access: Access;
   policy: Policy;
+  previews: Previews;
   version: string;
 }
 
@@ -107,6 +110,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   registerInside(app, machineFor);
   registerLabs(app, labs, (request, deed) => enter(request, deed).sandbox);
   registerCheckpoints(app, machineFor);
+  registerPreviews(app, machineFor, options.previews);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = machineFor(request, 'change');
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
@@ -182,7 +186,9 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     if (sandbox.events.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
     }
-    streamEvents(entry, access.changes, request, reply);
+    const { view = [] } = eventsQuerySchema.parse(request.query);
+    for (const name of view) sandbox.machine(name);
+    streamEvents(entry, view, access.changes, request, reply);
     return reply;
   });
 }

@@ -23,9 +23,11 @@ import { attachHandler } from './attach.ts';
 import { limitKey, type Proxies } from './client-address.ts';
 import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
+import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import type { Previews } from './previews.ts';
 import { registerQueue } from './queue.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
@@ -48,6 +50,7 @@ export interface AppOptions {
   policy: Policy;
   /** Signs the session cookie. */
   secret: Buffer;
+  previews: Previews;
   /** Directory of the built site. */
   site: string;
   version: string;
@@ -94,6 +97,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   registerApi(app, { ...options, sessions, access });
   registerQueue(app, { ...options, sessions });
   registerHealth(app, options);
+  registerOpenApi(app, options.version);
   registerPeople(app, { ...options, sessions, access });
   registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);

@@ -59,9 +59,10 @@ export function openEventStream(
 }
 
 /** Sends the events of a sandbox until the page leaves, the sandbox ends, or whoever follows may no longer see it. `changes`
- * tells when that is to be asked again. */
+ * tells when that is to be asked again. `views`: machines whose host's view is wanted too. */
 export function streamEvents(
   { sandbox, mayStill }: Entry,
+  views: readonly string[],
   changes: Listeners<void>,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -81,6 +82,6 @@ export function streamEvents(
     sandbox.follow(({ event, data }) => {
       stream.send(event, JSON.stringify(data));
       if (event === 'ended') stream.end();
-    }),
+    }, views),
   );
 }

@@ -58,7 +58,8 @@ export class Labs {
   runOf(sandbox: Sandbox): LabRun {
     const run = this.#runs.get(sandbox.id);
     if (run) return run;
-    if (sandbox.lab === null) throw new Problem('conflict', 'This sandbox was not made for a lab: it has no steps.');
+    if (sandbox.lab === null)
+      throw new Problem('conflict', 'This sandbox was not made for a lab: it has no steps.');
     throw new Problem('conflict', `The lab ${sandbox.lab} is not here any more.`);
   }
 

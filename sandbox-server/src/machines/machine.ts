@@ -7,6 +7,7 @@ import { Listeners } from '../listeners.ts';
 import { metrics, type Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type {
+  HostView,
   Machine,
   MachineEnd,
   MachineStats,
@@ -23,6 +24,7 @@ import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { DialledStream } from './stream.ts';
+import { readView } from './view.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
@@ -73,6 +75,7 @@ export abstract class LearnerMachine {
   #watch: Stopwatch | null = null;
   readonly #meter = new StatsMeter();
   #noticing: NoticeWatch;
+  #looking: Promise<HostView> | null = null;
 
   constructor(context: MachineContext, view: Machine) {
     this.context = context;
@@ -268,6 +271,17 @@ export abstract class LearnerMachine {
     const told = this.#noticing.look(stats, kernel !== 'shared', Date.now());
     for (const notice of told) this.notices.emit(notice);
     return stats;
+  }
+
+  /** Its processes as the kernel under it sees them and, of a VM, as its own does. Rejects with BrokerError. */
+  hostView(): Promise<HostView> {
+    const { kernel } = this;
+    const inside = kernel === 'shared' ? null : kernel;
+    // One look serves all who want one now: each is a process of the broker's.
+    this.#looking ??= readView({ host: this.context.broker, machine: this.id }, inside).finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
   }
 
   /** Ends it; resolves when nothing of it is left on the host. Safe to call twice. */

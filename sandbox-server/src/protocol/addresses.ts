@@ -27,11 +27,15 @@ export const apiPaths = {
   ticket: (id: string) => `/api/queue/${id}`,
   ticketEvents: (id: string) => `/api/queue/${id}/events`,
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
-  events: (id: string) => `/api/sandboxes/${id}/events`,
+  /** `view`: machines whose host's view is wanted too. */
+  events: (id: string, view: readonly string[] = []) =>
+    `/api/sandboxes/${id}/events${view.length > 0 ? `?view=${view.join(',')}` : ''}`,
+  view: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/view`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
   freeze: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/freeze`,
   thaw: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/thaw`,
+  previews: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/previews`,
   exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
   /** GET takes `path` and `offset` as its query, PUT takes them in its body. */
   files: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/files`,

@@ -13,6 +13,7 @@ import { checkSchema, solveSchema } from './labs.ts';
 import { columnsSchema, machineNameSchema, needMeanings, needSchema, rowsSchema } from './names.ts';
 import { labSlugSchema } from './people.ts';
 import { ticketSchema } from './queue.ts';
+import { hostViewSchema } from './view.ts';
 
 export * from './names.ts';
 
@@ -302,6 +303,7 @@ export type TimelineStep = z.output<typeof timelineStepSchema>;
 // ---- figures and events of a machine
 
 export * from './instruments.ts';
+export * from './view.ts';
 
 // ---- sandboxes
 
@@ -481,6 +483,11 @@ export const sandboxEvents = {
   notice: noticeSchema
     .extend({ machine: machineNameSchema })
     .describe('Something befell a machine, by the counts of a kernel; while somebody listens.'),
+  view: hostViewSchema
+    .extend({ machine: machineNameSchema, at: time })
+    .describe(
+      "The host's view of a machine, of those that the query names: at first, and when it has changed.",
+    ),
   moving: moveFiguresSchema
     .extend({ machine: machineNameSchema })
     .describe('A VM is being moved, or saved: twenty times a second.'),

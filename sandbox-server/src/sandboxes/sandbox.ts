@@ -4,6 +4,7 @@ import { Listeners } from '../listeners.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import { Problem } from '../problem.ts';
 import type { Check, MachineStats, SandboxEvent, Sandbox as SandboxView } from '../protocol/api.ts';
+import { Onlookers } from './onlookers.ts';
 import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
 
@@ -35,6 +36,7 @@ export class Sandbox {
   #ticker: NodeJS.Timeout | undefined;
   /** How the steps of its lab stand, by step. */
   readonly #checks = new Map<string, Check>();
+  readonly #onlookers = new Onlookers();
   #connections = 0;
   /** Since when nobody has been connected; null while somebody is. */
   #leftAt: number | null;
@@ -163,17 +165,19 @@ export class Sandbox {
   }
 
   /** Listens to its events, beginning with the state of each machine; while anyone listens, its use is measured.
-   * Returns the function that stops. */
-  follow(listener: (event: SandboxEvent) => void): () => void {
+   * `views`: machines whose host's view it wants too. Returns the function that stops. */
+  follow(listener: (event: SandboxEvent) => void, views: readonly string[] = []): () => void {
     const disconnect = this.connect();
     for (const machine of this.machines) listener({ event: 'machine', data: machine.view });
     for (const data of this.checks) listener({ event: 'check', data });
     if (this.#warned) listener(this.#expiring());
     const leave = this.events.add(listener);
+    const leaveViews = this.#onlookers.add(listener, views);
     this.#ticker ??= this.#startTicker();
     return () => {
       disconnect();
       leave();
+      leaveViews();
       if (this.events.size > 0) return;
       clearInterval(this.#ticker);
       this.#ticker = undefined;
@@ -237,6 +241,7 @@ export class Sandbox {
   #startTicker(): NodeJS.Timeout {
     let busy = false;
     const ticker = setInterval(() => {
+      void this.#onlookers.look(this.machines, this.#now);
       if (busy) return; // a slow host is measured less often, not more and more
       busy = true;
       void this.#measure().finally(() => {
