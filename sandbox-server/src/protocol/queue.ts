@@ -36,7 +36,7 @@ export const ticketSchema = z
           'where these do not tell, as when the memory is used by something else.',
       ),
     machines: z
-      .array(z.strictObject({ name: z.string().describe("The machine's name."), kind: kindSchema }))
+      .array(z.strictObject({ name: z.string().describe("A machine's name."), kind: kindSchema }))
       .describe('What was asked for.'),
     sandbox: z.string().nullable().describe('The id of the sandbox once it is admitted.'),
   })
