@@ -19,6 +19,11 @@ const statuses: Record<ApiErrorCode, number> = {
   no_host: 503,
 };
 
+/** The HTTP status that a code is answered with. */
+export function statusOf(code: ApiErrorCode): number {
+  return statuses[code];
+}
+
 /** A refusal, with a message for a person. */
 export class Problem extends Error {
   override name = 'Problem';
@@ -35,7 +40,7 @@ export class Problem extends Error {
   }
 
   get status(): number {
-    return statuses[this.code];
+    return statusOf(this.code);
   }
 
   get body(): ApiError {

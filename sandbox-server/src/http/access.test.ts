@@ -116,6 +116,7 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['GET', ''], instructor: true },
   { ask: ['POST', '/extend'], instructor: true },
   { ask: ['POST', '/machines/box/terminals', { columns: 80, rows: 24 }], instructor: true },
+  { ask: ['POST', '/machines/box/previews', { port: 8000 }], instructor: false },
   { ask: ['POST', '/machines/box/exec', { command: ['true'] }], instructor: false },
   { ask: ['GET', '/machines/box/files?path=/etc/hostname'], instructor: false },
   { ask: ['PUT', '/machines/box/files', { path: '/a', content: '' }], instructor: false },
@@ -134,6 +135,9 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['POST', '/machines/box/freeze'], instructor: true },
   { ask: ['POST', '/machines/box/thaw'], instructor: true },
   { ask: ['POST', '/machines/box/restart', {}], instructor: true },
+  { ask: ['GET', '/checks'], instructor: true },
+  { ask: ['POST', '/steps/one/check'], instructor: false },
+  { ask: ['POST', '/steps/one/solve'], instructor: false },
   { ask: ['DELETE', ''], instructor: false },
 ];
 
@@ -143,12 +147,12 @@ const elsewhere = ['GET /events'];
 describe('what is asked of a sandbox', { timeout: 30_000 }, () => {
   test('is all in the table', () => {
     const known = calls.map(({ ask: [method, path] }) => `${method} ${path.split('?', 1)[0]}`);
-    const sources = readdirSync(import.meta.dirname).filter((file) => !file.endsWith('.test.ts'));
+    const sources = readdirSync(import.meta.dirname).filter((file) => /(?<!\.test)\.ts$/.test(file));
     const routes = sources.flatMap((file) => {
       const source = readFileSync(join(import.meta.dirname, file), 'utf8');
       const found = source.matchAll(/app\.(\w+)(?:<[^(]*>)?\(\s*'\/api\/sandboxes\/:id([^']*)'/g);
       return [...found].map(([, verb = '', path = '']) => {
-        const named = path.replace(':name', 'box').replace(/:(snapshot|checkpoint)/, 'one');
+        const named = path.replace(':name', 'box').replace(/:(snapshot|checkpoint|step)/, 'one');
         return `${verb.toUpperCase()} ${named}`;
       });
     });

@@ -9,6 +9,7 @@ import fastify, {
 import type { Logger } from 'pino';
 import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import type { Labs } from '../labs/labs.ts';
 import type { Instructors } from '../people/instructors.ts';
 import type { Learners } from '../people/learners.ts';
 import type { Workshops } from '../people/workshops.ts';
@@ -22,9 +23,11 @@ import { attachHandler } from './attach.ts';
 import { limitKey, type Proxies } from './client-address.ts';
 import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
+import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import type { Previews } from './previews.ts';
 import { registerQueue } from './queue.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
@@ -38,6 +41,7 @@ export interface AppOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
   learners: Learners;
+  labs: Labs;
   instructors: Instructors;
   workshops: Workshops;
   viewers: Viewers;
@@ -46,6 +50,7 @@ export interface AppOptions {
   policy: Policy;
   /** Signs the session cookie. */
   secret: Buffer;
+  previews: Previews;
   /** Directory of the built site. */
   site: string;
   version: string;
@@ -92,6 +97,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   registerApi(app, { ...options, sessions, access });
   registerQueue(app, { ...options, sessions });
   registerHealth(app, options);
+  registerOpenApi(app, options.version);
   registerPeople(app, { ...options, sessions, access });
   registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);
