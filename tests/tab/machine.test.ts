@@ -113,6 +113,7 @@ describe('the Linux in the tab', { timeout: 2 * PATIENCE }, () => {
         closed: (reason) => reject(new Error(reason)),
       });
     });
+    say({ type: 'role', mayType: true });
     say({ type: 'attach', version: ATTACH_VERSION, offset: 0, credit: RING_BYTES, columns: 80, rows: 24 });
     await seen;
     stream.close('seen');

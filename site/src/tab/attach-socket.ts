@@ -2,7 +2,7 @@
 
 import { attachClose } from '@bulkhead/sandbox-server/protocol/addresses';
 import type { ByteDuplex } from '@bulkhead/sandbox-server/protocol/bytes';
-import { FrameSplitter, prefixFrame } from '@bulkhead/sandbox-server/protocol/frames';
+import { encodeFrame, FrameSplitter, prefixFrame } from '@bulkhead/sandbox-server/protocol/frames';
 import type { SocketLike } from '../components/terminal/terminal-session.ts';
 
 export class AttachSocket implements SocketLike {
@@ -41,6 +41,8 @@ export class AttachSocket implements SocketLike {
       data: (bytes) => frames.push(bytes, (frame) => this.onmessage?.({ data: frame.slice().buffer })),
       closed: (reason) => this.#end(attachClose.lost, reason),
     });
+    // Said by the server where there is one: whose tab it is may type.
+    stream.write(prefixFrame(encodeFrame({ type: 'role', mayType: true })));
     this.onopen?.(undefined as never);
   }
 
