@@ -1,5 +1,5 @@
 // The checks of a lab in a VM of its learner, and in a container that a carrier carries: how far each is to be believed.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -22,7 +22,7 @@ machines:
     files: true
   - name: box
     kind: container
-    needs: [selinux]
+    profile: nested
     files: true
 ---
 
@@ -41,10 +41,11 @@ let events: Events;
 
 beforeAll(async () => {
   labs = mkdtempSync(join(tmpdir(), 'bh-labs-'));
+  chmodSync(labs, 0o755); // for the server, who is nobody
   cpSync(join(import.meta.dirname, '../labs/three-steps'), join(labs, 'depths'), { recursive: true });
   rmSync(join(labs, 'depths/steps/process'), { recursive: true });
   writeFileSync(join(labs, 'depths/lab.mdx'), LAB);
-  stack = await startStack({ server: ['--labs', labs] });
+  stack = await startStack({ server: ['--labs', labs], broker: ['--nesting', 'vm'] });
   learner = await Learner.arrive(stack.url);
   sandbox = sandboxSchema.parse((await learner.ask('POST', apiPaths.sandboxes, { lab: 'depths' })).body);
   events = await Events.follow(stack.url, learner.cookie, sandbox.id);
