@@ -121,6 +121,7 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['GET', '/machines/box/files?path=/etc/hostname'], instructor: false },
   { ask: ['PUT', '/machines/box/files', { path: '/a', content: '' }], instructor: false },
   { ask: ['GET', '/machines/box/directory?path=/'], instructor: false },
+  { ask: ['GET', '/machines/box/view'], instructor: true },
   { ask: ['GET', '/machines/box/checkpoints'], instructor: true },
   { ask: ['PUT', '/machines/box/checkpoints/one'], instructor: true },
   { ask: ['POST', '/machines/box/checkpoints/one/restore'], instructor: true },
@@ -147,7 +148,7 @@ const elsewhere = ['GET /events'];
 describe('what is asked of a sandbox', { timeout: 30_000 }, () => {
   test('is all in the table', () => {
     const known = calls.map(({ ask: [method, path] }) => `${method} ${path.split('?', 1)[0]}`);
-    const sources = readdirSync(import.meta.dirname).filter((file) => !file.endsWith('.test.ts'));
+    const sources = readdirSync(import.meta.dirname).filter((file) => /(?<!\.test)\.ts$/.test(file));
     const routes = sources.flatMap((file) => {
       const source = readFileSync(join(import.meta.dirname, file), 'utf8');
       const found = source.matchAll(/app\.(\w+)(?:<[^(]*>)?\(\s*'\/api\/sandboxes\/:id([^']*)'/g);
