@@ -18,6 +18,11 @@ import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
 import { Workshops } from './people/workshops.ts';
+import { PreviewKeys } from './previews/keys.ts';
+import { listenForPreviews, type PreviewListener } from './previews/listener.ts';
+import { PreviewNames } from './previews/names.ts';
+import type { PreviewOptions } from './previews/proxy.ts';
+import { messageOf } from './problem.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
 import { openDatabase } from './store/database.ts';
@@ -59,6 +64,13 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const viewers = new Viewers();
   const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
+  const secret = loadSecret(options.state);
+  const previews = {
+    sandboxes,
+    keys: new PreviewKeys(secret),
+    names: new PreviewNames(origins, options['preview-url']),
+    log,
+  };
   const app = await buildApp({
     broker,
     sandboxes,
@@ -69,7 +81,8 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     origins,
     proxies: new Proxies(options['trust-proxy']),
     policy,
-    secret: loadSecret(options.state),
+    secret,
+    previews,
     site: options.site,
     version: manifest.version,
     requests,
@@ -81,6 +94,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     socket.once('close', () => sockets.delete(socket));
   });
   let scrapes: MetricsListener | null = null;
+  let shown: PreviewListener | null = null;
   const stop = async () => {
     viewers.close();
     await requests.drain(DRAIN_MS);
@@ -90,6 +104,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     await app.close();
     clearTimeout(patience);
     scrapes?.close();
+    await shown?.close();
     sandboxes.close();
     broker.close();
     clearInterval(forgetting);
@@ -102,6 +117,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   };
   try {
     await app.listen({ host: options.address, port: options.port });
+    shown = await startPreviews(previews, options, (app.server.address() as AddressInfo).port);
     if (options.metrics !== null) scrapes = await listenForScrapes(metrics, options.metrics);
   } catch (error) {
     await close();
@@ -112,7 +128,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const url = urlOf(options.address, port);
   readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
   const metricsUrl = scrapes?.url ?? null;
-  log.info({ url, metrics: metricsUrl }, 'listening');
+  log.info({ url, metrics: metricsUrl, previews: shown?.port ?? null }, 'listening');
   await broker.start();
   if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
   return { url, metricsUrl, close };
@@ -127,6 +143,23 @@ function forgetDaily(learners: Learners, log: Logger): NodeJS.Timeout {
   };
   forget();
   return setInterval(forget, DAY_MS).unref();
+}
+
+/** Null when they are off. Nobody asked for the port after the site's by its number: that another program has it is no
+ * reason not to serve the site. */
+async function startPreviews(
+  previews: PreviewOptions,
+  { address, 'preview-port': wanted }: Options,
+  sitePort: number,
+): Promise<PreviewListener | null> {
+  if (wanted === null) return null;
+  if (wanted !== 'auto') return listenForPreviews(previews, { address, port: wanted });
+  try {
+    return await listenForPreviews(previews, { address, port: sitePort + 1 });
+  } catch (error) {
+    previews.log.warn({ reason: messageOf(error) }, 'there are no previews; --preview-port chooses a port');
+    return null;
+  }
 }
 
 function urlOf(address: string, port: number): string {

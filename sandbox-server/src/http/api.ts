@@ -24,6 +24,7 @@ import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
 import { RateLimit, rates } from './limits.ts';
+import { type Previews, registerPreviews } from './previews.ts';
 import type { Sessions } from './session.ts';
 
 export interface ApiOptions {
@@ -32,6 +33,7 @@ export interface ApiOptions {
   sessions: Sessions;
   access: Access;
   policy: Policy;
+  previews: Previews;
   version: string;
 }
 
@@ -100,6 +102,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 
   registerInside(app, machineFor);
   registerCheckpoints(app, machineFor);
+  registerPreviews(app, machineFor, options.previews);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = machineFor(request, 'change');
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);

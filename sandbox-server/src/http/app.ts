@@ -26,6 +26,7 @@ import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import type { Previews } from './previews.ts';
 import { registerQueue } from './queue.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
@@ -47,6 +48,7 @@ export interface AppOptions {
   policy: Policy;
   /** Signs the session cookie. */
   secret: Buffer;
+  previews: Previews;
   /** Directory of the built site. */
   site: string;
   version: string;

@@ -35,6 +35,7 @@ export const apiPaths = {
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
   freeze: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/freeze`,
   thaw: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/thaw`,
+  previews: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/previews`,
   exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
   /** GET takes `path` and `offset` as its query, PUT takes them in its body. */
   files: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/files`,
