@@ -119,6 +119,7 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['GET', ''], instructor: true },
   { ask: ['POST', '/extend'], instructor: true },
   { ask: ['POST', '/machines/box/terminals', { columns: 80, rows: 24 }], instructor: true },
+  { ask: ['POST', '/machines/box/previews', { port: 8000 }], instructor: false },
   { ask: ['POST', '/machines/box/exec', { command: ['true'] }], instructor: false },
   { ask: ['GET', '/machines/box/files?path=/etc/hostname'], instructor: false },
   { ask: ['PUT', '/machines/box/files', { path: '/a', content: '' }], instructor: false },

@@ -156,6 +156,15 @@ const inMachines: readonly Route[] = [
   },
   {
     method: 'POST',
+    path: `${machine}/previews`,
+    who: 'sandbox',
+    summary: 'An address that opens what a port of the machine serves, on an origin of its own.',
+    body: api.previewSchema,
+    answers: { 200: api.previewOpenedSchema },
+    problems: ['unsupported'],
+  },
+  {
+    method: 'POST',
     path: `${machine}/exec`,
     who: 'sandbox',
     summary: 'Runs a command without a terminal, under a time limit.',
