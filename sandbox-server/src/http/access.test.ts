@@ -124,7 +124,6 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['GET', '/machines/box/files?path=/etc/hostname'], instructor: false },
   { ask: ['PUT', '/machines/box/files', { path: '/a', content: '' }], instructor: false },
   { ask: ['GET', '/machines/box/directory?path=/'], instructor: false },
-  { ask: ['POST', '/machines/box/previews', { port: 8080 }], instructor: false },
   { ask: ['GET', '/machines/box/view'], instructor: true },
   { ask: ['GET', '/machines/box/checkpoints'], instructor: true },
   { ask: ['PUT', '/machines/box/checkpoints/one'], instructor: true },
