@@ -53,6 +53,7 @@ const schema = z.strictObject({
   state: directory.describe("the server's own directory"),
   broker: directory.describe("the broker's control socket"),
   site: directory.describe('the built site'),
+  labs: directory.describe('the labs, a folder each'),
   'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
   metrics: z
     .string()
@@ -94,6 +95,7 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   state: '/var/lib/bulkhead/server',
   broker: '/var/lib/bulkhead/run/control.sock',
   site: new URL('../../site/dist', import.meta.url).pathname,
+  labs: new URL('../../labs', import.meta.url).pathname,
   'log-level': 'info',
   metrics: 'off',
   idle: String(defaultPolicy.idleMs / MINUTE),

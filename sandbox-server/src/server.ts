@@ -10,6 +10,8 @@ import { Proxies } from './http/client-address.ts';
 import { Origins } from './http/origins.ts';
 import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
+import { Labs } from './labs/labs.ts';
+import { loadLabs } from './labs/load.ts';
 import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
 import { metrics } from './metrics/metrics.ts';
 import { readFrom } from './metrics/sources.ts';
@@ -58,6 +60,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     migrations: peopleMigrations,
   });
   const learners = new Learners(people);
+  const labs = new Labs({ ...loadLabs(options.labs), sandboxes, learners, log });
   const instructors = new Instructors(people);
   const workshops = new Workshops(people);
   const forgetting = forgetDaily(learners, log);
@@ -75,6 +78,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     broker,
     sandboxes,
     learners,
+    labs,
     instructors,
     workshops,
     viewers,
@@ -104,6 +108,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     await app.close();
     clearTimeout(patience);
     scrapes?.close();
+    labs.close();
     await shown?.close();
     sandboxes.close();
     broker.close();

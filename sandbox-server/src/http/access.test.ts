@@ -139,6 +139,9 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['POST', '/machines/box/freeze'], instructor: true },
   { ask: ['POST', '/machines/box/thaw'], instructor: true },
   { ask: ['POST', '/machines/box/restart', {}], instructor: true },
+  { ask: ['GET', '/checks'], instructor: true },
+  { ask: ['POST', '/steps/one/check'], instructor: false },
+  { ask: ['POST', '/steps/one/solve'], instructor: false },
   { ask: ['DELETE', ''], instructor: false },
 ];
 
@@ -151,7 +154,7 @@ describe('what is asked of a sandbox', { timeout: 30_000 }, () => {
     const all = [...registered]
       .filter((route) => /^(?!HEAD )\w+ \/api\/sandboxes\/:id/.test(route))
       .map((route) => route.replace('/api/sandboxes/:id', '').replace(':name', 'box'))
-      .map((route) => route.replace(/:(snapshot|checkpoint)/, 'one'));
+      .map((route) => route.replace(/:(snapshot|checkpoint|step)/, 'one'));
     expect([...known, ...elsewhere].toSorted()).toEqual(all.toSorted());
   });
 

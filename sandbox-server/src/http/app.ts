@@ -9,6 +9,7 @@ import fastify, {
 import type { Logger } from 'pino';
 import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import type { Labs } from '../labs/labs.ts';
 import type { Instructors } from '../people/instructors.ts';
 import type { Learners } from '../people/learners.ts';
 import type { Workshops } from '../people/workshops.ts';
@@ -40,6 +41,7 @@ export interface AppOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
   learners: Learners;
+  labs: Labs;
   instructors: Instructors;
   workshops: Workshops;
   viewers: Viewers;

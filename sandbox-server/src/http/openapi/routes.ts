@@ -68,7 +68,7 @@ const sandboxes: readonly Route[] = [
     path: '/api/sandboxes',
     who: 'learner',
     summary: 'Makes a sandbox: its containers run when this answers, its VMs boot then.',
-    body: api.createSandboxSchema,
+    body: z.union([api.createSandboxSchema, api.createLabSandboxSchema]),
     answers: { 201: api.sandboxSchema },
     problems: ['quota', 'full', 'no_host', 'unmet', 'unsupported', 'failed'],
   },
@@ -296,6 +296,47 @@ const onTheMove: readonly Route[] = [
   },
 ];
 
+const ofLabs: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/api/labs',
+    who: 'anybody',
+    summary: 'Labs that can be done here.',
+    answers: { 200: api.labListSchema },
+  },
+  {
+    method: 'GET',
+    path: '/api/labs/:lab/steps/:step/solve',
+    who: 'anybody',
+    summary: 'What solves a step.',
+    answers: { 200: api.solutionSchema },
+    problems: ['not_found'],
+  },
+  {
+    method: 'GET',
+    path: `${sandbox}/checks`,
+    who: 'sandbox',
+    summary: 'How the steps of its lab stand.',
+    answers: { 200: api.checkListSchema },
+  },
+  {
+    method: 'POST',
+    path: `${sandbox}/steps/:step/check`,
+    who: 'sandbox',
+    summary: 'Has a step checked; the verdict comes as an event.',
+    answers: { 202: api.checkSchema },
+    problems: ['conflict'],
+  },
+  {
+    method: 'POST',
+    path: `${sandbox}/steps/:step/solve`,
+    who: 'sandbox',
+    summary: 'Solves a step in its machine, and has it checked.',
+    answers: { 200: api.ranSchema },
+    problems: machines,
+  },
+];
+
 const ofPeople: readonly Route[] = [
   {
     method: 'GET',
@@ -435,6 +476,7 @@ export const routes: readonly Route[] = [
   ...sandboxes,
   ...inMachines,
   ...onTheMove,
+  ...ofLabs,
   ...ofPeople,
   ...ofInstructors,
 ];
