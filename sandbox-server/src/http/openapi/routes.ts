@@ -67,10 +67,68 @@ const sandboxes: readonly Route[] = [
     method: 'POST',
     path: '/api/sandboxes',
     who: 'learner',
+<<<<<<< HEAD
+    summary:
+      'Makes a sandbox: its containers run when this answers, its VMs boot then. On a full host it gives a place in the queue.',
+    body: api.createSandboxSchema,
+    answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
+    problems: ['quota', 'full', 'no_host', 'too_big', 'unmet', 'unsupported', 'failed'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary:
+      'Your place in the queue, and what is known of its end. Whoever does not ask for half a minute loses it.',
+    answers: { 200: api.ticketSchema },
+    problems: ['not_found'],
+  },
+  {
+    method: 'DELETE',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Leaves the queue.',
+    answers: none,
+    problems: ['not_found', 'conflict'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket/events',
+    who: 'learner',
+    summary:
+      'The place whenever it changes, as the server-sent event `ticket`; the last one says how it ended.',
+    answers: { 200: 'events' },
+    problems: ['not_found'],
+=======
     summary: 'Makes a sandbox: its containers run when this answers, its VMs boot then.',
     body: z.union([api.createSandboxSchema, api.createLabSandboxSchema]),
-    answers: { 201: api.sandboxSchema },
+    answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
     problems: ['quota', 'full', 'no_host', 'unmet', 'unsupported', 'failed'],
+>>>>>>> main
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Your place in the queue, when the host was full.',
+    answers: { 200: api.ticketSchema },
+    problems: ['not_found'],
+  },
+  {
+    method: 'DELETE',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Leaves the queue.',
+    answers: none,
+    problems: ['not_found', 'conflict'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket/events',
+    who: 'learner',
+    summary: 'How your place moves, as server-sent events.',
+    answers: { 200: 'events' },
+    problems: ['not_found'],
   },
   {
     method: 'GET',
@@ -107,6 +165,7 @@ const sandboxes: readonly Route[] = [
     path: `${sandbox}/events`,
     who: 'sandbox',
     summary: 'What happens in it, as server-sent events, beginning with the state of each machine.',
+    query: api.eventsQuerySchema,
     answers: { 200: 'events' },
   },
 ];
@@ -156,21 +215,29 @@ const inMachines: readonly Route[] = [
   },
   {
     method: 'POST',
-    path: `${machine}/previews`,
-    who: 'sandbox',
-    summary: 'An address that opens what a port of the machine serves, on an origin of its own.',
-    body: api.previewSchema,
-    answers: { 200: api.previewOpenedSchema },
-    problems: ['unsupported'],
-  },
-  {
-    method: 'POST',
     path: `${machine}/exec`,
     who: 'sandbox',
     summary: 'Runs a command without a terminal, under a time limit.',
     body: api.runSchema,
     answers: { 200: api.ranSchema },
     problems: machines,
+  },
+  {
+    method: 'GET',
+    path: `${machine}/view`,
+    who: 'sandbox',
+    summary: 'Its processes as the kernel under it sees them: ids, namespaces, cgroup, label, capabilities.',
+    answers: { 200: api.hostViewSchema },
+    problems: machines,
+  },
+  {
+    method: 'POST',
+    path: `${machine}/previews`,
+    who: 'sandbox',
+    summary: 'An address, on an origin of its own, of what a program in it serves.',
+    body: api.previewSchema,
+    answers: { 200: api.previewOpenedSchema },
+    problems: ['conflict'],
   },
   {
     method: 'GET',
@@ -484,6 +551,7 @@ export const routes: readonly Route[] = [
 /** What a parameter in a path has to be. */
 export const parameters: Record<string, ZodType> = {
   id: api.sandboxIdSchema,
+  ticket: api.ticketIdSchema,
   name: api.machineNameSchema,
   terminal: api.terminalSchema.shape.terminal,
   snapshot: api.snapshotNameSchema,
@@ -491,4 +559,5 @@ export const parameters: Record<string, ZodType> = {
   lab: people.labSlugSchema,
   step: people.stepIdSchema,
   workshop: workshops.workshopIdSchema,
+  ticket: api.ticketIdSchema,
 };
