@@ -67,10 +67,9 @@ const sandboxes: readonly Route[] = [
     method: 'POST',
     path: '/api/sandboxes',
     who: 'learner',
-<<<<<<< HEAD
     summary:
       'Makes a sandbox: its containers run when this answers, its VMs boot then. On a full host it gives a place in the queue.',
-    body: api.createSandboxSchema,
+    body: z.union([api.createSandboxSchema, api.createLabSandboxSchema]),
     answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
     problems: ['quota', 'full', 'no_host', 'too_big', 'unmet', 'unsupported', 'failed'],
   },
@@ -99,12 +98,6 @@ const sandboxes: readonly Route[] = [
       'The place whenever it changes, as the server-sent event `ticket`; the last one says how it ended.',
     answers: { 200: 'events' },
     problems: ['not_found'],
-=======
-    summary: 'Makes a sandbox: its containers run when this answers, its VMs boot then.',
-    body: z.union([api.createSandboxSchema, api.createLabSandboxSchema]),
-    answers: { 201: api.sandboxSchema },
-    problems: ['quota', 'full', 'no_host', 'unmet', 'unsupported', 'failed'],
->>>>>>> main
   },
   {
     method: 'GET',
