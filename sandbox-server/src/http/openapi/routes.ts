@@ -134,6 +134,7 @@ const sandboxes: readonly Route[] = [
     path: `${sandbox}/events`,
     who: 'sandbox',
     summary: 'What happens in it, as server-sent events, beginning with the state of each machine.',
+    query: api.eventsQuerySchema,
     answers: { 200: 'events' },
   },
 ];
@@ -183,21 +184,29 @@ const inMachines: readonly Route[] = [
   },
   {
     method: 'POST',
-    path: `${machine}/previews`,
-    who: 'sandbox',
-    summary: 'An address that opens what a port of the machine serves, on an origin of its own.',
-    body: api.previewSchema,
-    answers: { 200: api.previewOpenedSchema },
-    problems: ['unsupported'],
-  },
-  {
-    method: 'POST',
     path: `${machine}/exec`,
     who: 'sandbox',
     summary: 'Runs a command without a terminal, under a time limit.',
     body: api.runSchema,
     answers: { 200: api.ranSchema },
     problems: machines,
+  },
+  {
+    method: 'GET',
+    path: `${machine}/view`,
+    who: 'sandbox',
+    summary: 'Its processes as the kernel under it sees them: ids, namespaces, cgroup, label, capabilities.',
+    answers: { 200: api.hostViewSchema },
+    problems: machines,
+  },
+  {
+    method: 'POST',
+    path: `${machine}/previews`,
+    who: 'sandbox',
+    summary: 'An address, on an origin of its own, of what a program in it serves.',
+    body: api.previewSchema,
+    answers: { 200: api.previewOpenedSchema },
+    problems: ['conflict'],
   },
   {
     method: 'GET',
@@ -511,6 +520,7 @@ export const routes: readonly Route[] = [
 /** What a parameter in a path has to be. */
 export const parameters: Record<string, ZodType> = {
   id: api.sandboxIdSchema,
+  ticket: api.ticketIdSchema,
   name: api.machineNameSchema,
   terminal: api.terminalSchema.shape.terminal,
   snapshot: api.snapshotNameSchema,
@@ -518,5 +528,4 @@ export const parameters: Record<string, ZodType> = {
   lab: people.labSlugSchema,
   step: people.stepIdSchema,
   workshop: workshops.workshopIdSchema,
-  ticket: api.ticketIdSchema,
 };
