@@ -77,8 +77,7 @@ const sandboxes: readonly Route[] = [
     method: 'GET',
     path: '/api/queue/:ticket',
     who: 'learner',
-    summary:
-      'Your place in the queue, and what is known of its end. Whoever does not ask for half a minute loses it.',
+    summary: 'Your place in the queue, when the host was full.',
     answers: { 200: api.ticketSchema },
     problems: ['not_found'],
   },
@@ -94,8 +93,7 @@ const sandboxes: readonly Route[] = [
     method: 'GET',
     path: '/api/queue/:ticket/events',
     who: 'learner',
-    summary:
-      'The place whenever it changes, as the server-sent event `ticket`; the last one says how it ended.',
+    summary: 'How your place moves, as server-sent events.',
     answers: { 200: 'events' },
     problems: ['not_found'],
   },
