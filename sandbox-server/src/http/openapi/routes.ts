@@ -67,44 +67,11 @@ const sandboxes: readonly Route[] = [
     method: 'POST',
     path: '/api/sandboxes',
     who: 'learner',
-<<<<<<< HEAD
     summary:
       'Makes a sandbox: its containers run when this answers, its VMs boot then. On a full host it gives a place in the queue.',
-    body: api.createSandboxSchema,
-    answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
-    problems: ['quota', 'full', 'no_host', 'too_big', 'unmet', 'unsupported', 'failed'],
-  },
-  {
-    method: 'GET',
-    path: '/api/queue/:ticket',
-    who: 'learner',
-    summary:
-      'Your place in the queue, and what is known of its end. Whoever does not ask for half a minute loses it.',
-    answers: { 200: api.ticketSchema },
-    problems: ['not_found'],
-  },
-  {
-    method: 'DELETE',
-    path: '/api/queue/:ticket',
-    who: 'learner',
-    summary: 'Leaves the queue.',
-    answers: none,
-    problems: ['not_found', 'conflict'],
-  },
-  {
-    method: 'GET',
-    path: '/api/queue/:ticket/events',
-    who: 'learner',
-    summary:
-      'The place whenever it changes, as the server-sent event `ticket`; the last one says how it ended.',
-    answers: { 200: 'events' },
-    problems: ['not_found'],
-=======
-    summary: 'Makes a sandbox: its containers run when this answers, its VMs boot then.',
     body: z.union([api.createSandboxSchema, api.createLabSandboxSchema]),
     answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
-    problems: ['quota', 'full', 'no_host', 'unmet', 'unsupported', 'failed'],
->>>>>>> main
+    problems: ['quota', 'full', 'no_host', 'too_big', 'unmet', 'unsupported', 'failed'],
   },
   {
     method: 'GET',
@@ -559,5 +526,4 @@ export const parameters: Record<string, ZodType> = {
   lab: people.labSlugSchema,
   step: people.stepIdSchema,
   workshop: workshops.workshopIdSchema,
-  ticket: api.ticketIdSchema,
 };
