@@ -37,12 +37,15 @@ const guide: Loader = {
     store.clear();
     for (const [order, { id, blocks, ...section }] of sections.entries()) {
       const made = blocks.map(async (block) =>
-        'prose' in block ? { html: (await renderMarkdown(block.prose)).html } : block,
+        'prose' in block ? { html: reachable((await renderMarkdown(block.prose)).html) } : block,
       );
       store.set({ id, data: { ...section, order, blocks: await Promise.all(made) } });
     }
   },
 };
+
+/** What may be wider than a phone can be scrolled with keys too. */
+const reachable = (html: string): string => html.replaceAll('<pre', '<pre tabindex="0"');
 
 const guideSchema = z.object({
   title: z.string(),
