@@ -35,6 +35,10 @@ const DRAIN_MS = 10_000;
 /** How long the pages that were told then have to say goodbye themselves: one that sleeps must not hold up a restart. */
 const GOODBYE_MS = 1_000;
 
+const DAY_MS = 86_400_000;
+/** Learners who have not been here for so long are forgotten; their cookie has ended long before. */
+const UNSEEN_DAYS = 365;
+
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
   url: string;
@@ -59,6 +63,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const labs = new Labs({ ...loadLabs(options.labs), sandboxes, learners, log });
   const instructors = new Instructors(people);
   const workshops = new Workshops(people);
+  const forgetting = forgetDaily(learners, log);
   const viewers = new Viewers();
   const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
@@ -107,6 +112,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     await shown?.close();
     sandboxes.close();
     broker.close();
+    clearInterval(forgetting);
     people.close();
   };
   let stopping: Promise<void> | null = null;
@@ -131,6 +137,17 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   await broker.start();
   if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
   return { url, metricsUrl, close };
+}
+
+/** Nobody is remembered for ever who does not come back. */
+function forgetDaily(learners: Learners, log: Logger): NodeJS.Timeout {
+  const forget = () => {
+    const forgotten = learners.forgetUnseen(UNSEEN_DAYS);
+    if (forgotten > 0)
+      log.info({ learners: forgotten, days: UNSEEN_DAYS }, 'forgot who has long not been here');
+  };
+  forget();
+  return setInterval(forget, DAY_MS).unref();
 }
 
 /** Null when they are off. Nobody asked for the port after the site's by its number: that another program has it is no

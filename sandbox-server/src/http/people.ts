@@ -49,7 +49,11 @@ function registerProgress(app: FastifyInstance, { learners, sessions, access }: 
     );
   };
 
-  app.get('/api/progress', (request) => progressOf(learners, sessions.require(request)));
+  app.get('/api/progress', (request) => {
+    const learner = sessions.require(request);
+    learners.noteHere(learner);
+    return progressOf(learners, learner);
+  });
 
   app.put('/api/progress/:lab/place', (request) => {
     const learner = withRoom(sessions.require(request));
