@@ -34,6 +34,8 @@ export interface StackOptions {
   node?: readonly string[];
   /** Directory of the site; the built one unless stated. */
   site?: string;
+  /** Directory of the images; all of them unless stated. */
+  images?: string;
 }
 
 /** Starts broker and server and waits until sandboxes can be made. */
@@ -98,7 +100,8 @@ export class Stack {
   }
 
   async startBroker(): Promise<void> {
-    const args = ['--state', this.state, '--images', IMAGES, '--programs', PROGRAMS, '--cgroup', this.cgroup];
+    const images = this.#options.images ?? IMAGES;
+    const args = ['--state', this.state, '--images', images, '--programs', PROGRAMS, '--cgroup', this.cgroup];
     args.push(
       '--allow-uid',
       `${SERVER_ID}`,

@@ -4,6 +4,7 @@ import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
@@ -24,6 +25,7 @@ import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { refuseBytes } from './refusal.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
@@ -50,6 +52,9 @@ export interface AppOptions {
   log: Logger;
 }
 
+/** For answers of the API. */
+const apiHeaders = { 'content-security-policy': apiPolicy, 'cache-control': 'no-store' };
+
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { origins, log } = options;
   const logger: FastifyBaseLogger = log;
@@ -62,6 +67,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     requestTimeout: 10_000,
     return503OnClosing: false,
     genReqId: newRequestId,
+    // An address that the router cannot read comes by no hook and no error handler.
+    frameworkErrors: (error, _request, reply) => {
+      const problem = problemFor(error);
+      void (reply as FastifyReply).headers(apiHeaders).code(problem.status).send(problem.body);
+    },
+    clientErrorHandler: refuseBytes,
   });
   options.requests.watch(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -97,7 +108,7 @@ function guardEveryRequest(app: FastifyInstance, origins: Origins): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders);
     if (isApi(request.url)) {
-      reply.headers({ 'content-security-policy': apiPolicy, 'cache-control': 'no-store' });
+      reply.headers(apiHeaders);
     }
     const { host, origin } = request.headers;
     if (!origins.isOurHost(host)) {

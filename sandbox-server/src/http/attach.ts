@@ -1,5 +1,5 @@
 // The WebSocket upgrade of a terminal: everything that an API request is checked for, then the attach stream of the monitor.
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -17,7 +17,7 @@ import type { Viewers } from '../terminals/viewers.ts';
 import type { Access, Entry } from './access.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
-import { apiPolicy, securityHeaders } from './policy.ts';
+import { answerOn } from './refusal.ts';
 import { inRequest, newRequestId, REQUEST_ID_HEADER, type Requests, requestFields } from './requests.ts';
 
 const roleSchema = z.enum(['watch', 'type'], 'watch or type').nullable();
@@ -170,15 +170,5 @@ function refuse(socket: Duplex, error: unknown, id: string, log: Logger): void {
   const problem =
     error instanceof Problem ? error : new Problem('failed', 'Something went wrong in the server.');
   log.debug({ code: problem.code }, 'refused an upgrade');
-  const body = JSON.stringify(problem.body);
-  const headers = {
-    ...securityHeaders,
-    [REQUEST_ID_HEADER]: id,
-    'content-security-policy': apiPolicy,
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-  };
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`);
+  answerOn(socket, problem.status, problem.body, { [REQUEST_ID_HEADER]: id });
 }
