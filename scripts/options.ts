@@ -34,7 +34,7 @@ const isAbsolutePath = (text: string): string | undefined =>
     : 'an absolute path of at most 39 characters (its sockets need the rest of 107) without spaces';
 
 const isMachines = (text: string): string | undefined =>
-  /^\d{1,4}$/.test(text) && Number(text) >= 1 && Number(text) <= 4095 ? undefined : 'a number from 1 to 4095';
+  /^\d{1,4}$/.test(text) && Number(text) <= 4095 ? undefined : 'a number from 0 to 4095';
 
 const isOrigins = (text: string): string | undefined =>
   text === '' || text.split(',').every((one) => /^https?:\/\/[^/\s]+$/.test(one))
@@ -102,9 +102,9 @@ export const OPTIONS = [
     name: 'max-machines',
     value: 'N',
     env: 'BULKHEAD_MAX_MACHINES',
-    fallback: '64',
+    fallback: '0',
     problem: isMachines,
-    help: 'machines that may run at once',
+    help: 'machines that may run at once; 0: one for each 32 MiB of memory, at least 64',
   },
   {
     name: 'config',

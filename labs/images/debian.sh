@@ -12,7 +12,7 @@ debian_sources() {
     security=$(apt_repository Debian-Security '/debian-security/$')
     [[ $main ]] || return 0
     echo "deb $main $debian_release main"
-    [[ ! $security || ${BULKHEAD_DEBIAN_MIRROR-} ]] || echo "deb $security $debian_release-security main"
+    [[ ! $security || ${BULKHEAD_DEBIAN_MIRROR-} || ${debian_security-} == no ]] || echo "deb $security $debian_release-security main"
 }
 
 # debian_mirror: where the packages come from, for people.

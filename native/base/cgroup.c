@@ -150,7 +150,7 @@ int cgroup_signal(const char *path, int number, bh_error *err) {
 // Dying takes the kernel a moment, and v1 tells nobody when it is over: there one has to look again, soon at first,
 // then less often.
 static void await_empty(const char *path, int round) {
-    unsigned ms = round < 10 ? 1 : round < 28 ? 5 : 20;
+    int ms = round < 10 ? 1 : round < 28 ? 5 : 20;
     if (backend()->await_empty)
         backend()->await_empty(path, 50);
     else

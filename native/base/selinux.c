@@ -17,7 +17,7 @@ selinux_mode selinux_current_mode(void) {
     char enforcing[8], loaded[16];
     bh_error ignored;
     // The file system's magic: an empty directory of that name is what most kernels have.
-    if (statfs(SELINUXFS, &info) < 0 || info.f_type != SELINUX_MAGIC ||
+    if (statfs(SELINUXFS, &info) < 0 || (uint32_t)info.f_type != SELINUX_MAGIC ||
         fs_read(AT_FDCWD, SELINUXFS "/enforce", enforcing, sizeof enforcing, &ignored) < 0)
         return SELINUX_OFF;
     // Before a policy is loaded every label is "kernel".

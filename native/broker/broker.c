@@ -26,9 +26,15 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define GIB ((int64_t)1024 * 1024 * 1024)
+#define MIB ((int64_t)1024 * 1024)
+#define GIB (1024 * MIB)
 #define PIDS_MAX 4096
 #define DISK_MAX (4 * GIB)
+// Unless the operator says how many machines there may be: what an idle container is taken to cost (probe/capacity.c),
+// ten times over, and 64 on whatever host. Whether a machine fits beside those that run is for whoever asks for it to
+// know.
+#define MEMORY_PER_MACHINE (32 * MIB)
+#define MACHINES 64
 
 static int64_t at_most(int64_t value, int64_t most) {
     return value < most ? value : most;
@@ -39,7 +45,9 @@ static void measure_maxima(broker *b) {
     struct sysinfo info;
     sysinfo(&info);
     int64_t memory = (int64_t)info.totalram * info.mem_unit;
-    int64_t machines = b->config.max_machines > 0 ? b->config.max_machines : 64;
+    int64_t machines = b->config.max_machines;
+    if (machines <= 0)
+        machines = memory / MEMORY_PER_MACHINE > MACHINES ? memory / MEMORY_PER_MACHINE : MACHINES;
     b->maxima = (maxima){
         .machines = at_most(machines, ID_SLOTS),
         .memory_bytes = memory / 2,
@@ -101,6 +109,7 @@ broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
         return NULL;
     }
     if (make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
+        (has_monitors_group(b) && cgroup_create(monitors_cgroup(b).text, &CGROUP_NO_LIMITS, err) < 0) ||
         checks_clear(b, err) < 0 || reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
         (config->guest ? add_guest_itself(b, err) : machines_find(b, err)) < 0) {
         broker_free(b);
@@ -213,6 +222,14 @@ state_name machine_file(const broker *b, const char *id, const char *file) {
 
 state_name machine_cgroup(const broker *b, const char *id) {
     return name_of("%s/%s", b->config.cgroup_parent, id);
+}
+
+state_name monitors_cgroup(const broker *b) {
+    return name_of("%s/monitors.group", b->config.cgroup_parent); // no machine's name: those have no dot
+}
+
+bool has_monitors_group(const broker *b) {
+    return !b->config.guest && cgroup_version() == 2;
 }
 
 state_name runtime_root(const broker *b) {

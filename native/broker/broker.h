@@ -24,7 +24,7 @@ typedef struct broker_config {
     const json_t *boot;  // a guest's boot [{step, start_us, end_us, detail, source}], as `probe` shows it; else NULL
     // A guest's: see guest/identity.h; NULL on the host.
     int (*renew)(const char *hostname, const uint8_t *entropy, size_t length, int64_t unix_ms, bh_error *err);
-    int max_machines; // 0: 64
+    int max_machines; // 0: as many as the memory suggests
 } broker_config;
 
 typedef struct broker broker;

@@ -30,14 +30,15 @@ static const char usage[] = "usage: bulkheadd [OPTION]...            serve <stat
                             "  --id-base N         first user id of the first container (1342177280)\n"
                             "  --accel WISH        auto, kvm or tcg (auto)\n"
                             "  --nesting WHERE     host or vm: where `nested` containers may be made (host)\n"
-                            "  --max-machines N    1 to 4095 (64)\n"
+                            "  --max-machines N    0 to 4095 (0: one for each 32 MiB of memory, at least 64)\n"
                             "  --log-level LEVEL   error, warn, info or debug (info)\n"
                             "  --stop-on-eof       end, with every machine, when standard input ends\n"
+                            "  --keep-machines     when asked to end, leave all machines to the next broker\n"
                             "  --help\n";
 
 typedef struct options {
     broker_config config;
-    bool stop_on_eof;
+    bool stop_on_eof, keep_machines;
     char images[PATH_MAX], programs[PATH_MAX];
 } options;
 
@@ -68,7 +69,22 @@ static bool is_cgroup_name(const char *text) {
            !strstr(text, "//") && !strstr(text, "/.") && text[strlen(text) - 1] != '/';
 }
 
-enum { STATE, IMAGES, PROGRAMS, CGROUP, ALLOW_UID, SERVER_GID, ID_BASE, ACCEL, NESTING, MAX_MACHINES, LOG, STOP, HELP };
+enum {
+    STATE,
+    IMAGES,
+    PROGRAMS,
+    CGROUP,
+    ALLOW_UID,
+    SERVER_GID,
+    ID_BASE,
+    ACCEL,
+    NESTING,
+    MACHINES,
+    LOG,
+    STOP,
+    KEEP,
+    HELP
+};
 
 static const struct option long_options[] = {
     {"state", required_argument, NULL, STATE},
@@ -80,9 +96,10 @@ static const struct option long_options[] = {
     {"id-base", required_argument, NULL, ID_BASE},
     {"accel", required_argument, NULL, ACCEL},
     {"nesting", required_argument, NULL, NESTING},
-    {"max-machines", required_argument, NULL, MAX_MACHINES},
+    {"max-machines", required_argument, NULL, MACHINES},
     {"log-level", required_argument, NULL, LOG},
     {"stop-on-eof", no_argument, NULL, STOP},
+    {"keep-machines", no_argument, NULL, KEEP},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
 };
@@ -107,8 +124,8 @@ static int take_value(options *o, int which, const char *value, bh_error *err) {
         outcome = parse_number(option, value, 2 * 65536, 0xFFFE0000, &number, err);
         c->id_base = (uid_t)number;
         return outcome;
-    case MAX_MACHINES:
-        outcome = parse_number(option, value, 1, 4095, &number, err);
+    case MACHINES:
+        outcome = parse_number(option, value, 0, 4095, &number, err);
         c->max_machines = (int)number;
         return outcome;
     case ACCEL:
@@ -145,6 +162,9 @@ static int take_option(options *o, int which, char *value, bh_error *err) {
         return 0;
     case STOP:
         o->stop_on_eof = true;
+        return 0;
+    case KEEP:
+        o->keep_machines = true;
         return 0;
     default:
         return take_value(o, which, value, err);
@@ -256,7 +276,7 @@ static int serve(const options *o, bh_error *err) {
     int outcome = loop_run(l, err);
     // Nobody may ask for another machine while the last ones are ended.
     control_close(c);
-    if (outcome == 0)
+    if (outcome == 0 && !o->keep_machines)
         outcome = broker_end_all(b, err);
     broker_free(b);
     loop_free(l);

@@ -128,6 +128,7 @@ static const param identity_params[] = {
 
 static const param stats_params[] = {
     PARAM_MACHINE, {.name = "host", .kind = PARAM_BOOLEAN, .optional = true}, PARAM_END};
+static const param label_params[] = {PARAM_MACHINE, {.name = "labels", .kind = PARAM_LABELS, .max = 16}, PARAM_END};
 static const param restart_params[] = {PARAM_MACHINE, PARAM_START, PARAM_END};
 
 #define PARAM_SNAPSHOT                                                                                                 \
@@ -216,10 +217,12 @@ static const method methods[] = {
     {"vm.snapshot.delete", vm_snapshot_delete, snapshot_params},
     {"machine.list", machine_list, no_params},
     {"machine.delete", machine_delete, machine_params},
+    {"machine.label", machine_label, label_params},
     {"machine.restart", machine_restart, restart_params},
     {"machine.freeze", machine_freeze, machine_params},
     {"machine.thaw", machine_thaw, machine_params},
     {"machine.stats", machine_stats, stats_params},
+    {"machine.view", machine_view, machine_params},
     {"terminal.open", terminal_open, terminal_open_params},
     {"terminal.prepare", terminal_prepare, machine_params},
     {"terminal.close", terminal_close, terminal_params},

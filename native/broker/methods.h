@@ -8,8 +8,10 @@ void container_create(request *r); // container.c
 void vm_create(request *r);        // guest_vm.c
 void machine_list(request *r);     // end.c has delete, dispatch.c list and subscribe
 void machine_delete(request *r);
+void machine_label(request *r);                            // label.c
 void machine_restart(request *r);                          // restart.c
 void machine_stats(request *r);                            // stats.c
+void machine_view(request *r);                             // view.c
 void terminal_open(request *r);                            // terminal_open.c
 void terminal_open_in(request *r, machine *m, bool first); // first: for terminal_prepare
 void terminal_prepare(request *r);                         // first_shell.c

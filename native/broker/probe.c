@@ -9,10 +9,12 @@
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "probe/capacity.h"
+#include "probe/sysfile.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <time.h>
 
@@ -69,10 +71,33 @@ static json_t *describe_cgroup(void) {
     return json_pack("{s:i, s:o}", "version", cgroup_version(), "controllers", list);
 }
 
-static json_t *describe_capacity(void) {
+// Processes and threads that there are: the second number of "2/345" in proc_loadavg(5); negative where it is not said.
+static int64_t count_tasks(void) {
+    char text[128];
+    sysfile_text("/proc/loadavg", text, sizeof text);
+    const char *slash = strchr(text, '/');
+    return slash ? strtoll(slash + 1, NULL, 10) : -1;
+}
+
+// What a host does not say is left out.
+static json_t *describe_capacity(const broker *b) {
     host_memory memory = capacity_memory();
-    return json_pack("{s:I, s:I, s:I}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_bytes",
-                     (json_int_t)memory.total, "memory_available_bytes", (json_int_t)memory.available);
+    json_t *capacity = json_pack("{s:I, s:I, s:I}", "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "memory_bytes",
+                                 (json_int_t)memory.total, "memory_available_bytes", (json_int_t)memory.available);
+    int64_t pids, threads, used = count_tasks();
+    // Every thread takes a pid; of the two limits the lower one holds (proc_sys_kernel(5)).
+    if (sysfile_number("/proc/sys/kernel/pid_max", &pids) && sysfile_number("/proc/sys/kernel/threads-max", &threads) &&
+        used >= 0) {
+        json_object_set_new(capacity, "pids", json_integer(pids < threads ? pids : threads));
+        json_object_set_new(capacity, "pids_used", json_integer(used));
+    }
+    struct statvfs disk;
+    if (statvfs(b->config.state_dir, &disk) == 0) {
+        json_object_set_new(capacity, "disk_bytes", json_integer((json_int_t)(disk.f_blocks * disk.f_frsize)));
+        json_object_set_new(capacity, "disk_available_bytes",
+                            json_integer((json_int_t)(disk.f_bavail * disk.f_frsize)));
+    }
+    return capacity;
 }
 
 static json_t *describe_maxima(const maxima *most) {
@@ -92,7 +117,7 @@ void probe(request *r) {
         b->config.guest ? "guest" : "host", "hostname", kernel.nodename, "kernel", "release", kernel.release, "machine",
         kernel.machine, "uptime_ms", (json_int_t)up.tv_sec * 1000 + up.tv_nsec / 1000000, "cgroup", describe_cgroup(),
         "selinux", selinux_mode_name(selinux_current_mode()), "vm", accel_to_json(&b->accel), "images", images_list(b),
-        "capacity", describe_capacity(), "nesting", b->config.nesting, "maxima", describe_maxima(&b->maxima));
+        "capacity", describe_capacity(b), "nesting", b->config.nesting, "maxima", describe_maxima(&b->maxima));
     if (b->config.boot)
         json_object_set_new(answer, "boot", json_deep_copy(b->config.boot));
     request_answer(r, answer);

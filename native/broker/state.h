@@ -79,5 +79,9 @@ typedef struct state_name {
 state_name machine_dir(const broker *b, const char *id);
 state_name machine_file(const broker *b, const char *id, const char *file);
 state_name machine_cgroup(const broker *b, const char *id);
+// Where monitors live: not in the broker's own group, which under systemd is its service's, so that they would be taken
+// for what a broker before left behind. There is one where it costs nothing to be born in it: on a host with cgroup v2.
+state_name monitors_cgroup(const broker *b);
+bool has_monitors_group(const broker *b);
 state_name runtime_root(const broker *b);
 state_name program(const broker *b, const char *file);

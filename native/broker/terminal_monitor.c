@@ -1,6 +1,7 @@
 // Starting a terminal's monitor: see terminal_monitor.h. What its options mean: native/monitor/bulkhead-monitor.c.
 #include "broker/terminal_monitor.h"
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/selinux.h"
 #include "broker/identity.h"
@@ -9,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define OPEN_TIMEOUT_MS 15000
@@ -95,6 +98,23 @@ static _Noreturn void become_monitor(const terminal_monitor *o, const char *cons
     _exit(127);
 }
 
+// A child in the monitors' group: born in it, for to move a process takes the kernel some ten milliseconds.
+static pid_t fork_monitor(const broker *b, bh_error *err) {
+    struct clone_args args = {.exit_signal = SIGCHLD};
+    cleanup_fd int group = -1;
+    if (has_monitors_group(b)) {
+        group = cgroup_open(monitors_cgroup(b).text, err);
+        if (group < 0)
+            return -1;
+        args.flags = CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)(unsigned)group;
+    }
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (pid < 0)
+        bh_fail(err, errno, "cannot fork a monitor");
+    return pid;
+}
+
 // The one line that the monitor writes when the terminal is open, or cannot be.
 static int read_opened(int fd, json_t **opened, bh_error *err) {
     char line[1024];
@@ -155,13 +175,13 @@ int terminal_start_monitor(const terminal_monitor *o, json_t **opened, bh_error 
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return bh_fail(err, errno, "cannot make a pipe for the monitor");
-    pid_t pid = fork();
+    pid_t pid = fork_monitor(b, err);
     if (pid == 0)
         become_monitor(o, a.list, ends[1]);
     close(ends[1]);
     cleanup_fd int status_fd = ends[0];
     if (pid < 0)
-        return bh_fail(err, errno, "cannot fork a monitor");
+        return -1;
     if (read_opened(status_fd, opened, err) == 0)
         return 0;
     // It may still be trying: nothing of it is to remain.

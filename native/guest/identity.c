@@ -95,7 +95,7 @@ static int seed(const uint8_t *bytes, size_t length, bh_error *err) {
 }
 
 int renew_identity(const char *hostname, const uint8_t *entropy, size_t length, int64_t unix_ms, bh_error *err) {
-    struct timespec now = {unix_ms / 1000, unix_ms % 1000 * 1000000};
+    struct timespec now = {unix_ms / 1000, (long)(unix_ms % 1000 * 1000000)};
     if (clock_settime(CLOCK_REALTIME, &now) < 0)
         return bh_fail(err, errno, "cannot set the clock");
     // Randomness first: the machine id is drawn from it.

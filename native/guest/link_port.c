@@ -7,10 +7,10 @@
 #include "base/fs.h"
 #include "base/link.h"
 #include "broker/log.h"
+#include "guest/device_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
@@ -24,7 +24,6 @@
 #define WAITING_ENOUGH ((size_t)256 * 1024)
 // A host that lets this much wait does not read: its conversation is over, and a new hello begins another.
 #define WAITING_MAX ((size_t)8 * 1024 * 1024)
-#define PORT_LIMIT_MS 10000
 // How long the port may look closed before the host counts as gone.
 #define GONE_MS 1000
 // What a viewer may have on its way to a monitor; attach credit keeps it far below.
@@ -278,7 +277,8 @@ static int open_channel(client *self, int attach_fd, bh_error *err) {
 }
 
 // Opens /dev/vportNpM of the port with our name: udev, which would make /dev/virtio-ports/, is not in the guest.
-// Returns its descriptor; `missing` says of a failure that no port has that name.
+// Returns its descriptor; `missing` says of a failure that no port has that name. The port and its name come in
+// messages from QEMU, some time after the driver was loaded.
 static int find_port(bool *missing, bh_error *err) {
     *missing = false;
     cleanup_dir DIR *ports = opendir("/sys/class/virtio-ports");
@@ -298,40 +298,13 @@ static int find_port(bool *missing, bh_error *err) {
     return bh_fail(err, 0, "there is no virtio-serial port named " PORT_NAME);
 }
 
-// The port and its name come in messages from QEMU, some time after the driver was loaded. The kernel announces each
-// change of a device on this socket (lib/kobject_uevent.c), so it is opened before the first look.
-static int wait_for_port(bh_error *err) {
-    struct sockaddr_nl everyone = {.nl_family = AF_NETLINK, .nl_groups = 1};
-    cleanup_fd int changes = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-    if (changes < 0 || bind(changes, (struct sockaddr *)&everyone, sizeof everyone) < 0)
-        return bh_fail(err, errno, "cannot listen for new devices");
-    uint64_t deadline = loop_now_ms() + PORT_LIMIT_MS;
-    for (;;) {
-        bool missing;
-        bh_error why;
-        int fd = find_port(&missing, &why);
-        uint64_t now = loop_now_ms();
-        if (fd >= 0)
-            return fd;
-        if (!missing || now >= deadline) {
-            *err = why;
-            return -1;
-        }
-        struct pollfd change = {changes, POLLIN, 0};
-        poll(&change, 1, (int)(deadline - now));
-        char message[4096];
-        while (recv(changes, message, sizeof message, 0) > 0)
-            continue;
-    }
-}
-
 int link_port_open(broker *b, loop *l, bh_error *err) {
     static const link_handlers handlers = {hello, control, data, closed, wants_write};
     port.broker = b;
     port.loop = l;
     port.gone = (loop_timer){.fire = still_closed};
     port.client = (client){.send = send_line, .open_channel = open_channel};
-    port.source = (loop_source){wait_for_port(err), port_ready};
+    port.source = (loop_source){device_wait(find_port, err), port_ready};
     if (port.source.fd < 0)
         return -1;
     port.link = link_new(&handlers, NULL, err);

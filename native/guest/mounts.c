@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "guest/boot_trace.h"
+#include "guest/device_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,6 @@
 #define DISK "/disk"
 #define LAYER "/layer"
 #define NEW_ROOT "/root"
-#define DISK_DEVICE "/dev/vda"
 
 #define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
@@ -46,8 +46,9 @@ static int load_module(const char *name, bh_error *err) {
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return bh_fail(err, errno, "cannot open the module %s of the initramfs", path);
-    // EEXIST: built into this kernel, or another one has brought it along.
-    if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+    // EEXIST: built into this kernel, or another one has brought it along. ENODEV: for processors of another kind, as
+    // crc32c-intel is, beside which there is one for all.
+    if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
         return bh_fail(err, errno, "cannot load the module %s (is it of this kernel?)", name);
     return 0;
 }
@@ -67,11 +68,25 @@ int load_modules(bh_error *err) {
     return fs_remove_tree(AT_FDCWD, "/modules", err); // an initramfs is memory
 }
 
+// QEMU's disk is virtio, and there once its driver is loaded; a tab's emulator has an IDE disk, which the kernel finds
+// in its own time.
+static const char *const disks[] = {"/dev/vda", "/dev/sda"};
+
+static int find_disk(bool *missing, bh_error *err) {
+    for (int i = 0; i < (int)(sizeof disks / sizeof *disks); i++)
+        if (access(disks[i], F_OK) == 0)
+            return i;
+    *missing = true;
+    return bh_fail(err, ENOENT, "no disk: neither %s nor %s is there", disks[0], disks[1]);
+}
+
 int mount_root(bh_error *err) {
     BOOT_STEP("root file system");
-    boot_step_detail(&step, "overlay of " DISK_DEVICE " (erofs, read-only) and memory");
-    // Loading its driver has made the disk: virtio_blk probes before finit_module returns.
-    if (mount_on(DISK_DEVICE, DISK, "erofs", MS_RDONLY | MS_NODEV, NULL, err) < 0)
+    int disk = device_wait(find_disk, err);
+    if (disk < 0)
+        return -1;
+    boot_step_detail(&step, "overlay of %s (erofs, read-only) and memory", disks[disk]);
+    if (mount_on(disks[disk], DISK, "erofs", MS_RDONLY | MS_NODEV, NULL, err) < 0)
         return bh_wrap(err, "no disk");
     if (mount_on("layer", LAYER, "tmpfs", 0, "mode=755,size=50%", err) < 0)
         return -1;

@@ -51,10 +51,10 @@ static const struct option known[] = {
 };
 
 // A number in [least, most]; sets *bad to the option's name when it is none, and leaves an earlier complaint alone.
-static long number(const char *name, const char *text, long least, long most, const char **bad) {
+static int64_t number(const char *name, const char *text, int64_t least, int64_t most, const char **bad) {
     char *end = NULL;
     errno = 0;
-    long value = strtol(text, &end, 10);
+    long long value = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
         if (!*bad)
             *bad = name;
@@ -85,7 +85,7 @@ static void take_for_orphan(options *o, int which, const char *name, const char 
 }
 
 static void take(options *o, int which, const char *name, const char *value, const char **bad) {
-    const long id_most = (long)UINT_MAX - 1; // the last one means "none" to the kernel
+    const int64_t id_most = (int64_t)UINT_MAX - 1; // the last one means "none" to the kernel
     switch (which) {
     case SOCKET:
         o->socket = value;

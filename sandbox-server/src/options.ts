@@ -5,9 +5,11 @@ import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import { brokerDefaults, brokerSettings } from './config/broker.ts';
 import { ConfigError, readConfig } from './config/file.ts';
-import { defaultPolicy } from './sandboxes/policy.ts';
+import { isNetwork } from './http/client-address.ts';
+import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 
 const MINUTE = 60_000;
+const MIB = 1_048_576;
 
 /** A wrong option; the message says which, what it was and what it may be. */
 export class OptionError extends Error {
@@ -15,6 +17,8 @@ export class OptionError extends Error {
 }
 
 const directory = z.string().startsWith('/', 'an absolute path');
+const wholeNumber = (least: number) =>
+  z.coerce.number('a number').int('a whole number').min(least, `${least} or more`);
 const minutes = z.coerce.number('a number of minutes').positive('more than 0');
 
 const schema = z.strictObject({
@@ -43,11 +47,23 @@ const schema = z.strictObject({
     .describe('where Prometheus scrapes /metrics: off, a port of 127.0.0.1, or an address and a port'),
   idle: minutes.describe('minutes without a key press until a sandbox is ended'),
   longest: minutes.describe('minutes until a sandbox is ended whatever happens'),
-  sandboxes: z.coerce
+  orphan: minutes.describe('minutes without a page or terminal that is connected until a sandbox is ended'),
+  sandboxes: wholeNumber(1).describe('sandboxes a learner may have'),
+  'sandboxes-per-address': wholeNumber(1).describe('sandboxes that learners behind one address may have'),
+  vms: wholeNumber(0).describe('VMs that may run at once'),
+  reserve: wholeNumber(0).describe('MiB of memory, and of disk, that are left alone'),
+  overcommit: z.coerce
     .number('a number')
-    .int('a whole number')
     .min(1, '1 or more')
-    .describe('sandboxes a learner may have'),
+    .describe('how many times the rest of the memory may be promised to machines'),
+  waiting: wholeNumber(0).describe('learners who may wait for room'),
+  pool: wholeNumber(0).describe('containers of a sort that are kept ready'),
+  'pool-vms': wholeNumber(0).describe('VMs of a sort that are kept ready'),
+  'trust-proxy': z
+    .string()
+    .transform((text) => text.split(',').filter((network) => network !== ''))
+    .pipe(z.array(z.string().refine(isNetwork, 'addresses or networks such as 127.0.0.1,10.0.0.0/8')))
+    .describe('proxies, separated by commas, whose X-Forwarded-For is believed'),
   'stop-on-eof': z.boolean().describe('stop when standard input ends'),
 });
 
@@ -65,7 +81,16 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   metrics: 'off',
   idle: String(defaultPolicy.idleMs / MINUTE),
   longest: String(defaultPolicy.longestMs / MINUTE),
+  orphan: String(defaultPolicy.orphanMs / MINUTE),
   sandboxes: String(defaultPolicy.sandboxesPerLearner),
+  'sandboxes-per-address': String(defaultPolicy.sandboxesPerAddress),
+  vms: String(defaultPolicy.vms),
+  reserve: String(defaultPolicy.reserveBytes / MIB),
+  overcommit: String(defaultPolicy.overcommit),
+  waiting: String(defaultPolicy.waiting),
+  pool: String(defaultPolicy.pooledContainers),
+  'pool-vms': String(defaultPolicy.pooledVms),
+  'trust-proxy': '',
 };
 
 const { config: _config, broker: _broker, 'stop-on-eof': _stop, ...inFile } = schema.shape;
@@ -109,6 +134,24 @@ function readFile(path: string): Record<string, string> {
   }
 }
 
+/** What the options say about how much may be given, to whom, and for how long. */
+export function policyOf(options: Options): Policy {
+  return {
+    ...defaultPolicy,
+    sandboxesPerLearner: options.sandboxes,
+    sandboxesPerAddress: options['sandboxes-per-address'],
+    idleMs: options.idle * MINUTE,
+    orphanMs: options.orphan * MINUTE,
+    longestMs: options.longest * MINUTE,
+    vms: options.vms,
+    reserveBytes: options.reserve * MIB,
+    overcommit: options.overcommit,
+    waiting: options.waiting,
+    pooledContainers: options.pool,
+    pooledVms: options['pool-vms'],
+  };
+}
+
 /** `text`: a port, or an address, a colon and a port; the address of IPv6 in brackets. */
 function addressAndPort(text: string): { address: string; port: number } {
   const colon = text.lastIndexOf(':');
@@ -119,7 +162,7 @@ function addressAndPort(text: string): { address: string; port: number } {
 export function helpText(): string {
   const lines = Object.entries(schema.shape).map(([name, field]) => {
     const fallback = defaults[name as keyof typeof defaults];
-    return `  --${name.padEnd(12)} ${field.description}${fallback ? ` [${fallback}]` : ''}`;
+    return `  --${name.padEnd(22)} ${field.description}${fallback ? ` [${fallback}]` : ''}`;
   });
   return `Usage: node sandbox-server/src/main.ts [options]\n\n${lines.join('\n')}\n`;
 }

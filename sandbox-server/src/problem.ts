@@ -9,6 +9,7 @@ const statuses: Record<ApiErrorCode, number> = {
   not_found: 404,
   conflict: 409,
   too_large: 413,
+  too_big: 422,
   unmet: 422,
   quota: 429,
   rate: 429,
@@ -17,6 +18,11 @@ const statuses: Record<ApiErrorCode, number> = {
   full: 503,
   no_host: 503,
 };
+
+/** The HTTP status that a code is answered with. */
+export function statusOf(code: ApiErrorCode): number {
+  return statuses[code];
+}
 
 /** A refusal, with a message for a person. */
 export class Problem extends Error {
@@ -34,7 +40,7 @@ export class Problem extends Error {
   }
 
   get status(): number {
-    return statuses[this.code];
+    return statusOf(this.code);
   }
 
   get body(): ApiError {

@@ -1,31 +1,32 @@
 // Puts the parts together and starts them in order.
 import { mkdirSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import manifest from '../package.json' with { type: 'json' };
 import { SocketHost } from './broker/socket.ts';
 import { buildApp } from './http/app.ts';
+import { Proxies } from './http/client-address.ts';
 import { Origins } from './http/origins.ts';
 import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
 import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
 import { metrics } from './metrics/metrics.ts';
 import { readFrom } from './metrics/sources.ts';
-import type { Options } from './options.ts';
+import { type Options, policyOf } from './options.ts';
 import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
 import { Workshops } from './people/workshops.ts';
-import { defaultPolicy, type Policy } from './sandboxes/policy.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
 import { openDatabase } from './store/database.ts';
 import { Viewers } from './terminals/viewers.ts';
 
-const MINUTE = 60_000;
 /** How long a server that was asked to stop waits for answers that are being worked out; systemd gives it longer. */
 const DRAIN_MS = 10_000;
+/** How long the pages that were told then have to say goodbye themselves: one that sleeps must not hold up a restart. */
+const GOODBYE_MS = 1_000;
 
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
@@ -39,12 +40,7 @@ export interface RunningServer {
 /** Listens, whether or not a broker answers. Rejects when the address cannot be listened on. */
 export async function startServer(options: Options, log: Logger): Promise<RunningServer> {
   mkdirSync(options.state, { recursive: true, mode: 0o700 });
-  const policy: Policy = {
-    ...defaultPolicy,
-    idleMs: options.idle * MINUTE,
-    longestMs: options.longest * MINUTE,
-    sandboxesPerLearner: options.sandboxes,
-  };
+  const policy = policyOf(options);
   const broker = new SocketHost(options.broker);
   const store = new SandboxStore(join(options.state, 'sandboxes.db'));
   const sandboxes = new Sandboxes({ broker, store, policy, log });
@@ -66,6 +62,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     workshops,
     viewers,
     origins,
+    proxies: new Proxies(options['trust-proxy']),
     policy,
     secret: loadSecret(options.state),
     site: options.site,
@@ -73,11 +70,20 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     requests,
     log,
   });
+  const sockets = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   let scrapes: MetricsListener | null = null;
   const stop = async () => {
     viewers.close();
     await requests.drain(DRAIN_MS);
+    const patience = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, GOODBYE_MS);
     await app.close();
+    clearTimeout(patience);
     scrapes?.close();
     sandboxes.close();
     broker.close();

@@ -89,12 +89,9 @@ test('a pager that began long ago is there after a reload, and so is what lies u
   await box.run('echo still-$((40+2))', /^still-42$/m);
 });
 
-test('a megabyte that is pasted arrives whole', async ({ page }) => {
-  const box = await startBox(page);
-  const bytes = 1_000_000;
-  await box.type(`stty raw -echo; printf 'rea''dy'; head -c ${bytes} | md5sum; stty sane\n`);
-  await expect.poll(() => box.screen()).toContain('ready');
-  const expected = await page.evaluate(async (length) => {
+/** Pastes `bytes` letters into the terminal, as from the clipboard; returns them. */
+const paste = (page: Page, bytes: number): Promise<string> =>
+  page.evaluate(async (length) => {
     const text = Array.from({ length }, (_, index) => String.fromCharCode(97 + ((index * 7) % 26))).join('');
     const data = new DataTransfer();
     data.setData('text/plain', text);
@@ -102,8 +99,25 @@ test('a megabyte that is pasted arrives whole', async ({ page }) => {
     place?.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }));
     return text;
   }, bytes);
-  const sum = createHash('md5').update(expected).digest('hex');
-  await expect.poll(() => box.screen(), { timeout: 30_000 }).toContain(sum);
+
+test('a megabyte that is pasted arrives whole, and between brackets where they are asked for', async ({
+  page,
+}) => {
+  const box = await startBox(page);
+  const bytes = 1_000_000;
+  for (const [asks, before, after] of [
+    ['', '', ''],
+    ['\\e[?2004h', '\x1b[200~', '\x1b[201~'],
+  ] as const) {
+    const count = bytes + before.length + after.length;
+    await box.type(`clear; stty raw -echo; printf '${asks}rea''dy'; head -c ${count} | md5sum; stty sane\n`);
+    await expect.poll(() => box.screen()).toContain('ready');
+    const text = await paste(page, bytes);
+    const sum = createHash('md5')
+      .update(before + text + after)
+      .digest('hex');
+    await expect.poll(() => box.screen(), { timeout: 30_000 }).toContain(sum);
+  }
 });
 
 test('letters of all scripts and emoji are drawn as they are', async ({ page }) => {
@@ -112,6 +126,12 @@ test('letters of all scripts and emoji are drawn as they are', async ({ page }) 
   await box.type("printf '%b\\n' '");
   for (const byte of Buffer.from(text)) await box.type(`\\x${byte.toString(16)}`);
   await box.type("'\n");
+  await expect.poll(() => box.screen()).toContain(text);
+  // The same a byte at a time, each written by itself.
+  const codes = [...Buffer.from(text)].join(',');
+  await box.type(
+    `clear; for b in ${codes.replaceAll(',', ' ')}; do printf "\\\\x$(printf %x $b)"; done; echo\n`,
+  );
   await expect.poll(() => box.screen()).toContain(text);
   // Typed, and cut anywhere on the way.
   await page.keyboard.insertText('echo "[naïve ✓ 🧱]" | tr "[]" "()"');

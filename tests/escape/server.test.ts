@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type WebSocket from 'ws';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { FRAME_MAX } from '../../sandbox-server/src/protocol/frames.ts';
-import { type Census, census } from '../integration/census.ts';
+import { census } from '../integration/census.ts';
 import { Learner, type RemoteTerminal } from '../integration/learner.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
 
@@ -308,54 +308,5 @@ describe('bytes that no page sends', () => {
       await sendTo(attach, bytes);
     await alive();
     expect((await learner.look(id)).machines[0]?.state).toBe('running');
-  });
-});
-
-describe('everything killed at once', () => {
-  const shape = ({ processes, mounts, cgroups, namespaces }: Census) => ({
-    processes: processes.length,
-    mounts,
-    cgroups,
-    namespaces: namespaces.length,
-  });
-
-  test('under a dozen shells: every one goes on, not a byte is missing, and in the end nothing is left', {
-    timeout: 120_000,
-  }, async () => {
-    const before = shape(census(stack.state, stack.cgroup));
-    const shells: { screen: RemoteTerminal; pid: string }[] = [];
-    const sandboxes: { who: Learner; sandbox: string }[] = [];
-    for (let count = 0; count < 4; count++) {
-      const who = count % 2 === 0 ? await Learner.arrive(stack.url) : (sandboxes.at(-1)?.who as Learner);
-      const { id: sandbox } = await who.create([box]);
-      await who.waitFor(sandbox, 'box', 'running');
-      sandboxes.push({ who, sandbox });
-      for (let one = 0; one < 3; one++) {
-        const name = await who.openTerminal(sandbox, 'box');
-        const shell = who.terminal(sandbox, 'box', name);
-        await shell.attach();
-        await shell.see(/[#$] $/);
-        shells.push({ screen: shell, pid: await shell.run('echo $$') });
-      }
-    }
-    const server = { kill: () => stack.killServer(), start: () => stack.startServer() };
-    const broker = { kill: () => stack.killBroker(), start: () => stack.startBroker() };
-    for (const [round, services] of [[server], [broker], [broker, server]].entries()) {
-      const count = `for i in 1 2 3 4 5 6 7 8; do echo ${round}-$i; sleep 0.1; done; echo ${round}-d""one`;
-      for (const shell of shells) shell.screen.type(`${count}\n`);
-      for (const shell of shells) await shell.screen.see(new RegExp(`${round}-1\r\n`));
-      await Promise.all(services.map(({ kill }) => kill()));
-      for (const { start } of services) await start();
-      const all = [1, 2, 3, 4, 5, 6, 7, 8, 'done'].map((one) => `${round}-${one}\r\n`).join('');
-      for (const shell of shells) {
-        shell.screen.drop();
-        await shell.screen.attach();
-        await shell.screen.see(new RegExp(all));
-        expect(shell.screen.losses).toBe(0);
-        expect(await shell.screen.run('echo $$')).toBe(shell.pid);
-      }
-    }
-    for (const { who, sandbox } of sandboxes) expect((await who.end(sandbox)).status).toBe(204);
-    expect(shape(census(stack.state, stack.cgroup))).toEqual(before);
   });
 });

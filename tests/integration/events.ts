@@ -19,11 +19,11 @@ export class Events {
   readonly #leave = new AbortController();
   #wake: (() => void) | null = null;
 
-  /** Follows a sandbox until `close`. `cookie`: its learner's. */
-  static async follow(url: string, cookie: string, id: string): Promise<Events> {
+  /** Follows a sandbox until `close`. `cookie`: its learner's; `view`: machines whose host's view is wanted too. */
+  static async follow(url: string, cookie: string, id: string, view: string[] = []): Promise<Events> {
     const events = new Events();
     const { signal } = events.#leave;
-    const response = await fetch(url + apiPaths.events(id), { headers: { cookie }, signal });
+    const response = await fetch(url + apiPaths.events(id, view), { headers: { cookie }, signal });
     void events.#read(response).catch(() => {}); // closed, by either side
     return events;
   }

@@ -33,7 +33,8 @@ test('the user land has what the labs use, and nothing of the machine it was bui
   };
   const wanted =
     'bash coreutils procps iproute2 util-linux mount iputils-ping strace libcap2-bin less vim-tiny nano';
-  const more = 'python3-minimal tcc libc6-dev curl busybox catatonit selinux-utils policycoreutils attr';
+  const more =
+    'python3-minimal tcc libc6-dev curl busybox catatonit selinux-utils policycoreutils attr htop tmux';
   expect(Object.keys(packages)).toEqual(expect.arrayContaining(`${wanted} ${more}`.split(' ')));
   for (const name of ['etc/resolv.conf', 'etc/apt/sources.list', 'etc/hostname'])
     expect(existsSync(join(IMAGES, 'base/rootfs', name)), name).toBe(false);

@@ -118,3 +118,102 @@ os.kill(0, 9)`;
     expect(openFiles('again')).toEqual([]);
   });
 });
+
+describe('machine.view', () => {
+  let broker: TestBroker;
+  beforeAll(async () => {
+    broker = await TestBroker.start();
+    await Promise.all([broker.create('box'), broker.create('other')]);
+  });
+  afterAll(() => broker.dispose());
+
+  const view = (machine: string) => broker.control.request('machine.view', { machine });
+  /** Looks again and again until a program is seen with this in its command line. */
+  const seen = async (machine: string, program: string, argument: string) => {
+    const find = async () =>
+      (await view(machine)).processes.find(
+        ({ name, command }) => name === program && command.includes(argument),
+      );
+    await expect.poll(find, { timeout: patiently(20_000) }).toBeDefined();
+    return find();
+  };
+
+  it('shows the first process of a container as both sides of its walls know it', async () => {
+    const { machines } = await broker.control.request('machine.list', {});
+    const record = machines.find(({ machine }) => machine === 'box');
+    const { processes, total } = await view('box');
+    const init = processes.find(({ pids }) => pids.at(-1) === 1);
+    expect(init?.pids).toEqual([record?.pid, 1]);
+    expect(init?.parent).toBeNull(); // the broker's, and none of the machine's
+    expect(total).toBe(processes.length);
+    // What the container reads of itself.
+    const own = await broker.shell(
+      'box',
+      `cd /proc/1; for kind in user mnt pid net ipc uts cgroup; do readlink ns/$kind; done
+       grep -E '^(Cap|NoNewPrivs|Seccomp:)' status; cat uid_map; tr '\\0' ' ' <cmdline`,
+    );
+    const capabilities = init?.capabilities;
+    const links: Record<string, string> = { mnt: 'mount', net: 'network' };
+    const inside = [...own.matchAll(/^(\w+):\[(\d+)\]$/gm)].map(([, link = '', id]) => [
+      links[link] ?? link,
+      Number(id),
+    ]);
+    expect(inside).toHaveLength(7);
+    expect(init?.namespaces).toMatchObject(Object.fromEntries(inside));
+    expect(own).toContain(`CapEff:\t${capabilities?.effective}`);
+    expect(own).toContain(`CapBnd:\t${capabilities?.bounding}`);
+    expect(own).toContain(`NoNewPrivs:\t${init?.no_new_privs}`);
+    expect(own).toContain(`Seccomp:\t${init?.seccomp}`);
+    expect(init?.seccomp).toBe(2);
+    expect(own).toContain(init?.command);
+    // Its root is nobody on the host, and its maps say who.
+    const [first] = init?.uid_map ?? [];
+    expect(first?.inside).toBe(0);
+    expect(first?.outside).toBe(init?.uid);
+    expect(own).toMatch(new RegExp(`0 +${first?.outside} +${first?.count}`));
+    expect(init?.uid).toBeGreaterThan(100_000);
+    expect(init?.cgroup).toContain(`/${broker.cgroup}/box`);
+    // Each is another than the host's.
+    for (const link of ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'])
+      expect(own).not.toContain(readlinkSync(`/proc/self/ns/${link}`));
+  });
+
+  it("shows the whole tree of a terminal's programs, and text whatever they call themselves", async () => {
+    const name = "$'\\xff\\e]0;owned\\a\\nsecond'";
+    await broker.open('box', ['bash', '-c', `(exec -a ${name} sleep 4711); true`]);
+    const sleep = await seen('box', 'sleep', '4711');
+    expect(sleep?.command).toBe('\ufffd ]0;owned  second 4711');
+    const { processes } = await view('box');
+    const shell = processes.find(({ pids }) => pids[0] === sleep?.parent);
+    expect(shell?.command).toMatch(/^bash -c/);
+    expect(shell?.namespaces).toEqual(sleep?.namespaces);
+  });
+
+  it('shows a machine nothing of another, however fast pids are given out there', async () => {
+    const churn = await broker.open('other', [
+      ...['sh', '-c', 'while :; do /bin/true & /bin/true & wait; done'],
+    ]);
+    expect(churn).toBeTruthy();
+    const outsiders = new Set<string | null>();
+    for (let look = 0; look < 20; look++) {
+      const [box, other] = await Promise.all([view('box'), view('other')]);
+      for (const { cgroup } of box.processes)
+        if (!cgroup?.includes(`/${broker.cgroup}/box`)) outsiders.add(cgroup);
+      for (const { cgroup } of other.processes)
+        if (!cgroup?.includes(`/${broker.cgroup}/other`)) outsiders.add(cgroup);
+    }
+    expect([...outsiders]).toEqual([]);
+    await broker.control.request('machine.delete', { machine: 'other' });
+  });
+
+  it('says how many there are when it shows some', async () => {
+    await broker.create('crowd', { limits: { ...LIMITS, pids: 128 } });
+    await broker.open('crowd', ['sh', '-c', 'for i in $(seq 90); do sleep 1000 & done; wait']);
+    await expect
+      .poll(async () => (await view('crowd')).total, { timeout: patiently(20_000) })
+      .toBeGreaterThan(90);
+    const { processes } = await view('crowd');
+    expect(processes).toHaveLength(64);
+    expect(JSON.stringify(processes).length).toBeLessThan(100_000);
+  });
+});

@@ -1,11 +1,8 @@
 // Terminals over the real WebSocket, server and monitor: every byte in both directions, whatever it is and however it is
 // cut, several viewers with a role each, and a key press that is felt while the terminal is flooded.
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type WebSocket from 'ws';
-import { Instructors } from '../../sandbox-server/src/people/instructors.ts';
-import { PEOPLE_DATABASE, peopleMigrations } from '../../sandbox-server/src/people/schema.ts';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import {
   ATTACH_VERSION,
@@ -14,9 +11,9 @@ import {
   FRAME_MAX,
   RING_BYTES,
 } from '../../sandbox-server/src/protocol/frames.ts';
-import { openDatabase } from '../../sandbox-server/src/store/database.ts';
 import { patiently } from '../patience.ts';
 import { sha256 } from './flood.ts';
+import { arriveAsInstructor, openWorkshop } from './instructor.ts';
 import { Learner, type RemoteTerminal, type Visit } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
 
@@ -151,20 +148,11 @@ describe('what is printed', () => {
 });
 
 describe('several viewers', () => {
-  const PASSWORD = 'correct horse battery';
   let ada: Learner;
 
   beforeAll(async () => {
-    const people = openDatabase(join(stack.state, 'server', PEOPLE_DATABASE), {
-      survives: 'power',
-      migrations: peopleMigrations,
-    });
-    await new Instructors(people).add('ada', PASSWORD);
-    people.close();
-    ada = await Learner.arrive(stack.url);
-    await ada.logIn('ada', PASSWORD);
-    const made = await ada.ask('POST', apiPaths.workshops, { title: 'By hand', lab: 'build-a-container' });
-    const { code } = made.body as { code: string };
+    ada = await arriveAsInstructor(stack, 'ada');
+    const code = await openWorkshop(ada);
     await anna.ask('POST', apiPaths.joinWorkshop, { code, name: 'Anna' });
   });
 

@@ -19,7 +19,7 @@ import { serverCommand } from '../../scripts/services.ts';
 import { patiently } from '../patience.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
+export const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
 export const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
 /** A user and group that own nothing on any machine, so that what the server may do is what anybody may do. */
 const SERVER_ID = 61_999;
@@ -30,6 +30,8 @@ export interface StackOptions {
   server?: readonly string[];
   /** Further options of the broker, such as --nesting. */
   broker?: readonly string[];
+  /** Directory of the programs to start with; the built ones unless stated. */
+  programs?: string;
   /** Options of the server's Node, such as --inspect. */
   node?: readonly string[];
   /** Directory of the site; the built one unless stated. */
@@ -57,6 +59,8 @@ export class Stack {
   readonly state: string;
   /** Name of the control group above all machines. */
   readonly cgroup: string;
+  /** Directory of the broker's programs; another one from the next start on is an upgrade in place. */
+  programs = PROGRAMS;
   readonly #options: StackOptions;
   readonly #port: number;
   #broker: ChildProcess | null = null;
@@ -66,6 +70,7 @@ export class Stack {
   constructor(options: StackOptions, port: number) {
     this.#options = options;
     this.#port = port;
+    if (options.programs !== undefined) this.programs = options.programs;
     this.url = `http://127.0.0.1:${port}`;
     this.state = mkdtempSync(join(tmpdir(), 'bh-'));
     this.cgroup = `bulkhead-test-${this.state.slice(-6)}`;
@@ -101,7 +106,8 @@ export class Stack {
 
   async startBroker(): Promise<void> {
     const images = this.#options.images ?? IMAGES;
-    const args = ['--state', this.state, '--images', images, '--programs', PROGRAMS, '--cgroup', this.cgroup];
+    const args = ['--state', this.state, '--images', images];
+    args.push('--programs', this.programs, '--cgroup', this.cgroup);
     args.push(
       '--allow-uid',
       `${SERVER_ID}`,
@@ -112,7 +118,7 @@ export class Stack {
       '--stop-on-eof',
     );
     args.push(...(this.#options.broker ?? []));
-    this.#broker = this.#start(join(PROGRAMS, 'bulkheadd'), args);
+    this.#broker = this.#start(join(this.programs, 'bulkheadd'), args);
     const socket = join(this.state, 'run/control.sock');
     await this.#until(this.#broker, () => existsSync(socket), 'the broker does not listen');
   }
@@ -122,7 +128,9 @@ export class Stack {
     const app = join(this.state, 'app');
     const flags = ['--port', `${this.#port}`, '--state', join(this.state, 'server'), '--log-level', 'info'];
     flags.push('--broker', join(this.state, 'run/control.sock'), '--stop-on-eof');
-    flags.push('--site', this.#options.site ?? join(app, 'site/dist'), ...(this.#options.server ?? []));
+    flags.push('--site', this.#options.site ?? join(app, 'site/dist'));
+    // What is on the host shall be what the test asked for.
+    flags.push('--pool', '0', '--pool-vms', '0', ...(this.#options.server ?? []));
     const [program, args] = serverCommand(app, `${SERVER_ID}`, flags);
     this.#server = this.#start(program, args, { NODE_OPTIONS: (this.#options.node ?? []).join(' ') });
     await this.#until(this.#server, () => this.#isReady(), 'the server does not answer');

@@ -72,17 +72,18 @@ lay_out_disk() {
 pack_disk() {
     local disk=$1 target=$2
     mkfs.erofs --quiet -zlz4hc "$target/disk.img" "$disk"
-    collect_modules "$disk" "$building/modules"
+    collect_modules "$disk" "$here/vm/modules" "$building/modules"
     pack_cpio "$building/modules" >"$target/modules.cpio"
 }
 
-# The modules of the list and what they depend on, unpacked (init loads them with one system call each), and their order.
+# collect_modules DISK LIST DIR: the modules of the list and what they depend on, unpacked (init loads them with one system
+# call each), and their order.
 collect_modules() {
-    local disk=$1 target=$2 verb path options name
+    local disk=$1 list=$2 target=$3 verb path options name
     mkdir -p "$target/modules"
-    for name in $(sed 's/#.*//' "$here/vm/modules"); do
+    for name in $(sed 's/#.*//' "$list"); do
         chroot "$disk" /usr/sbin/modprobe --set-version "$release" --show-depends "$name" ||
-            fail "Linux $release has no module $name, which labs/images/vm/modules asks for"
+            fail "Linux $release has no module $name, which $list asks for"
     done | while read -r verb path options; do
         name=$(basename "${path%%.ko*}").ko
         [[ $verb == insmod && ! -e $target/modules/$name ]] || continue
@@ -99,6 +100,13 @@ collect_modules() {
 # reading does.
 build_initrd() {
     local target=$1 programs=$2 base=$3 root=$building/initrd
+    lay_out_initrd "$root" "$programs" "$base"
+    { cat "$target/modules.cpio" && pack_cpio "$root"; } >"$target/initrd.img"
+}
+
+# lay_out_initrd DIR PROGRAMS IMAGE: what is in an initramfs besides modules; IMAGE is the image.json of the user land.
+lay_out_initrd() {
+    local root=$1 programs=$2 base=$3
     mkdir -p "$root"/{bin,proc,sys,dev,root,images/base/rootfs,selinux/policy}
     strip -o "$root/bin/bulkheadd" "$programs/bulkheadd"
     strip -o "$root/bin/bulkhead" "$programs/bulkhead"
@@ -107,7 +115,6 @@ build_initrd() {
     # For a kernel that runs with SELinux; as the source too, for those who want to know what is forbidden them.
     "$policy/build.sh" "$root/selinux/policy/policy.33"
     cp "$policy"/*.cil "$root/selinux"
-    { cat "$target/modules.cpio" && pack_cpio "$root"; } >"$target/initrd.img"
 }
 
 pack_cpio() {

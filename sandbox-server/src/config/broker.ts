@@ -23,12 +23,14 @@ export const brokerSettings = {
   nesting: z
     .enum(['host', 'vm'], 'host or vm')
     .describe('where learners may build partitions of their own: host (people you know) or vm (strangers)'),
-  'max-machines': wholeNumber(1, 4_095).describe('machines that may run at once'),
+  'max-machines': wholeNumber(0, 4_095).describe(
+    'machines that may run at once; 0: one for each 32 MiB of memory, at least 64',
+  ),
 };
 
 export const brokerDefaults: Record<keyof typeof brokerSettings, string> = {
   state: '/var/lib/bulkhead',
   accel: 'auto',
   nesting: 'host',
-  'max-machines': '64',
+  'max-machines': '0',
 };

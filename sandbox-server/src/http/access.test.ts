@@ -1,5 +1,5 @@
 // Who may do what, asked of the real routes: the learner, an instructor of a workshop they are in, and everybody else.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -37,7 +37,7 @@ beforeAll(async () => {
   writeFileSync(join(directory, '404.html'), 'no such page');
   broker = new ScriptedBroker();
   await broker.listen();
-  const args = ['--port', '0', '--state', join(directory, 'state'), '--broker', broker.socket];
+  const args = ['--port', '0', '--pool', '0', '--state', join(directory, 'state'), '--broker', broker.socket];
   server = await startServer(parseOptions([...args, '--site', directory], {}), pino({ level: 'silent' }));
   await until(() => broker.requests.includes('machine.list'));
   const database = new DatabaseSync(join(directory, 'state', 'people.db'));
@@ -131,11 +131,30 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['PUT', '/machines/box/snapshots/one'], instructor: true },
   { ask: ['POST', '/machines/box/snapshots/one/restore'], instructor: true },
   { ask: ['DELETE', '/machines/box/snapshots/one'], instructor: true },
+  { ask: ['POST', '/machines/box/freeze'], instructor: true },
+  { ask: ['POST', '/machines/box/thaw'], instructor: true },
   { ask: ['POST', '/machines/box/restart', {}], instructor: true },
   { ask: ['DELETE', ''], instructor: false },
 ];
 
-describe('what is asked of a sandbox', () => {
+/** Asked for in other tests: a stream, and an upgrade. */
+const elsewhere = ['GET /events'];
+
+describe('what is asked of a sandbox', { timeout: 30_000 }, () => {
+  test('is all in the table', () => {
+    const known = calls.map(({ ask: [method, path] }) => `${method} ${path.split('?', 1)[0]}`);
+    const sources = readdirSync(import.meta.dirname).filter((file) => !file.endsWith('.test.ts'));
+    const routes = sources.flatMap((file) => {
+      const source = readFileSync(join(import.meta.dirname, file), 'utf8');
+      const found = source.matchAll(/app\.(\w+)(?:<[^(]*>)?\(\s*'\/api\/sandboxes\/:id([^']*)'/g);
+      return [...found].map(([, verb = '', path = '']) => {
+        const named = path.replace(':name', 'box').replace(/:(snapshot|checkpoint)/, 'one');
+        return `${verb.toUpperCase()} ${named}`;
+      });
+    });
+    expect([...known, ...elsewhere].toSorted()).toEqual(routes.toSorted());
+  });
+
   const answers = async (who: Browser): Promise<string[]> => {
     const told: string[] = [];
     for (const { ask } of calls) {
@@ -187,7 +206,7 @@ describe('what is asked of a sandbox', () => {
   });
 });
 
-describe('several viewers of one terminal', () => {
+describe('several viewers of one terminal', { timeout: 30_000 }, () => {
   const learner = { as: 'learner', name: 'Anna', types: true } as const;
   const watcher = { as: 'instructor', name: 'ada', types: false } as const;
 
@@ -297,7 +316,7 @@ describe('several viewers of one terminal', () => {
   });
 });
 
-describe('a workshop', () => {
+describe('a workshop', { timeout: 30_000 }, () => {
   test('is listed for who teaches it, with the room and what runs there', async () => {
     await enrol();
     const { workshops } = workshopListSchema.parse((await ada.ask('GET', apiPaths.workshops)).body);

@@ -2,11 +2,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import { Ticket } from '../capacity/queue.ts';
 import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
+import { apiPaths } from '../protocol/addresses.ts';
 import {
   createSandboxSchema,
+  eventsQuerySchema,
   machineNameSchema,
   openTerminalSchema,
   restartSchema,
@@ -41,6 +44,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   const { sandboxes, sessions, access } = options;
   const startedAt = Date.now();
   const creations = new RateLimit(rates.create);
+  const ownCreations = new RateLimit(rates.createOwn);
 
   app.get('/api/status', async (request, reply): Promise<Status> => {
     const learner = sessions.ensure(request, reply);
@@ -48,15 +52,15 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   app.post('/api/sandboxes', async (request, reply) => {
-    const learner = sessions.require(request);
+    const owner = sessions.require(request);
     const wanted = createSandboxSchema.parse(request.body);
-    const retryAfter = creations.take(request.ip);
-    if (retryAfter > 0) {
-      const message = `Too many sandboxes were asked for from your address; try again in ${retryAfter} s.`;
-      throw new Problem('rate', message, { retryAfter });
+    slowDown(creations, request.from, 'from your address');
+    slowDown(ownCreations, owner, 'by you');
+    const got = await sandboxes.ask({ owner, address: request.from }, wanted, request.arrivedAt);
+    if (!(got instanceof Ticket)) {
+      return reply.code(201).header('location', apiPaths.sandbox(got.id)).send(got.view);
     }
-    const sandbox = await sandboxes.create(learner, wanted, request.arrivedAt);
-    return reply.code(201).header('location', `/api/sandboxes/${sandbox.id}`).send(sandbox.view);
+    return reply.code(202).header('location', apiPaths.ticket(got.id)).send(sandboxes.queue.view(got));
   });
 
   app.get('/api/sandboxes', (request) => ({
@@ -171,7 +175,9 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     if (sandbox.events.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this sandbox already: close one.`);
     }
-    streamEvents(entry, access.changes, request, reply);
+    const { view = [] } = eventsQuerySchema.parse(request.query);
+    for (const name of view) sandbox.machine(name);
+    streamEvents(entry, view, access.changes, request, reply);
     return reply;
   });
 }
@@ -202,8 +208,16 @@ function describeServer(
     you: {
       sandboxes: sandboxes.of(learner).map(({ id }) => id),
       mostSandboxes: policy.sandboxesPerLearner,
+      waiting: sandboxes.queue.of(learner).map((ticket) => sandboxes.queue.view(ticket)),
     },
   };
+}
+
+function slowDown(limit: RateLimit, key: string, whose: string): void {
+  const retryAfter = limit.take(key);
+  if (retryAfter === 0) return;
+  const message = `Too many sandboxes were asked for ${whose}; try again in ${retryAfter} s.`;
+  throw new Problem('rate', message, { retryAfter });
 }
 
 function hostOf(probe: Probe): Status['host'] {

@@ -40,6 +40,8 @@ beforeAll(async () => {
   const args = [
     '--port',
     '0',
+    '--pool',
+    '0',
     '--state',
     join(directory, 'state'),
     '--broker',

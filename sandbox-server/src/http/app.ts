@@ -20,11 +20,14 @@ import type { Viewers } from '../terminals/viewers.ts';
 import { Access } from './access.ts';
 import { registerApi } from './api.ts';
 import { attachHandler } from './attach.ts';
+import { limitKey, type Proxies } from './client-address.ts';
 import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
+import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import { registerQueue } from './queue.ts';
 import { refuseBytes } from './refusal.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
@@ -42,6 +45,7 @@ export interface AppOptions {
   workshops: Workshops;
   viewers: Viewers;
   origins: Origins;
+  proxies: Proxies;
   policy: Policy;
   /** Signs the session cookie. */
   secret: Buffer;
@@ -54,6 +58,13 @@ export interface AppOptions {
 
 /** For answers of the API. */
 const apiHeaders = { 'content-security-policy': apiPolicy, 'cache-control': 'no-store' };
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Where it came from, as far as limits look. */
+    from: string;
+  }
+}
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { origins, log } = options;
@@ -74,6 +85,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     },
     clientErrorHandler: refuseBytes,
   });
+  app.decorateRequest('from', '');
   options.requests.watch(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemFor(error);
@@ -86,11 +98,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(fastifyCookie, { secret: options.secret });
   const sessions = new Sessions(app, origins, options.instructors);
 
-  guardEveryRequest(app, origins);
+  guardEveryRequest(app, options);
   const access = new Access(options.sandboxes, sessions, options.workshops);
   access.changes.add(() => options.viewers.review());
   registerApi(app, { ...options, sessions, access });
+  registerQueue(app, { ...options, sessions });
   registerHealth(app, options);
+  registerOpenApi(app, options.version);
   registerPeople(app, { ...options, sessions, access });
   registerWorkshops(app, { ...options, sessions, access });
   const missingPage = await serveSite(app, options.site);
@@ -103,9 +117,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 }
 
 /** Host on everything, Origin on everything that changes something, and a limit on how much anybody may ask. */
-function guardEveryRequest(app: FastifyInstance, origins: Origins): void {
+function guardEveryRequest(app: FastifyInstance, { origins, proxies }: AppOptions): void {
   const limit = new RateLimit(rates.any);
   app.addHook('onRequest', async (request, reply) => {
+    const { remoteAddress } = request.socket;
+    request.from = limitKey(proxies.client(remoteAddress, request.headers['x-forwarded-for']));
     reply.headers(securityHeaders);
     if (isApi(request.url)) {
       reply.headers(apiHeaders);
@@ -119,7 +135,7 @@ function guardEveryRequest(app: FastifyInstance, origins: Origins): void {
     if (!reads && !origins.isOurPage(origin, host)) {
       throw new Problem('forbidden', 'Only pages of this site may do that.');
     }
-    const retryAfter = limit.take(request.ip);
+    const retryAfter = limit.take(request.from);
     if (retryAfter > 0) throw new Problem('rate', 'Too many requests from your address.', { retryAfter });
   });
 }

@@ -15,6 +15,7 @@ import { FRAME_MAX } from '../protocol/frames.ts';
 import { closeWith } from '../terminals/viewer.ts';
 import type { Viewers } from '../terminals/viewers.ts';
 import type { Access, Entry } from './access.ts';
+import { limitKey, type Proxies } from './client-address.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
 import { answerOn } from './refusal.ts';
@@ -26,6 +27,7 @@ const path = /^\/api\/sandboxes\/([^/]+)\/machines\/([^/]+)\/terminals\/([^/]+)\
 export interface AttachOptions {
   access: Access;
   origins: Origins;
+  proxies: Proxies;
   viewers: Viewers;
   requests: Requests;
   log: Logger;
@@ -94,13 +96,14 @@ export function attachHandler(
 
 /** Finds what the request is for. Throws Problem unless it comes from our own page, and from somebody who may. */
 function authorise(request: IncomingMessage, options: AttachOptions, limit: RateLimit): Target {
-  const { access, origins } = options;
+  const { access, origins, proxies } = options;
   const { host, origin, cookie } = request.headers;
   if (options.requests.stopping) throw new Problem('no_host', 'The server is being started again.');
   if (!origins.isOurHost(host)) throw new Problem('forbidden', 'This server does not go by that name.');
   if (!origins.isOurPage(origin, host))
     throw new Problem('forbidden', 'Only pages of this site may do that.');
-  if (limit.take(request.socket.remoteAddress ?? '') > 0) {
+  const from = proxies.client(request.socket.remoteAddress, request.headers['x-forwarded-for']);
+  if (limit.take(limitKey(from)) > 0) {
     throw new Problem('rate', 'Too many terminals were opened from your address; wait a moment.');
   }
   const [address = '', query] = (request.url ?? '').split('?', 2);
@@ -147,6 +150,7 @@ function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers, log 
   ws.once('close', (code) =>
     log.info({ ...who, code, ms: Math.round(performance.now() - since) }, 'a viewer left'),
   );
+  ws.once('close', sandbox.connect());
   viewers.join(`${machine.id}/${terminal}`, ws, stream, {
     who: { as: standing === 'owner' ? 'learner' : 'instructor', name, types: role === 'type' },
     mayStay: () => entry.mayStill(role),

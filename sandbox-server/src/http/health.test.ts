@@ -12,7 +12,18 @@ test('a server without a broker is healthy, not ready, and says why; with one it
   writeFileSync(join(directory, 'index.html'), '<!doctype html>home');
   writeFileSync(join(directory, '404.html'), 'no such page');
   const broker = new ScriptedBroker();
-  const options = ['--port', '0', '--state', directory, '--broker', broker.socket, '--site', directory];
+  const options = [
+    '--port',
+    '0',
+    '--pool',
+    '0',
+    '--state',
+    directory,
+    '--broker',
+    broker.socket,
+    '--site',
+    directory,
+  ];
   const server = await startServer(parseOptions(options, {}), pino({ level: 'silent' }));
   const ask = async (path: string) => {
     const answer = await fetch(server.url + path);

@@ -1,4 +1,4 @@
-// The routes for commands and files in a machine.
+// The routes for commands, files and processes in a machine.
 import type { FastifyInstance } from 'fastify';
 import { listDirectory, readFile, runCommand, writeFile } from '../machines/inside.ts';
 import {
@@ -20,6 +20,10 @@ export function registerInside(app: FastifyInstance, machineFor: MachineFor): vo
     sandbox.noteActivity();
     return machine.work((host, id) => runCommand(host, id, wish));
   });
+
+  app.get('/api/sandboxes/:id/machines/:name/view', (request) =>
+    machineFor(request, 'see').machine.hostView(),
+  );
 
   app.get('/api/sandboxes/:id/machines/:name/files', (request) => {
     const { machine } = machineFor(request, 'work');

@@ -11,6 +11,8 @@ export interface Rate {
 export const rates = {
   any: { burst: 600, perSecond: 100 },
   create: { burst: 60, perSecond: 5 },
+  // And of one learner: a lab is begun again now and then, not all the time.
+  createOwn: { burst: 20, perSecond: 1 / 3 },
   // A room logs in or recovers within a minute; a guesser gets 500 tries an hour.
   guess: { burst: 60, perSecond: 1 / 8 },
   // A room joins within a minute, each once or twice. Of a thousand million codes a guesser gets 900 tries an hour, and

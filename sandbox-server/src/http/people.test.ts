@@ -19,6 +19,8 @@ async function start(): Promise<void> {
   const options = [
     '--port',
     '0',
+    '--pool',
+    '0',
     '--state',
     join(directory, 'state'),
     '--broker',

@@ -90,7 +90,7 @@ function registerRecovery(app: FastifyInstance, { learners, sandboxes, sessions 
   app.post('/api/recover', (request, reply) => {
     const here = sessions.require(request);
     const { code: typed } = recoverSchema.parse(request.body);
-    slowDown(guesses, request.ip);
+    slowDown(guesses, request.from);
     const code = readRecoveryCode(typed);
     if (code === null) {
       throw new Problem(
@@ -118,7 +118,7 @@ function registerInstructor(app: FastifyInstance, { instructors, sessions, acces
   app.post('/api/instructor/login', async (request, reply) => {
     const { login, password } = loginSchema.parse(request.body);
     // By address and by account: neither one guesser with many accounts nor many guessers at one get far.
-    slowDown(guesses, request.ip);
+    slowDown(guesses, request.from);
     slowDown(guesses, `login ${login.toLowerCase()}`);
     const token = await instructors.logIn(login, password);
     if (token === null) {

@@ -24,7 +24,18 @@ beforeEach(async () => {
     { level: 'debug', mixin: requestFields },
     { write: (line: string) => lines.push(JSON.parse(line)) },
   );
-  const args = ['--port', '0', '--state', directory, '--broker', broker.socket, '--site', directory];
+  const args = [
+    '--port',
+    '0',
+    '--pool',
+    '0',
+    '--state',
+    directory,
+    '--broker',
+    broker.socket,
+    '--site',
+    directory,
+  ];
   server = await startServer(parseOptions([...args, '--metrics', '0'], {}), log);
   await until(() => broker.requests.includes('machine.list'));
 });
@@ -109,6 +120,19 @@ test('a server that stops finishes what is under way, takes nothing new, and end
   await expect(fetch(server.url)).rejects.toThrow();
   await expect(events.text()).rejects.toThrow(); // cut off: a page comes back by itself
   expect(broker.machines.size).toBe(2);
+});
+
+test('a viewer that sleeps does not hold up a server that stops', async () => {
+  const cookie = await arrive();
+  const { id } = (await (await make(cookie)).json()) as { id: string };
+  const url = `${server.url.replace('http', 'ws')}/api/sandboxes/${id}/machines/box/terminals/t1/attach`;
+  const socket = new WebSocket(url, { headers: { cookie, origin: server.url } });
+  socket.on('error', () => {});
+  await until(() => lines.some(({ msg }) => msg === 'a viewer came'));
+  socket.pause();
+  await server.close();
+  await expect(fetch(server.url)).rejects.toThrow();
+  socket.terminate();
 });
 
 test('the figures are on a listener of their own, for this machine and GET alone', async () => {

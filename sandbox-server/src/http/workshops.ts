@@ -104,7 +104,7 @@ function registerAttendance(app: FastifyInstance, options: WorkshopOptions): voi
   app.post('/api/workshops/join', (request) => {
     const learner = sessions.require(request);
     const { code: typed, name } = joinWorkshopSchema.parse(request.body);
-    const retryAfter = guesses.take(request.ip);
+    const retryAfter = guesses.take(request.from);
     if (retryAfter > 0) {
       throw new Problem('rate', `Too many codes were tried; try again in ${retryAfter} s.`, { retryAfter });
     }

@@ -7,6 +7,7 @@ import { Listeners } from '../listeners.ts';
 import { metrics, type Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type {
+  HostView,
   Machine,
   MachineEnd,
   MachineStats,
@@ -23,6 +24,7 @@ import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { DialledStream } from './stream.ts';
+import { readView } from './view.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
@@ -69,6 +71,7 @@ export abstract class LearnerMachine {
   #watch: Stopwatch | null = null;
   readonly #meter = new StatsMeter();
   #noticing: NoticeWatch;
+  #looking: Promise<HostView> | null = null;
 
   constructor(context: MachineContext, view: Machine) {
     this.context = context;
@@ -81,6 +84,27 @@ export abstract class LearnerMachine {
   create(plan: MachinePlan, watch: Stopwatch): Promise<void> {
     this.#plan = plan;
     return this.begin(plan, watch, false);
+  }
+
+  /** It was made before anybody asked for it, and is now somebody's: `labels` say whose. `plan` is that of the request, of
+   * the same sort as the one that it was made by. Rejects with BrokerError. */
+  async handOver(plan: MachinePlan, labels: Record<string, string>, zero: number): Promise<void> {
+    await this.label(labels);
+    this.#plan = plan;
+    const watch = Stopwatch.ofPooled(this.#watch ?? new Stopwatch(zero), zero);
+    watch.ready();
+    if (plan.terminal) watch.terminal();
+    this.#watch = watch;
+    const { needs, carrier, where, why } = plan;
+    // What it stands on was learned when it was made.
+    this.update({ needs, carrier, where: { ...this.#view.where, ...where }, why, measures: watch.measures });
+    this.#noteTime('ready');
+  }
+
+  /** Has the broker remember other labels with it. Rejects with BrokerError. */
+  async label(labels: Record<string, string>): Promise<void> {
+    await this.context.broker.request('machine.label', { machine: this.id, labels });
+    this.context.labels = labels;
   }
 
   /** Takes over a machine that an earlier run of the server made. */
@@ -111,6 +135,11 @@ export abstract class LearnerMachine {
 
   get id(): string {
     return this.context.id;
+  }
+
+  /** How a VM began; null for a container. */
+  get start(): MachinePlan['start'] {
+    return this.#plan?.start ?? readLabels(this.context.labels)?.start ?? null;
   }
 
   get ending(): boolean {
@@ -219,6 +248,17 @@ export abstract class LearnerMachine {
     const told = this.#noticing.look(stats, kernel !== 'shared', Date.now());
     for (const notice of told) this.notices.emit(notice);
     return stats;
+  }
+
+  /** Its processes as the kernel under it sees them and, of a VM, as its own does. Rejects with BrokerError. */
+  hostView(): Promise<HostView> {
+    const { kernel } = this;
+    const inside = kernel === 'shared' ? null : kernel;
+    // One look serves all who want one now: each is a process of the broker's.
+    this.#looking ??= readView({ host: this.context.broker, machine: this.id }, inside).finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
   }
 
   /** Ends it; resolves when nothing of it is left on the host. Safe to call twice. */
@@ -357,8 +397,10 @@ export abstract class LearnerMachine {
   }
 
   #noteTime(of: 'ready' | 'prompt'): void {
-    const { readyMs, promptMs } = this.#watch?.measures ?? {};
-    const start: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    if (this.context.labels.pool !== undefined) return; // nobody has asked for it yet
+    const { readyMs, promptMs, pooledAt } = this.#watch?.measures ?? {};
+    const made: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
+    const start = typeof pooledAt === 'number' ? 'pool' : made;
     const place = this.#view.where.depth;
     if (of === 'ready') metrics.noteStart(start, place, readyMs ?? 0);
     else metrics.notePrompt(start, place, promptMs ?? 0);
@@ -373,7 +415,7 @@ export abstract class LearnerMachine {
       const field = columns === undefined ? 'columns' : 'rows';
       throw new Problem('bad_request', 'A terminal needs both columns and rows.', { field });
     }
-    const plan = this.#plan ?? planOfView(this.#view, readLabels(this.context.labels)?.start ?? null);
+    const plan = this.#plan ?? planOfView(this.#view, this.start);
     const size = columns === undefined || rows === undefined ? plan.terminal : { columns, rows };
     return { ...plan, start: start ?? plan.start, terminal: size ?? usualTerminal };
   }
@@ -406,7 +448,7 @@ export abstract class LearnerMachine {
 }
 
 /** What a machine was made from, as far as that shows. */
-function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
+export function planOfView(view: Machine, start: MachinePlan['start']): MachinePlan {
   const { name, kind, profile, image, needs, carrier, where, why, limits } = view;
   const { memoryBytes, cpuMillis, pids, diskBytes } = limits;
   return {

@@ -7,6 +7,7 @@ export class Stopwatch {
   readonly #zero: number;
   readonly #requestedAt: number;
   readonly #steps: TimelineStep[] = [];
+  #pooledAt: number | null = null;
   #readyMs: number | null = null;
   #terminalMs: number | null = null;
   #promptMs: number | null = null;
@@ -15,6 +16,15 @@ export class Stopwatch {
   constructor(zero: number) {
     this.#zero = zero;
     this.#requestedAt = Math.round(performance.timeOrigin + zero);
+  }
+
+  /** That of whoever is given a machine which was made earlier, when `making` measured it: the steps stay what they were,
+   * on their own axis, and how long it takes to be given it counts from `zero`. */
+  static ofPooled(making: Stopwatch, zero: number): Stopwatch {
+    const watch = new Stopwatch(zero);
+    watch.#steps.push(...making.#steps);
+    watch.#pooledAt = making.#requestedAt;
+    return watch;
   }
 
   /** Milliseconds since the request arrived. */
@@ -90,6 +100,7 @@ export class Stopwatch {
   prompt(): boolean {
     if (this.#terminalMs === null || this.#promptMs !== null) return false;
     this.#promptMs = round(this.now());
+    if (this.#pooledAt !== null) return true; // the steps are those of another time
     const detail = 'the first byte of the shell';
     this.add({ by: 'server', step: 'prompt', startMs: this.#terminalMs, endMs: this.#promptMs, detail });
     return true;
@@ -105,6 +116,7 @@ export class Stopwatch {
   get measures(): Measures {
     return {
       requestedAt: this.#requestedAt,
+      pooledAt: this.#pooledAt,
       readyMs: this.#readyMs,
       terminalMs: this.#terminalMs,
       promptMs: this.#promptMs,

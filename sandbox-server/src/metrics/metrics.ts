@@ -93,6 +93,7 @@ export class Metrics {
     this.#gauge({ name: 'bulkhead_terminal_viewers', help: 'Viewers of terminals that are connected.' });
     this.#gauge({ name: 'bulkhead_event_followers', help: "Pages that follow a sandbox's events." });
     this.#gauge({ name: 'bulkhead_queue_length', help: 'Learners who wait for room.' });
+    this.#gauge({ name: 'bulkhead_pool_machines', help: 'Machines that are ready for whoever asks next.' });
     this.#gauge({
       name: 'bulkhead_broker_connected',
       help: '1 while the broker of the host answers, else 0: no machine can be made then.',
@@ -179,6 +180,7 @@ export type GaugeName =
   | 'bulkhead_terminal_viewers'
   | 'bulkhead_event_followers'
   | 'bulkhead_queue_length'
+  | 'bulkhead_pool_machines'
   | 'bulkhead_broker_connected';
 
 /** Those of this process. One for all, as the event loop and the heap are, so that a line deep inside can note what it

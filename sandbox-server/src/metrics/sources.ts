@@ -18,6 +18,8 @@ export function readFrom(metrics: Metrics, { broker, sandboxes, viewers, version
   metrics.read('bulkhead_sandboxes', () => one([...sandboxes.all()].length));
   metrics.read('bulkhead_terminal_viewers', () => one(viewers.count));
   metrics.read('bulkhead_broker_connected', () => one(broker.connected ? 1 : 0));
+  metrics.read('bulkhead_queue_length', () => one(sandboxes.queue.waiting.length));
+  metrics.read('bulkhead_pool_machines', () => one(sandboxes.pool.ready));
   metrics.read('bulkhead_event_followers', () => one(followers(sandboxes)));
   metrics.read('bulkhead_machines', function* () {
     for (const sandbox of sandboxes.all()) {

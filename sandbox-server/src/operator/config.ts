@@ -18,9 +18,14 @@ export const configCommands: Record<string, (path: string) => string> = {
     return `${path}: ${count} ${count === 1 ? 'setting' : 'settings'}, no mistake`;
   },
   reference: () => referencePage(settings).trimEnd(),
-  example: () => exampleFile(settings).trimEnd(),
+  example: () => exampleConfig().trimEnd(),
   broker: (path) => brokerOptions(readConfig(path, fileSettings)),
 };
+
+/** A configuration file to begin with. */
+export function exampleConfig(): string {
+  return exampleFile(settings);
+}
 
 /** Those that want a file. */
 export const wantsFile = new Set(['check', 'broker']);

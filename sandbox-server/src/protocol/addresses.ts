@@ -24,8 +24,13 @@ export const apiPaths = {
   status: '/api/status',
   sandboxes: '/api/sandboxes',
   sandbox: (id: string) => `/api/sandboxes/${id}`,
+  ticket: (id: string) => `/api/queue/${id}`,
+  ticketEvents: (id: string) => `/api/queue/${id}/events`,
   extend: (id: string) => `/api/sandboxes/${id}/extend`,
-  events: (id: string) => `/api/sandboxes/${id}/events`,
+  /** `view`: machines whose host's view is wanted too. */
+  events: (id: string, view: readonly string[] = []) =>
+    `/api/sandboxes/${id}/events${view.length > 0 ? `?view=${view.join(',')}` : ''}`,
+  view: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/view`,
   terminals: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/terminals`,
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
   freeze: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/freeze`,

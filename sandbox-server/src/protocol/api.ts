@@ -9,6 +9,8 @@ import {
   terminalIdSchema,
 } from './broker.ts';
 import { machineStatsSchema, noticeSchema } from './instruments.ts';
+import { ticketSchema } from './queue.ts';
+import { hostViewSchema } from './view.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -37,8 +39,9 @@ export const apiErrorCodes = [
   'too_large', // 413: the body is over its limit
   'quota', // 429: this learner has as many sandboxes as one may have
   'rate', // 429: too many requests; Retry-After says when
-  'full', // 503: the host has no room; Retry-After says when to try again
+  'full', // 503: the host has no room, nor the queue; Retry-After says when to try again
   'no_host', // 503: the broker does not answer, so nothing can be started
+  'too_big', // 422: the host never has room for it, also when nothing else runs
   'unmet', // 422: nobody here has what a machine needs; `field` names its needs
   'unsupported', // 501: this host cannot make what was asked for, such as a VM
   'failed', // 500: it should have worked; the message says what did not
@@ -95,7 +98,9 @@ export const roomSchema = z
     machines: count.describe('Machines that run now.'),
     mostMachines: count.describe('Machines that may run at once.'),
     containers: count.describe('Containers that could be started now.'),
-    vms: count.describe('VMs that could be started now.'),
+    vms: count.describe('VMs that could be started now, as copies of a template.'),
+    waiting: count.describe('Requests of learners that wait for room.'),
+    ready: count.describe('Machines that were made beforehand and are ready for whoever asks.'),
     reason: z.string().nullable().describe('Why there is no room; null while there is.'),
   })
   .describe('What the host can still take.');
@@ -116,6 +121,7 @@ export const statusSchema = z
       .strictObject({
         sandboxes: z.array(sandboxIdSchema).describe('Your sandboxes, oldest first.'),
         mostSandboxes: count.describe('Sandboxes that one learner may have.'),
+        waiting: z.array(ticketSchema).describe('Your places in the queue, oldest first.'),
       })
       .describe('The learner whose cookie came with the request.'),
   })
@@ -177,6 +183,12 @@ export const timelineStepSchema = z
 export const measuresSchema = z
   .strictObject({
     requestedAt: time.describe('When the request for the sandbox arrived: 0 on the time axis.'),
+    pooledAt: time
+      .nullable()
+      .describe(
+        'When it had been made beforehand, to be ready for whoever asks: the steps are then those of that making, on an ' +
+          'axis of their own that begins there. The other times count from the request. Null where it was made on request.',
+      ),
     readyMs: ms
       .nullable()
       .describe("From the request's arrival until the machine could take a terminal; null while it cannot."),
@@ -308,6 +320,7 @@ export type TimelineStep = z.output<typeof timelineStepSchema>;
 // ---- figures and events of a machine
 
 export * from './instruments.ts';
+export * from './view.ts';
 
 // ---- sandboxes
 
@@ -394,6 +407,7 @@ export type RestartMachine = z.input<typeof restartSchema>;
 // ---- commands and files in a machine
 
 export * from './inside.ts';
+export * from './queue.ts';
 
 // ---- VMs on the move
 
@@ -485,6 +499,11 @@ export const sandboxEvents = {
   notice: noticeSchema
     .extend({ machine: machineNameSchema })
     .describe('Something befell a machine, by the counts of a kernel; while somebody listens.'),
+  view: hostViewSchema
+    .extend({ machine: machineNameSchema, at: time })
+    .describe(
+      "The host's view of a machine, of those that the query names: at first, and when it has changed.",
+    ),
   moving: moveFiguresSchema
     .extend({ machine: machineNameSchema })
     .describe('A VM is being moved, or saved: twenty times a second.'),

@@ -1,6 +1,7 @@
 // The control protocol: every method, result and event between sandbox-server and a broker (docs/protocol.md). The same
 // on the host's Unix socket, over a VM's link, and in a reader's tab.
 import * as z from 'zod';
+import { machineStatsResult, machineViewResult } from './figures.ts';
 
 const count = z.int().min(0);
 const bytes = count.describe('Bytes.');
@@ -158,6 +159,10 @@ const probeResult = z.strictObject({
       cpus: count.describe('CPUs that the broker may use.'),
       memory_bytes: bytes,
       memory_available_bytes: bytes.describe('MemAvailable: what can be used without swapping.'),
+      pids: count.optional().describe('Processes and threads that there may be; absent where nobody says.'),
+      pids_used: count.optional().describe('Processes and threads that there are.'),
+      disk_bytes: bytes.optional().describe('Size of the file system with its state.'),
+      disk_available_bytes: bytes.optional().describe('What is free there.'),
     })
     .describe('The size of the host.'),
   nesting: z.enum(['host', 'vm']).describe('Where `nested` containers may be made.'),
@@ -204,17 +209,6 @@ const checkpointOffset = count.describe('Offset in the archive.');
 
 const nothing = z.strictObject({});
 const oneMachine = z.strictObject({ machine: machineIdSchema });
-const maybe = count.nullable();
-/** Absent from a guest's broker of an earlier version. */
-const later = maybe.optional();
-const hundredths = z.int().min(0).max(10_000).nullable();
-const stallSchema = z
-  .strictObject({
-    some: hundredths.describe('Some task waited.'),
-    full: hundredths.describe('All that had work did.'),
-  })
-  .describe('How long work stood still for want of this.');
-
 /** How a program ended, and what it said. */
 const ranShape = {
   status: z.int().describe('Exit status; meaningless if a signal killed it.'),
@@ -344,6 +338,10 @@ export const brokerMethods = {
       machines: z.array(machineRecordSchema).describe('Every machine of the broker.'),
     }),
   },
+  'machine.label': {
+    params: oneMachine.extend({ labels: labelsSchema }),
+    result: z.strictObject({ machine: machineRecordSchema }),
+  },
   'machine.delete': { params: oneMachine, result: nothing },
   'machine.restart': {
     params: oneMachine.extend({ start: startSchema.optional().describe('VMs: boot unless stated.') }),
@@ -361,43 +359,11 @@ export const brokerMethods = {
         .optional()
         .describe('Whether to add up what the host pays, which takes milliseconds; it is unless stated.'),
     }),
-    result: z.strictObject({
-      memory_total_bytes: maybe
-        .optional()
-        .describe(
-          "A guest itself: MemTotal. Any other machine: its limit. Absent from a guest's older broker.",
-        ),
-      memory_bytes: maybe.describe('Charged to its group now; a guest itself: MemTotal less MemAvailable.'),
-      memory_peak_bytes: maybe.describe('The most that ever was.'),
-      memory_anon_bytes: later.describe('Of that: written by programs to their own memory.'),
-      memory_file_bytes: later.describe('Of that: files kept in memory, tmpfs among them.'),
-      memory_kernel_bytes: later.describe("Of that: the kernel's own."),
-      cpu_usec: maybe.describe('CPU time used, in microseconds.'),
-      periods: later.describe('Periods of its CPU quota in which it ran.'),
-      throttled_periods: later.describe('Those in which the quota was used up.'),
-      throttled_usec: later.describe('How long it stood still for that, in microseconds of its CPUs.'),
-      pids: maybe.describe('Processes and threads in its group.'),
-      pids_limit: later.describe('The most it may have.'),
-      pids_refusals: later.describe('Forks refused for that.'),
-      oom_kills: maybe.describe('Processes killed for want of memory.'),
-      read_bytes: later.describe('Read from disks.'),
-      written_bytes: later.describe('Written to disks.'),
-      reads: later.describe('Requests that read.'),
-      writes: later.describe('Requests that wrote.'),
-      pressure: z
-        .strictObject({ cpu: stallSchema, memory: stallSchema, io: stallSchema })
-        .nullable()
-        .optional()
-        .describe('Pressure stall information, in hundredths of a percent of the last ten seconds.'),
-      pressure_missing: z.string().nullable().optional().describe('Why there is no pressure.'),
-      host: z
-        .strictObject({
-          processes: maybe.describe('Processes of the host that exist for this machine, monitors included.'),
-          pss_bytes: maybe.describe('Their proportional set size: what the host pays.'),
-        })
-        .nullable()
-        .describe('What the host pays; null in a guest, and where it was not asked for.'),
-    }),
+    result: machineStatsResult,
+  },
+  'machine.view': {
+    params: oneMachine,
+    result: machineViewResult,
   },
   'terminal.open': {
     params: z.strictObject({

@@ -4,6 +4,7 @@ import { Listeners } from '../listeners.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import { Problem } from '../problem.ts';
 import type { MachineStats, SandboxEvent, Sandbox as SandboxView } from '../protocol/api.ts';
+import { Onlookers } from './onlookers.ts';
 import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
 
@@ -29,6 +30,10 @@ export class Sandbox {
   readonly #now: () => number;
   #deadline: NodeJS.Timeout | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  readonly #onlookers = new Onlookers();
+  #connections = 0;
+  /** Since when nobody has been connected; null while somebody is. */
+  #leftAt: number | null;
   #warned = false;
   #ended = false;
 
@@ -37,6 +42,7 @@ export class Sandbox {
     this.#policy = policy;
     this.#owner = owner;
     this.#now = now;
+    this.#leftAt = now(); // also when the server has just started: pages come back within seconds
     this.#watchDeadline();
   }
 
@@ -54,8 +60,19 @@ export class Sandbox {
     this.#row.owner = owner;
   }
 
+  /** The client address that limits count it for. */
+  get address(): string {
+    return this.#row.address;
+  }
+
   get expiresAt(): number {
     return this.#row.expiresAt;
+  }
+
+  /** When it is ended unless something happens: sooner than at `expiresAt` when nobody is connected to it. */
+  get endsAt(): number {
+    const { expiresAt } = this.#row;
+    return this.#leftAt === null ? expiresAt : Math.min(expiresAt, this.#leftAt + this.#policy.orphanMs);
   }
 
   get ended(): boolean {
@@ -95,20 +112,42 @@ export class Sandbox {
     if (this.#warned || wanted - this.#row.expiresAt >= ACTIVITY_GRAIN_MS) this.#moveExpiry(wanted);
   }
 
+  /** A page or a terminal is connected to it: it is no orphan until the function that this returns has been called. */
+  connect(): () => void {
+    let connected = true;
+    this.#connections++;
+    if (this.#leftAt !== null) {
+      this.#leftAt = null;
+      this.#lookAtClock();
+    }
+    return () => {
+      if (!connected) return;
+      connected = false;
+      this.#connections--;
+      if (this.#connections > 0) return;
+      this.#leftAt = this.#now();
+      this.#lookAtClock();
+    };
+  }
+
   /** Gives it the whole idle time again, as far as its latest end allows. */
   extend(): void {
     this.#moveExpiry(Math.min(this.#now() + this.#policy.idleMs, this.#row.latestAt));
   }
 
   /** Listens to its events, beginning with the state of each machine; while anyone listens, its use is measured.
-   * Returns the function that stops. */
-  follow(listener: (event: SandboxEvent) => void): () => void {
+   * `views`: machines whose host's view it wants too. Returns the function that stops. */
+  follow(listener: (event: SandboxEvent) => void, views: readonly string[] = []): () => void {
+    const disconnect = this.connect();
     for (const machine of this.machines) listener({ event: 'machine', data: machine.view });
     if (this.#warned) listener(this.#expiring());
     const leave = this.events.add(listener);
+    const leaveViews = this.#onlookers.add(listener, views);
     this.#ticker ??= this.#startTicker();
     return () => {
+      disconnect();
       leave();
+      leaveViews();
       if (this.events.size > 0) return;
       clearInterval(this.#ticker);
       this.#ticker = undefined;
@@ -136,6 +175,11 @@ export class Sandbox {
     if (this.#ended) return;
     this.#row.expiresAt = expiresAt;
     this.#owner.saveExpiry(this.id, expiresAt);
+    this.#lookAtClock();
+  }
+
+  /** The end has moved. */
+  #lookAtClock(): void {
     const told = this.#warned;
     this.#watchDeadline();
     // Whoever saw the warning sees that it has passed; a warning that still holds is said by #watchDeadline.
@@ -145,7 +189,7 @@ export class Sandbox {
   #watchDeadline(): void {
     clearTimeout(this.#deadline);
     if (this.#ended) return;
-    const left = this.#row.expiresAt - this.#now();
+    const left = this.endsAt - this.#now();
     this.#warned = left <= this.#policy.warningMs;
     if (left <= 0) {
       // Not at once: whoever builds this object has to have it first.
@@ -166,6 +210,7 @@ export class Sandbox {
   #startTicker(): NodeJS.Timeout {
     let busy = false;
     const ticker = setInterval(() => {
+      void this.#onlookers.look(this.machines, this.#now);
       if (busy) return; // a slow host is measured less often, not more and more
       busy = true;
       void this.#measure().finally(() => {

@@ -1,57 +1,26 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { SocketHost } from '../broker/socket.ts';
 import { newId } from '../ids.ts';
 import type { CreateSandbox, SandboxEvent } from '../protocol/api.ts';
-import { probe, Refusal, ScriptedBroker, until } from '../testing/scripted-broker.ts';
-import { defaultPolicy, type Policy } from './policy.ts';
-import { Sandboxes } from './sandboxes.ts';
-import { SandboxStore } from './store.ts';
+import { probe, Refusal, type ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { create as createFor, oneBox, type Stage, setStage } from '../testing/stage.ts';
+import type { Policy } from './policy.ts';
+import type { Sandboxes } from './sandboxes.ts';
 
-const log = pino({ level: 'silent' });
 const learner = newId();
-const oneBox: CreateSandbox = { machines: [{ name: 'box', kind: 'container', columns: 80, rows: 24 }] };
-
+let stage: Stage;
 let broker: ScriptedBroker;
-let state: string;
-const servers: { close(): void }[] = [];
 
 beforeEach(async () => {
-  state = mkdtempSync(join(tmpdir(), 'bh-'));
-  broker = new ScriptedBroker();
-  await broker.listen();
+  stage = await setStage();
+  broker = stage.broker;
 });
-afterEach(async () => {
-  for (const server of servers.splice(0)) server.close();
-  await broker.close();
-  rmSync(state, { recursive: true });
-});
+afterEach(() => stage.close());
 
-/** A server's sandboxes over the same state, as after a start. */
-async function start(policy: Partial<Policy> = {}): Promise<Sandboxes & { stop(): void }> {
-  const host = new SocketHost(broker.socket);
-  const store = new SandboxStore(join(state, 'sandboxes.db'));
-  const sandboxes = new Sandboxes({ broker: host, store, policy: { ...defaultPolicy, ...policy }, log });
-  await host.start();
-  await until(() => sandboxes.recovered);
-  const close = () => {
-    sandboxes.close();
-    host.close();
-  };
-  const server = { close };
-  servers.push(server);
-  const stop = () => {
-    servers.splice(servers.indexOf(server), 1);
-    close();
-  };
-  return Object.assign(sandboxes, { stop });
-}
-
+const start = (policy: Partial<Policy> = {}) => stage.start(policy);
 const create = (sandboxes: Sandboxes, wanted = oneBox, owner = learner) =>
-  sandboxes.create(owner, wanted, performance.now());
+  createFor(sandboxes, wanted, owner);
 
 describe('making a sandbox', () => {
   test('gives running machines with their measures on one axis', async () => {
@@ -101,19 +70,6 @@ describe('making a sandbox', () => {
     expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
     await expect(create(sandboxes)).rejects.toMatchObject({ code: 'quota', status: 429 });
     await create(sandboxes, oneBox, newId()); // another learner's quota is another
-  });
-
-  test('says that the host is full before anything is made', async () => {
-    broker.on('probe', () => ({ ...probe, maxima: { ...probe.maxima, machines: 1 } }));
-    const sandboxes = await start();
-    await create(sandboxes);
-    const made = broker.requests.filter((request) => request.startsWith('container.create')).length;
-    await expect(create(sandboxes)).rejects.toMatchObject({ code: 'full', status: 503, retryAfter: 30 });
-    expect(broker.requests.filter((request) => request.startsWith('container.create'))).toHaveLength(made);
-    expect(sandboxes.room(await sandboxes.probe())).toMatchObject({
-      containers: 0,
-      reason: expect.any(String),
-    });
   });
 
   test.each([
@@ -185,7 +141,7 @@ describe('a server that starts again', () => {
     const before = await start();
     const { machines } = await create(before);
     before.stop();
-    rmSync(join(state, 'sandboxes.db'));
+    rmSync(join(stage.state, 'sandboxes.db'));
     const foreign = { ...broker.machines.get(machines[0]?.id ?? ''), machine: 'someone-elses', labels: {} };
     broker.machines.set('someone-elses', foreign as never);
     await start();

@@ -1,24 +1,18 @@
 // All sandboxes of this server: who may have how many, making and ending them, and finding them again after a restart.
-import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { SocketHost } from '../broker/socket.ts';
+import { Admission } from '../capacity/admission.ts';
+import { Pool, wasPooled } from '../capacity/pool.ts';
+import type { Asker, Queue, Ticket } from '../capacity/queue.ts';
 import { newId } from '../ids.ts';
-import { ContainerMachine } from '../machines/container.ts';
-import { labelsOf, readLabels } from '../machines/labels.ts';
-import {
-  endOfRecord,
-  type LearnerMachine,
-  type MachineContext,
-  viewOfPlan,
-  viewOfRecord,
-} from '../machines/machine.ts';
-import { describePlace, type MachinePlan, placeInhabitant, placeSandbox } from '../machines/placement.ts';
-import { checkRoom, countRoom } from '../machines/room.ts';
-import { Stopwatch } from '../machines/stopwatch.ts';
-import { bootLimits, VirtualMachine } from '../machines/vm.ts';
+import { endOfRecord } from '../machines/machine.ts';
+import { type MachinePlan, placeSandbox } from '../machines/placement.ts';
+import type { bootLimits } from '../machines/vm.ts';
 import { messageOf, Problem } from '../problem.ts';
-import { type CreateSandbox, type Machine, sandboxIdSchema } from '../protocol/api.ts';
+import { type CreateSandbox, sandboxIdSchema } from '../protocol/api.ts';
 import type { MachineRecord, Probe } from '../protocol/broker.ts';
+import { Builder } from './build.ts';
 import type { Policy } from './policy.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxRow, SandboxStore } from './store.ts';
@@ -46,6 +40,13 @@ export class Sandboxes {
   #probe: { at: number; answer: Promise<Probe> } | null = null;
   /** Set once the broker has told what runs: before that, "there is none" would be a guess. */
   #recovered = false;
+  /** The last of its answers. */
+  #probed: Probe | null = null;
+  /** Machines on the host that are none of ours. */
+  #foreign = 0;
+  readonly pool: Pool;
+  readonly #admission: Admission;
+  readonly #builder: Builder;
   readonly #leaveConnections: () => void;
   readonly #rounds: NodeJS.Timeout;
   #closed = false;
@@ -53,6 +54,21 @@ export class Sandboxes {
   constructor(options: SandboxesOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#builder = new Builder(options);
+    this.pool = new Pool({
+      ...options,
+      build: (id, labels, plan) => this.#builder.build(id, labels, plan),
+      mayMake: (cost) => this.#admission.mayPool(cost),
+    });
+    this.#admission = new Admission({
+      ...options,
+      pool: this.pool,
+      probe: () => this.probe(),
+      sandboxes: () => this.#all.values(),
+      foreign: () => this.#foreign,
+      mustBeAllowed: (asker) => this.#mustBeAllowed(asker),
+      start: (asker, plans, zero) => this.#start(asker, plans, zero),
+    });
     this.#leaveConnections = options.broker.connections.add((connected) => {
       this.#probe = null;
       if (connected) void this.#reconcile();
@@ -75,13 +91,29 @@ export class Sandboxes {
         this.#probe = null;
       });
       this.#probe = { at: now, answer };
+      void answer.then(
+        (told) => {
+          this.#probed = told;
+        },
+        () => {},
+      );
     }
     return this.#probe.answer;
   }
 
   /** What the host can still take. */
   room(probe: Probe) {
-    return countRoom(probe, this.#machineCount());
+    return this.#admission.room(probe);
+  }
+
+  /** Machines on the host that are none of ours; they take their room all the same. */
+  get foreign(): number {
+    return this.#foreign;
+  }
+
+  /** Who waits for room. */
+  get queue(): Queue {
+    return this.#admission.queue;
   }
 
   /** Every sandbox there is, also one that is being ended. */
@@ -115,32 +147,40 @@ export class Sandboxes {
       sandbox.giveTo(to);
       this.#options.store.setOwner(sandbox.id, to);
     }
+    this.queue.handOver(from, to);
   }
 
-  /** Makes a sandbox: all of its containers or none; its VMs go on booting. `zero`: performance.now() when the request arrived. */
-  async create(owner: string, request: CreateSandbox, zero: number): Promise<Sandbox> {
+  /** Gives a sandbox, or a place in the queue where there is no room: the same place for the same wish. `zero`:
+   * performance.now() when the request arrived. Throws Problem. */
+  async ask(asker: Asker, wanted: CreateSandbox, zero: number): Promise<Sandbox | Ticket> {
     this.#mustBeRecovered();
-    const most = this.#options.policy.sandboxesPerLearner;
-    const has = this.of(owner).length;
-    if (has >= most) {
-      const what = has === 1 ? 'a sandbox' : `${has} sandboxes`;
-      throw new Problem('quota', `You have ${what} already, as many as one may have. End one first.`);
-    }
-    // The place is taken before anything is waited for, so that two requests at once cannot share it.
-    const sandbox = this.#open(owner);
+    const before = this.queue.of(asker.owner).find((one) => isDeepStrictEqual(one.wanted, wanted));
+    if (before) return this.queue.get(asker.owner, before.id);
+    return this.#admission.ask(asker, wanted, zero);
+  }
+
+  /** A place in the queue is given up; whoever stood behind may fit. */
+  leaveQueue(ticket: Ticket): void {
+    this.queue.leave(ticket);
+    void this.#admission.look();
+  }
+
+  /** Makes a sandbox: all of its containers or none; its VMs go on booting. The place is taken before anything is waited
+   * for. */
+  async #start(asker: Asker, plans: readonly MachinePlan[], zero: number): Promise<Sandbox> {
+    const sandbox = this.#open(asker);
     try {
-      const probe = await this.probe();
-      const plans = placeSandbox(request.machines, probe);
-      checkRoom(plans, probe, this.#machineCount());
+      const makeRoom = this.#probed !== null && this.#admission.needsPool(plans, this.#probed);
       this.#options.store.insert(rowOf(sandbox));
-      const machines = this.#build(sandbox, plans);
-      for (const { machine } of machines) sandbox.add(machine);
+      const built = this.#builder.buildAll(sandbox, plans, this.pool);
+      for (const { machine } of built) sandbox.add(machine);
+      if (makeRoom) await this.pool.giveUp();
       // Containers first: they are there in milliseconds, in which a starting QEMU would take the processor from them.
       for (const stage of ['container', 'vm', 'inside']) {
         const made = await Promise.allSettled(
-          machines
+          built
             .filter(({ plan }) => (plan.where.vm === null ? plan.kind : 'inside') === stage)
-            .map(({ plan, machine }) => machine.create(plan, new Stopwatch(zero))),
+            .map(({ begin }) => begin(zero)),
         );
         for (const one of made) if (one.status === 'rejected') throw one.reason;
       }
@@ -168,14 +208,18 @@ export class Sandboxes {
       throw error;
     }
     if (!this.#all.delete(sandbox.id)) return;
+    this.#probe = null; // what it took is free now
     if (!this.#closed) this.#options.store.remove(sandbox.id);
     sandbox.events.emit({ event: 'ended', data: { reason } });
     if (sandbox.machines.length > 0) this.#log.info({ sandbox: sandbox.id, reason }, 'ended a sandbox');
+    if (!this.#closed) this.#admission.noteEnd();
   }
 
   /** The server stops: nothing is ended, and a server started again finds everything. */
   close(): void {
     this.#closed = true;
+    this.#admission.close();
+    this.pool.close();
     this.#leaveConnections();
     clearInterval(this.#rounds);
     for (const sandbox of this.#all.values()) sandbox.release();
@@ -189,19 +233,28 @@ export class Sandboxes {
     });
   }
 
-  /** Machines on the host itself. */
-  #machineCount(): number {
-    let count = 0;
-    for (const { machines } of this.#all.values()) count += machines.filter(({ home }) => !home).length;
-    return count;
+  /** A learner has so many sandboxes at once, and all learners behind an address have. Places in the queue count. */
+  #mustBeAllowed({ owner, address }: Asker): void {
+    const { sandboxesPerLearner: most, sandboxesPerAddress: mostThere } = this.#options.policy;
+    const has = this.of(owner).length;
+    if (has + this.queue.of(owner).length >= most) {
+      const what = has === 1 ? 'a sandbox' : has === 0 ? 'a place in the queue' : `${has} sandboxes`;
+      throw new Problem('quota', `You have ${what} already, as many as one may have. End one first.`);
+    }
+    let there = this.queue.from(address);
+    for (const sandbox of this.#all.values()) if (sandbox.address === address) there++;
+    if (there < mostThere) return;
+    const message = `${there} sandboxes run for your address already, as many as one address may have.`;
+    throw new Problem('rate', `${message} Try again when one has ended.`, { retryAfter: 60 });
   }
 
-  #open(owner: string): Sandbox {
+  #open({ owner, address }: Asker): Sandbox {
     const { policy } = this.#options;
     const now = Date.now();
     return this.#hold({
       id: newId(),
       owner,
+      address,
       createdAt: now,
       expiresAt: now + Math.min(policy.idleMs, policy.longestMs),
       latestAt: now + policy.longestMs,
@@ -218,49 +271,19 @@ export class Sandboxes {
     return sandbox;
   }
 
-  /** The machines of a sandbox as objects; nothing is made yet. A VM knows the names of what will be in it, so that a
-   * server started again knows them too. */
-  #build(sandbox: Sandbox, plans: readonly MachinePlan[]): { plan: MachinePlan; machine: LearnerMachine }[] {
-    const named = plans.map((plan) => ({ id: newId(), plan }));
-    const vms = new Map<string, VirtualMachine>();
-    for (const { id, plan } of named.filter((one) => one.plan.kind === 'vm')) {
-      const inside = named.filter((one) => one.plan.where.vm === plan.name);
-      vms.set(plan.name, this.#vm(id, labelsOf(sandbox, plan, inside), viewOfPlan(plan)));
-    }
-    return named.map(({ id, plan }) => {
-      const home = vms.get(plan.where.vm ?? '') ?? null;
-      const machine =
-        vms.get(plan.name) ?? this.#container(id, labelsOf(sandbox, plan, []), viewOfPlan(plan), home);
-      return { plan, machine };
-    });
-  }
-
-  #container(
-    id: string,
-    labels: Record<string, string>,
-    view: Machine,
-    home: VirtualMachine | null,
-  ): ContainerMachine {
-    const broker = home?.guest ?? this.#options.broker;
-    return new ContainerMachine({ broker, id, labels, log: this.#log }, view, home);
-  }
-
-  #vm(id: string, labels: Record<string, string>, view: Machine): VirtualMachine {
-    const { broker, bootLimits: limits = bootLimits } = this.#options;
-    const context: MachineContext = { broker, id, labels, log: this.#log };
-    return new VirtualMachine(context, view, join(broker.machineDirectory(id), 'link.sock'), limits);
-  }
-
   /** Brings what this server believes and what the broker has together: after a start of either, and now and then. */
   async #reconcile(): Promise<void> {
     if (!this.#options.broker.connected) return;
     try {
+      const askedAt = Date.now();
       const { machines } = await this.#options.broker.request('machine.list', {});
       const probe = await this.probe();
       if (this.#closed) return;
       if (!this.#recovered) this.#recover(machines, probe);
-      this.#noteMissing(machines);
+      this.#noteMissing(machines, askedAt);
+      this.pool.noteMissing(machines, askedAt);
       await this.#endOrphans(machines);
+      await this.#admission.look();
     } catch (error) {
       // The next connection brings the next attempt.
       this.#log.error({ reason: messageOf(error) }, 'cannot ask the broker what runs');
@@ -276,53 +299,25 @@ export class Sandboxes {
       }
       const sandbox = this.#hold(row);
       for (const record of ours.toSorted((a, b) => a.created_ms - b.created_ms)) {
-        this.#adopt(sandbox, record, probe);
+        this.#builder.adopt(sandbox, record, probe);
       }
-      const vms = sandbox.machines.filter((machine) => machine instanceof VirtualMachine);
-      for (const machine of sandbox.machines) {
-        if (machine instanceof ContainerMachine && machine.home) machine.adoptInside(vms);
-      }
+      this.#builder.findInhabitants(sandbox);
     }
+    const usual = usualPlan(probe);
+    if (usual) this.pool.noteWish(usual, true);
     this.#recovered = true;
-    this.#log.info({ sandboxes: this.#all.size, machines: this.#machineCount() }, 'found what runs');
-  }
-
-  #adopt(sandbox: Sandbox, record: MachineRecord, probe: Probe): void {
-    const note = readLabels(record.labels);
-    if (!note) return; // not made by us under such a name; #endOrphans sees to it
-    const { kind, profile = null, labels, machine: id } = record;
-    const sort = { kind, profile, needs: note.needs, carrier: note.carrier, vm: null, carried: false };
-    const place = describePlace(sort, probe);
-    if (kind === 'container') {
-      const machine = this.#container(id, labels, viewOfRecord(record, note, place), null);
-      this.#takeOver(sandbox, machine, record);
-      return;
-    }
-    const accel = record.accel === 'kvm' || record.accel === 'tcg' ? record.accel : place.where.accel;
-    place.where = { ...place.where, accel };
-    const vm = this.#vm(id, labels, viewOfRecord(record, note, place));
-    this.#takeOver(sandbox, vm, record);
-    for (const inhabitant of note.inhabitants) {
-      const plan = placeInhabitant(inhabitant, note, probe);
-      const machine = this.#container(inhabitant.id, labelsOf(sandbox, plan, []), viewOfPlan(plan), vm);
-      sandbox.add(machine);
-    }
-  }
-
-  #takeOver(sandbox: Sandbox, machine: LearnerMachine, record: MachineRecord): void {
-    sandbox.add(machine);
-    machine.adopt(record).catch((error: unknown) => {
-      this.#log.warn({ machine: machine.id, reason: messageOf(error) }, 'cannot take over a machine');
-    });
+    const machines = [...this.#all.values()].flatMap((sandbox) => sandbox.machines).length;
+    this.#log.info({ sandboxes: this.#all.size, machines }, 'found what runs');
   }
 
   /** A broker that was started again may have lost a machine, or seen one end while nobody listened. */
-  #noteMissing(records: readonly MachineRecord[]): void {
+  #noteMissing(records: readonly MachineRecord[], askedAt: number): void {
     const known = new Map(records.map((record) => [record.machine, record]));
     for (const sandbox of this.#all.values()) {
       for (const machine of sandbox.machines) {
         if (machine.home) continue; // its VM's broker knows about it
-        if (machine.view.state === 'starting') continue; // its own request says how it goes
+        const { state, createdAt } = machine.view;
+        if (state === 'starting' || createdAt >= askedAt) continue; // its own request says how it goes
         const record = known.get(machine.id);
         if (!record) machine.noteExit('It is gone: the host does not know it any more.');
         else if (record.state === 'exited') {
@@ -335,9 +330,11 @@ export class Sandboxes {
   async #endOrphans(records: readonly MachineRecord[]): Promise<void> {
     const claimed = new Set<string>();
     for (const sandbox of this.#all.values()) for (const machine of sandbox.machines) claimed.add(machine.id);
-    const orphans = records.filter(
-      ({ machine, labels }) => sandboxIdSchema.safeParse(labels.sandbox).success && !claimed.has(machine),
-    );
+    const ours = (record: MachineRecord) =>
+      sandboxIdSchema.safeParse(record.labels.sandbox).success || wasPooled(record);
+    const others = records.filter(({ machine }) => !claimed.has(machine) && !this.pool.owns(machine));
+    const orphans = others.filter(ours);
+    this.#foreign = others.length - orphans.length;
     for (const { machine } of orphans) {
       try {
         await this.#options.broker.request('machine.delete', { machine }, { timeoutMs: 60_000 });
@@ -351,5 +348,12 @@ export class Sandboxes {
 
 function rowOf(sandbox: Sandbox): SandboxRow {
   const { id, createdAt, expiresAt, latestAt } = sandbox.view;
-  return { id, owner: sandbox.owner, createdAt, expiresAt, latestAt };
+  return { id, owner: sandbox.owner, address: sandbox.address, createdAt, expiresAt, latestAt };
+}
+
+/** The container that most pages ask for. */
+function usualPlan(probe: Probe): MachinePlan | null {
+  const image = probe.images.some(({ kind }) => kind === 'container');
+  const usual = { name: 'box', kind: 'container', columns: 80, rows: 24 } as const;
+  return image ? (placeSandbox([usual], probe)[0] ?? null) : null;
 }

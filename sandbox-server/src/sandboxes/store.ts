@@ -7,6 +7,8 @@ export interface SandboxRow {
   id: string;
   /** The learner's id. */
   owner: string;
+  /** Where it was asked for from, as far as limits look: http/client-address.ts. */
+  address: string;
   /** Unix times in milliseconds. */
   createdAt: number;
   expiresAt: number;
@@ -22,6 +24,7 @@ const migrations = [
      expires_at INTEGER NOT NULL,
      latest_at INTEGER NOT NULL
    ) STRICT`,
+  "ALTER TABLE sandboxes ADD COLUMN address TEXT NOT NULL DEFAULT ''",
 ];
 
 /** The table of sandboxes in an SQLite file. */
@@ -36,8 +39,10 @@ export class SandboxStore {
 
   insert(row: SandboxRow): void {
     this.#database
-      .prepare('INSERT INTO sandboxes (id, owner, created_at, expires_at, latest_at) VALUES (?, ?, ?, ?, ?)')
-      .run(row.id, row.owner, row.createdAt, row.expiresAt, row.latestAt);
+      .prepare(
+        'INSERT INTO sandboxes (id, owner, address, created_at, expires_at, latest_at) VALUES (?, ?, ?, ?, ?, ?)',
+      )
+      .run(row.id, row.owner, row.address, row.createdAt, row.expiresAt, row.latestAt);
   }
 
   setExpiry(id: string, expiresAt: number): void {
@@ -55,11 +60,14 @@ export class SandboxStore {
   /** Every sandbox, oldest first. */
   all(): SandboxRow[] {
     return this.#database
-      .prepare('SELECT id, owner, created_at, expires_at, latest_at FROM sandboxes ORDER BY created_at, id')
+      .prepare(
+        'SELECT id, owner, address, created_at, expires_at, latest_at FROM sandboxes ORDER BY created_at, id',
+      )
       .all()
       .map((row) => ({
         id: String(row.id),
         owner: String(row.owner),
+        address: String(row.address),
         createdAt: Number(row.created_at),
         expiresAt: Number(row.expires_at),
         latestAt: Number(row.latest_at),

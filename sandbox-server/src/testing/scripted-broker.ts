@@ -149,6 +149,11 @@ export class ScriptedBroker {
       Object.assign(record, { state: 'running', exit: null, pid: (record.pid ?? 0) + 1, terminals: [] });
       return { machine: record, trace: [] };
     });
+    this.on('machine.label', ({ machine, labels }) => {
+      const record = this.#find(String(machine));
+      Object.assign(record, { labels });
+      return { machine: record };
+    });
     this.on('machine.delete', ({ machine }) => this.#delete(String(machine)));
     this.on('terminal.open', async ({ machine }) => {
       const record = this.#find(String(machine));
@@ -277,10 +282,13 @@ export function answerAsGuest(
 }
 
 /** Waits until `check` gives something, looking again after every turn of the event loop for at most `limitMs`. */
-export async function until<T>(check: () => T | false | null | undefined, limitMs = 5_000): Promise<T> {
+export async function until<T>(
+  check: () => T | false | null | undefined | Promise<T | false | null | undefined>,
+  limitMs = 20_000,
+): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
-    const found = check();
+    const found = await check();
     if (found) return found;
     if (performance.now() > end) throw new Error(`not so after ${limitMs} ms: ${check}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

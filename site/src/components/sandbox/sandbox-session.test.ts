@@ -1,8 +1,8 @@
 // The session of a page against a real HTTP server that answers as sandbox-server does, event stream included.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Machine, Sandbox, SandboxEvent, Status } from '@bulkhead/sandbox-server/protocol';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Machine, Sandbox, SandboxEvent, Status, Ticket } from '@bulkhead/sandbox-server/protocol';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SandboxSession, type SandboxSessionOptions, type SandboxView } from './sandbox-session.ts';
 
 const id = 'a'.repeat(20);
@@ -32,7 +32,7 @@ const status: Status = {
   host: null,
   reason: 'The broker does not answer.',
   room: null,
-  you: { sandboxes: [], mostSandboxes: 1 },
+  you: { sandboxes: [], mostSandboxes: 1, waiting: [] },
 };
 
 type Answer = { status?: number; headers?: Record<string, string>; body?: unknown };
@@ -88,7 +88,9 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   }
 }
 
-function tell<E extends SandboxEvent>(event: E['event'], data: E['data']): void {
+function tell(event: 'ticket', data: Ticket): void;
+function tell<E extends SandboxEvent>(event: E['event'], data: E['data']): void;
+function tell(event: string, data: unknown): void {
   for (const listener of listeners) listener.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
 }
 
@@ -171,12 +173,12 @@ test('a server without a broker is ready and says why it has no host', async () 
 });
 
 test('a sandbox that runs already is joined; one of another page is kept apart', async () => {
-  const other = { ...sandbox, id: 'b'.repeat(20) };
+  const other = { ...sandbox, id: 'b'.repeat(20), machines: [{ ...box, name: 'other' }] };
   answers['GET /api/status'] = () => ({
-    body: { ...status, you: { sandboxes: [id, other.id], mostSandboxes: 2 } },
+    body: { ...status, you: { sandboxes: [id, other.id], mostSandboxes: 2, waiting: [] } },
   });
   answers['GET /api/sandboxes'] = () => ({ body: { sandboxes: [other, sandbox] } });
-  const made = session({ mine: (one) => one.id === id });
+  const made = session({ mine: ({ machines }) => machines[0]?.name === 'box' });
   await made.look();
   expect(made.view).toMatchObject({
     phase: 'running',
@@ -235,6 +237,70 @@ test('a refusal says what, and when to try again; a quota shows what is in the w
   expect(made.view.others).toHaveLength(1);
   await made.end(id);
   expect(made.view).toMatchObject({ others: [], problem: null });
+});
+
+describe('a host that is full', () => {
+  const ticket: Ticket = {
+    ...{ ticket: 'c'.repeat(20), state: 'waiting', place: 2, waiting: 2, since: 5, sandbox: null },
+    ...{ reason: 'All 1 machines of this host are in use.', expectedAt: null, latestAt: null },
+    machines: [{ name: 'box', kind: 'container' }],
+  };
+  const path = `/api/queue/${ticket.ticket}`;
+
+  async function waiting(): Promise<SandboxSession> {
+    answers['POST /api/sandboxes'] = () => ({ status: 202, body: ticket });
+    const made = session();
+    expect(await made.start(wanted)).toBe(true);
+    await vi.waitFor(() => expect(listeners.size).toBe(1));
+    expect(made.view).toMatchObject({ phase: 'waiting', ticket: { place: 2, waiting: 2 } });
+    return made;
+  }
+
+  test('gives a place that moves, and at last a sandbox, without another click', async () => {
+    answers[`GET /api/sandboxes/${id}`] = () => ({ body: sandbox });
+    const made = await waiting();
+    tell('ticket', { ...ticket, place: 1, expectedAt: 99 });
+    await reaches(made, ({ ticket: now }) => now?.place === 1 && now.expectedAt === 99);
+    tell('ticket', { ...ticket, state: 'admitted', place: 0, sandbox: id });
+    await reaches(made, ({ phase }) => phase === 'running');
+    expect(made.view).toMatchObject({ sandbox: { id }, ticket: null, rejoined: false });
+  });
+
+  test('keeps the place of a page that is loaded again', async () => {
+    const you = { ...status.you, waiting: [ticket] };
+    answers['GET /api/status'] = () => ({ body: { ...status, you } });
+    const made = session();
+    await made.look();
+    expect(made.view).toMatchObject({ phase: 'waiting', ticket: { place: 2 } });
+  });
+
+  test('lets go whoever leaves the queue', async () => {
+    const made = await waiting();
+    answers[`DELETE ${path}`] = () => ({ status: 204 });
+    await made.leaveQueue();
+    expect(made.view).toMatchObject({ phase: 'ready', ticket: null, problem: null });
+  });
+
+  test('that could not make it when the turn came says why', async () => {
+    const made = await waiting();
+    tell('ticket', { ...ticket, state: 'refused', place: 0, reason: 'The runtime said no.' });
+    await reaches(made, ({ phase }) => phase === 'ready');
+    expect(made.view.problem).toMatchObject({ message: 'The runtime said no.' });
+  });
+
+  test('and whose server forgot the queue is asked again, by the page itself', async () => {
+    const made = await waiting();
+    const error = { code: 'not_found', message: 'There is no such place in the queue.' };
+    answers[`GET ${path}`] = () => ({ status: 404, body: { error } });
+    answers[`GET ${path}/events`] = () => ({ status: 404 });
+    const later = { ...ticket, ticket: 'd'.repeat(20), place: 1, waiting: 1 };
+    answers['POST /api/sandboxes'] = () => ({ status: 202, body: later });
+    // A connection that breaks is tried again by EventSource itself; this one does what it does then.
+    answers[`GET /api/queue/${later.ticket}/events`] = () => ({});
+    tell('ticket', { ...ticket, state: 'left', place: 0 });
+    await reaches(made, ({ ticket: now }) => now?.ticket === later.ticket);
+    expect(made.view.phase).toBe('waiting');
+  });
 });
 
 test('events that break are missed, but the sandbox is not given up', async () => {

@@ -7,21 +7,28 @@ import type {
   Sandbox,
   SandboxEvent,
   Status,
+  Ticket,
 } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
 import { VmControls } from '../vm/vm-controls.ts';
 import { type Problem, RequestFailed, type RequestOptions, request } from './api.ts';
+import { Turn } from './turn.ts';
 
 export interface SandboxView {
   /**
    * looking: asking the server what there is. alone: no server answers. ready: something could be started.
-   * starting: the request is on its way. running: there is a sandbox. ended: there was one.
+   * starting: the request is on its way. waiting: the host is full, and there is a place in its queue. running: there is a
+   * sandbox. ended: there was one.
    */
-  phase: 'looking' | 'alone' | 'ready' | 'starting' | 'running' | 'ended';
+  phase: 'looking' | 'alone' | 'ready' | 'starting' | 'waiting' | 'running' | 'ended';
   /** Unix time at which this phase began. */
   since: number;
   status: Status | null;
   sandbox: Sandbox | null;
+  /** The place in the queue while it waits. */
+  ticket: Ticket | null;
+  /** Milliseconds that the sandbox had to wait for room, from the answer that said so. */
+  waitedMs: number;
   /** The sandbox was there already when the page was opened. */
   rejoined: boolean;
   stats: Readonly<Record<string, MachineStats>>;
@@ -37,8 +44,8 @@ export interface SandboxView {
 }
 
 export interface SandboxSessionOptions {
-  /** Whether a running sandbox is one that this page would have started. */
-  mine: (sandbox: Sandbox) => boolean;
+  /** Whether a running sandbox, or one that is waited for, is one that this page would have started. */
+  mine: (sandbox: Pick<Sandbox, 'machines'> | Pick<Ticket, 'machines'>) => boolean;
   /** Opens the stream of events at an address; Node's tests bring another. */
   listen?: (path: string) => EventSource;
 }
@@ -47,18 +54,23 @@ export interface SandboxSessionOptions {
 const START_LIMIT_MS = 30_000;
 
 export class SandboxSession {
-  readonly #mine: (sandbox: Sandbox) => boolean;
+  readonly #mine: SandboxSessionOptions['mine'];
   readonly #listen: (path: string) => EventSource;
   readonly #listeners = new Set<(view: SandboxView) => void>();
   readonly #leaving = new AbortController();
   /** By machine, of the sandbox that is joined. */
   readonly #vms = new Map<string, VmControls>();
   #events: EventSource | null = null;
+  #turn: Turn | null = null;
+  /** What was asked for last, to ask again when the place for it was lost. */
+  #wanted: CreateSandbox | null = null;
   #view: SandboxView = {
     phase: 'looking',
     since: Date.now(),
     status: null,
     sandbox: null,
+    ticket: null,
+    waitedMs: 0,
     rejoined: false,
     stats: {},
     expiring: null,
@@ -95,23 +107,38 @@ export class SandboxSession {
           : [];
       const mine = theirs.find((sandbox) => this.#mine(sandbox));
       const others = theirs.filter((sandbox) => sandbox !== mine);
+      const waiting = status.you.waiting.find((ticket) => this.#mine(ticket));
       if (mine) this.#join(mine, { status, others, rejoined: true });
+      else if (waiting) this.#wait(waiting, { status, others });
       else this.#enter('ready', { status, others });
     } catch (error) {
       this.#failed(error, 'alone');
     }
   }
 
-  /** Starts a sandbox and joins it; false when it was refused (`problem` says why). */
+  /** Starts a sandbox and joins it, at once or when its turn has come; false when it was refused (`problem` says why). */
   async start(wanted: CreateSandbox): Promise<boolean> {
-    this.#enter('starting', { problem: null, reason: null });
+    this.#wanted = wanted;
+    this.#enter('starting', { problem: null, reason: null, waitedMs: 0 });
     try {
-      this.#join(await this.#create(wanted), { rejoined: false });
+      const got = await this.#create(wanted);
+      if ('ticket' in got) this.#wait(got);
+      else this.#join(got, { rejoined: false });
       return true;
     } catch (error) {
       this.#failed(error, 'ready');
       if (this.#view.problem?.code === 'quota') await this.#lookForOthers();
       return false;
+    }
+  }
+
+  /** Gives up the place in the queue. */
+  async leaveQueue(): Promise<void> {
+    try {
+      await this.#turn?.leave();
+      this.#enter('ready', { ticket: null, problem: null });
+    } catch (error) {
+      this.#failed(error, this.#view.phase);
     }
   }
 
@@ -189,6 +216,7 @@ export class SandboxSession {
   dispose(): void {
     this.#leaving.abort();
     this.#events?.close();
+    this.#turn?.dispose();
     this.#listeners.clear();
     this.#forgetVms();
   }
@@ -203,9 +231,13 @@ export class SandboxSession {
   }
 
   /** A click may be faster than the first answer, which brings the cookie: without one it is fetched, and asked again. */
-  async #create(wanted: CreateSandbox): Promise<Sandbox> {
+  async #create(wanted: CreateSandbox): Promise<Sandbox | Ticket> {
     const ask = () =>
-      this.#request<Sandbox>(apiPaths.sandboxes, { method: 'POST', body: wanted, within: START_LIMIT_MS });
+      this.#request<Sandbox | Ticket>(apiPaths.sandboxes, {
+        method: 'POST',
+        body: wanted,
+        within: START_LIMIT_MS,
+      });
     try {
       return await ask();
     } catch (error) {
@@ -221,9 +253,50 @@ export class SandboxSession {
     if (answer) this.#change({ others: answer.sandboxes });
   }
 
+  #wait(ticket: Ticket, more: Partial<SandboxView> = {}): void {
+    this.#turn?.dispose();
+    this.#enter('waiting', { ticket, ...more });
+    this.#turn = new Turn(ticket, {
+      ask: (...request) => this.#request(...request),
+      listen: this.#listen,
+      onchange: (now) => void this.#noteTurn(now),
+      onlost: () => void this.#askAgain(),
+    });
+  }
+
+  async #noteTurn(ticket: Ticket): Promise<void> {
+    if (ticket.state === 'refused') {
+      const problem: Problem = { code: 'failed', message: ticket.reason, retryAt: null };
+      return this.#enter('ready', { ticket: null, problem });
+    }
+    if (ticket.state !== 'admitted' || ticket.sandbox === null) return this.#change({ ticket });
+    const waitedMs = Date.now() - this.#view.since;
+    try {
+      const sandbox = await this.#request<Sandbox>(apiPaths.sandbox(ticket.sandbox));
+      this.#join(sandbox, { rejoined: false, waitedMs });
+    } catch (error) {
+      this.#failed(error, 'ready');
+    }
+  }
+
+  /** The server forgot the place: it was started again. Whoever waits does not have to notice. */
+  async #askAgain(): Promise<void> {
+    const wanted = this.#wanted;
+    if (wanted === null) return this.look(); // the page was loaded again meanwhile, and does not know
+    try {
+      const got = await this.#create(wanted);
+      if ('ticket' in got) this.#wait(got);
+      else this.#join(got, { rejoined: false, waitedMs: Date.now() - this.#view.since });
+    } catch (error) {
+      const passing = error instanceof RequestFailed && isPassing(error.problem.code);
+      if (!passing || this.#leaving.signal.aborted) return this.#failed(error, 'ready');
+      setTimeout(() => !this.#leaving.signal.aborted && void this.#askAgain(), 2_000);
+    }
+  }
+
   #join(sandbox: Sandbox, more: Partial<SandboxView>): void {
     if (sandbox.id !== this.#view.sandbox?.id) this.#forgetVms();
-    this.#enter('running', { sandbox, stats: {}, expiring: null, ...more });
+    this.#enter('running', { sandbox, ticket: null, stats: {}, expiring: null, problem: null, ...more });
     this.#events?.close();
     const events = this.#listen(apiPaths.events(sandbox.id));
     this.#events = events;
@@ -289,4 +362,9 @@ export class SandboxSession {
     this.#view = { ...this.#view, ...more };
     for (const listener of [...this.#listeners]) listener(this.#view);
   }
+}
+
+/** What is over in a moment: the server, or its broker, is being started. */
+function isPassing(code: Problem['code']): boolean {
+  return code === 'unreachable' || code === 'too_slow' || code === 'no_host';
 }

@@ -1,0 +1,165 @@
+// The HTTP API's part for the host's view: a machine's own processes as the kernel under it sees them.
+import * as z from 'zod';
+
+const count = z.int().min(0);
+const text = z.string().max(1_024);
+const mask = z
+  .string()
+  .regex(/^[0-9a-f]{16}$/)
+  .nullable();
+
+/** The kinds of namespaces, as the OCI specification calls them. */
+export const namespaceKinds = ['user', 'mount', 'pid', 'network', 'ipc', 'uts', 'cgroup', 'time'] as const;
+export type NamespaceKind = (typeof namespaceKinds)[number];
+
+/** By their numbers (capabilities(7)). */
+export const capabilityNames = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_DAC_READ_SEARCH',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETPCAP',
+  'CAP_LINUX_IMMUTABLE',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_BROADCAST',
+  'CAP_NET_ADMIN',
+  'CAP_NET_RAW',
+  'CAP_IPC_LOCK',
+  'CAP_IPC_OWNER',
+  'CAP_SYS_MODULE',
+  'CAP_SYS_RAWIO',
+  'CAP_SYS_CHROOT',
+  'CAP_SYS_PTRACE',
+  'CAP_SYS_PACCT',
+  'CAP_SYS_ADMIN',
+  'CAP_SYS_BOOT',
+  'CAP_SYS_NICE',
+  'CAP_SYS_RESOURCE',
+  'CAP_SYS_TIME',
+  'CAP_SYS_TTY_CONFIG',
+  'CAP_MKNOD',
+  'CAP_LEASE',
+  'CAP_AUDIT_WRITE',
+  'CAP_AUDIT_CONTROL',
+  'CAP_SETFCAP',
+  'CAP_MAC_OVERRIDE',
+  'CAP_MAC_ADMIN',
+  'CAP_SYSLOG',
+  'CAP_WAKE_ALARM',
+  'CAP_BLOCK_SUSPEND',
+  'CAP_AUDIT_READ',
+  'CAP_PERFMON',
+  'CAP_BPF',
+  'CAP_CHECKPOINT_RESTORE',
+] as const;
+
+/** The names in a set as the kernel writes it: "00000000a80425fb". What is newer than the list is called by its number. */
+export function capabilitiesOf(set: string): string[] {
+  const bits = BigInt(`0x${set}`);
+  const numbers = Array.from({ length: 64 }, (_, number) => number);
+  return numbers
+    .filter((number) => (bits >> BigInt(number)) & 1n)
+    .map((number) => capabilityNames[number] ?? `CAP_${number}`);
+}
+
+const idMap = z
+  .array(
+    z.strictObject({
+      inside: count.describe('First id as programs in the user namespace see it.'),
+      outside: count.describe('First id on the host.'),
+      count: count.describe('How many follow one another.'),
+    }),
+  )
+  .max(8)
+  .nullable();
+
+export const seenProcessSchema = z
+  .strictObject({
+    pids: z
+      .array(count)
+      .min(1)
+      .max(8)
+      .describe('Its process id on the host first, then in each pid namespace below; the last is its own.'),
+    parent: count
+      .nullable()
+      .describe("Its parent's id on the host; null when that is none of the machine's."),
+    name: text.describe('The name of its program, at most 15 bytes.'),
+    command: text.describe('Its command line, one line of text; it may say there what it likes.'),
+    state: text.describe('R runs, S sleeps, D waits for a disk, T stopped, Z ended and not yet waited for.'),
+    threads: count.describe('How many threads it has.'),
+    threadNames: z
+      .array(
+        z.strictObject({ tid: count.describe('Thread id on the host.'), name: text.describe('Its name.') }),
+      )
+      .max(64)
+      .describe('Of a VM: the threads of QEMU. Empty for others.'),
+    uid: count.describe('Its effective user id on the host.'),
+    gid: count.describe('Its effective group id on the host.'),
+    namespaces: z
+      .record(z.enum(namespaceKinds), count.nullable())
+      .describe('The ids (inode numbers) of its namespaces; null where the kernel has no such kind.'),
+    cgroup: text.nullable().describe('The path of its control group.'),
+    uidMap: idMap.describe('The user ids of its user namespace.'),
+    gidMap: idMap.describe('The group ids of its user namespace.'),
+    label: text.nullable().describe('Its SELinux label or AppArmor profile; null without either.'),
+    capabilities: z
+      .strictObject({
+        effective: mask.describe('What the kernel lets it do now.'),
+        permitted: mask.describe('What it may make effective.'),
+        inheritable: mask.describe('What it can hand to a program that takes it.'),
+        bounding: mask.describe('Beyond which no program it starts can go.'),
+        ambient: mask.describe('What programs without any of their own get.'),
+      })
+      .describe('Sets of capabilities, in its user namespace: 16 hexadecimal digits, see capabilitiesOf.'),
+    seccomp: z
+      .int()
+      .min(0)
+      .max(2)
+      .nullable()
+      .describe('2: a filter decides which system calls it may make; 0: none does.'),
+    noNewPrivs: z
+      .boolean()
+      .nullable()
+      .describe('Whether set-user-id programs give it nothing (no_new_privs).'),
+  })
+  .describe('A process as a kernel sees it.');
+export type SeenProcess = z.output<typeof seenProcessSchema>;
+
+export const seenProcessesSchema = z
+  .strictObject({
+    processes: z
+      .array(seenProcessSchema)
+      .max(64)
+      .describe('The 64 with the lowest process ids, in that order.'),
+    total: count.describe('How many there are.'),
+  })
+  .describe("A machine's own processes, and nobody else's.");
+export type SeenProcesses = z.output<typeof seenProcessesSchema>;
+
+export const hostViewSchema = z
+  .strictObject({
+    outside: seenProcessesSchema.describe('As the kernel under the machine sees them; of a VM that is QEMU.'),
+    inside: seenProcessesSchema
+      .nullable()
+      .describe(
+        "Of a VM: as its own kernel sees them, its kernel's threads left out; null while it does not answer, and for a " +
+          'container, which has no other kernel.',
+      ),
+  })
+  .describe('200 of GET /api/sandboxes/:id/machines/:name/view');
+export type HostView = z.output<typeof hostViewSchema>;
+
+export const eventsQuerySchema = z
+  .strictObject({
+    view: z
+      .string()
+      .regex(/^[a-z0-9-]{1,16}(,[a-z0-9-]{1,16}){0,7}$/, 'names of machines, with commas between them')
+      .transform((names) => names.split(','))
+      .optional()
+      .describe("Machines whose host's view is wanted too."),
+  })
+  .describe('The query of GET /api/sandboxes/:id/events');

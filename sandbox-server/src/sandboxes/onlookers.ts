@@ -1,0 +1,46 @@
+// Pages that want the host's view of machines: each is told what it has not been told yet.
+import type { LearnerMachine } from '../machines/machine.ts';
+import type { HostView, SandboxEvent } from '../protocol/api.ts';
+
+type Listener = (event: SandboxEvent) => void;
+
+export class Onlookers {
+  /** Of each, by machine, what it was told last. */
+  readonly #told = new Map<Listener, Map<string, string>>();
+  #looking = false;
+
+  /** Returns the function that leaves. */
+  add(listener: Listener, machines: readonly string[]): () => void {
+    if (machines.length > 0) this.#told.set(listener, new Map(machines.map((name) => [name, ''])));
+    return () => this.#told.delete(listener);
+  }
+
+  /** Looks at what is wanted and tells what has changed. One look at a time: what does not let itself be looked at holds up
+   * nobody else. */
+  async look(machines: readonly LearnerMachine[], now: () => number): Promise<void> {
+    if (this.#looking || this.#told.size === 0) return;
+    this.#looking = true;
+    const wanted = new Set([...this.#told.values()].flatMap((told) => [...told.keys()]));
+    await Promise.all(
+      machines.filter(({ view }) => wanted.has(view.name)).map((one) => this.#lookAt(one, now)),
+    );
+    this.#looking = false;
+  }
+
+  async #lookAt(machine: LearnerMachine, now: () => number): Promise<void> {
+    const { name, state } = machine.view;
+    if (state !== 'running' && state !== 'booting') return;
+    let view: HostView;
+    try {
+      view = await machine.hostView();
+    } catch {
+      return; // it ended, or the broker is away: both are told as such
+    }
+    const text = JSON.stringify(view);
+    for (const [listener, told] of this.#told) {
+      if (!told.has(name) || told.get(name) === text) continue;
+      told.set(name, text);
+      listener({ event: 'view', data: { machine: name, at: now(), ...view } });
+    }
+  }
+}
