@@ -338,7 +338,8 @@ export class Attacker {
     await new Promise((resolve) => socket.on('close', resolve));
     clearTimeout(late);
     const status = /^HTTP\/1.1 (\d+)/.exec(said)?.[1];
-    if (status) this.#judgeStatus(Number(status), `raw ${method} ${path}`);
+    if (status === undefined || Number(status) < 400) return;
+    this.#judgeStatus(Number(status), `raw ${method} ${path}`);
     this.#judgeText(said, `raw ${method} ${path}`);
   }
 

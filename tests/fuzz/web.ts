@@ -15,7 +15,7 @@ import { Values } from './values.ts';
 /** How much the server may have grown once it has seen everything, in bytes: what is compiled and kept for later. */
 const GROWTH_MAX = 12 * 2 ** 20;
 /** Requests until it has: nearly everything that it does it has then done. */
-const FIRST = 500;
+const FIRST = 300;
 /** Requests after which an attacker looks whether it still has what it attacks with. */
 const LOOK_AFTER = 40;
 const PRINT = 'exec 9<> <(:); i=0; while :; do read -rt 0.02 -u 9; echo line-$((i++)); done';

@@ -6,7 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
-import { messageOf, Problem } from '../problem.ts';
+import { Problem } from '../problem.ts';
 import { attachClose } from '../protocol/addresses.ts';
 import { machineNameSchema } from '../protocol/api.ts';
 import { terminalIdSchema } from '../protocol/broker.ts';
@@ -166,7 +166,9 @@ function closeAs(ws: WebSocket, error: unknown, { machine }: Target): void {
   const { state } = machine.view;
   const over = state === 'ended' || state === 'failed';
   const gone = over || (error instanceof BrokerError && error.code === 'not_found');
-  closeWith(ws, gone ? attachClose.gone : attachClose.lost, messageOf(error));
+  // Not in the error's words, which name a socket of the host's.
+  if (gone) closeWith(ws, attachClose.gone, 'the terminal is gone');
+  else closeWith(ws, attachClose.lost, 'the terminal cannot be reached now');
 }
 
 function refuse(socket: Duplex, error: unknown, id: string, log: Logger): void {
