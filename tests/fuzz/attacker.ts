@@ -307,8 +307,9 @@ export class Attacker {
         socket.destroy();
         resolve({ status: 101, type: '', text: '' });
       });
-      asked.on('error', () => {
-        // Cut off while it was still sent, as a body that is too long is.
+      asked.on('error', () => {}); // told as its close
+      // Without an answer: cut off while it was still sent, as a body that is too long is.
+      asked.on('close', () => {
         clearTimeout(late);
         resolve({ status: 0, type: '', text: '' });
       });
