@@ -14,6 +14,7 @@ type Suite = {
   readonly command: readonly string[];
   readonly root?: boolean;
   readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
   /** Reads how many tests ran from what was printed or written; without it the command's status counts as one test. */
   readonly count?: (output: string) => Count;
 };
@@ -106,6 +107,17 @@ const vitest = (project: string, root = false): Suite => ({
   count: vitestCount(`${project}.json`),
 });
 
+const playwright = (name: string, project: string, workers: number): Suite => ({
+  name,
+  root: true,
+  command: [
+    ...[NODE, bin('@playwright/test/cli.js'), 'test', '--config', 'tests/e2e/playwright.config.ts'],
+    ...[`--project=${project}`, `--workers=${workers}`, ...(workers > 1 ? ['--fully-parallel'] : [])],
+  ],
+  env: { PLAYWRIGHT_JSON_OUTPUT_FILE: join(RESULTS, `e2e-${project}.json`) },
+  count: playwrightCount(`e2e-${project}.json`),
+});
+
 const SUITES: readonly Suite[] = [
   { name: 'format and lint', command: [NODE, bin('@biomejs/biome/bin/biome'), 'check', '.'] },
   { name: 'types', command: [NODE, bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
@@ -134,12 +146,8 @@ const SUITES: readonly Suite[] = [
   vitest('unit'),
   vitest('integration', true),
   vitest('escape', true),
-  {
-    name: 'e2e',
-    root: true,
-    command: [NODE, bin('@playwright/test/cli.js'), 'test', '--config', 'tests/e2e/playwright.config.ts'],
-    count: playwrightCount('e2e.json'),
-  },
+  playwright('e2e', 'stack', 1),
+  playwright('e2e, pages', 'pages', 2),
 ];
 
 const runSuite = async (suite: Suite): Promise<Count> => {
@@ -149,9 +157,10 @@ const runSuite = async (suite: Suite): Promise<Count> => {
     BULKHEAD_IMAGES: IMAGES,
     BULKHEAD_PROGRAMS: PROGRAMS,
     ASTRO_TELEMETRY_DISABLED: '1',
+    ...suite.env,
   };
   // sudo empties the environment; what the tests need of it goes along by name.
-  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'CI'];
+  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'CI', ...Object.keys(suite.env ?? {})];
   const throughSudo = suite.root && !isRoot;
   const prefix = throughSudo
     ? ['env', ...kept.flatMap((name) => (env[name] ? [`${name}=${env[name]}`] : []))]

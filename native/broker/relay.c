@@ -162,7 +162,8 @@ static void note_peer_left(relay *r) {
 static void receive_frames(relay *r) {
     uint8_t bytes[CHUNK];
     ssize_t got = recv(r->peer.source.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+    // ECONNRESET is told once of a peer that left without reading all; what it sent before is still there (unix(7)).
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNRESET))
         note_peer_left(r);
     if (got > 0 && frame_reader_feed(&r->reader, bytes, (size_t)got, take, r, r->failure) < 0)
         fail(r);
@@ -184,8 +185,9 @@ static void go_on(relay *r) {
     if (r->outcome < 0)
         return;
     pass_on(r);
+    // One that takes nothing any more has gone, but what it sent may not all be here: its end is read, not written.
     if (!r->left && !flush(r->peer.source.fd, &r->to_peer))
-        note_peer_left(r);
+        byte_queue_consume(&r->to_peer, r->to_peer.length);
     watch_both(r);
 }
 

@@ -35,9 +35,25 @@ const schema = z.strictObject({
     .transform((text) => text.split(',').filter((url) => url !== ''))
     .pipe(z.array(z.url({ protocol: /^https?$/, error: 'addresses such as https://bulkhead.example.org' })))
     .describe('further addresses under which browsers reach the site, separated by commas'),
+  'preview-port': z
+    .string()
+    .regex(/^(auto|off|\d{1,5})$/, 'auto, off or a port')
+    .transform((text) => (text === 'auto' ? text : text === 'off' ? null : Number(text)))
+    .refine((port) => typeof port !== 'number' || port <= 65_535, 'a port from 0 to 65535')
+    .describe(
+      'port of previews of what machines serve: auto (the one after the site), off, or a number; 0 is a free one',
+    ),
+  'preview-url': z
+    .string()
+    .regex(
+      /^(https?:\/\/(\*\.)?[a-z0-9.-]+(:\d{1,5})?)?$/i,
+      'a wildcard such as https://*.preview.example.org, or an origin such as https://bulkhead.example.org:8443',
+    )
+    .describe('address under which browsers that come by public-url reach preview-port'),
   state: directory.describe("the server's own directory"),
   broker: directory.describe("the broker's control socket"),
   site: directory.describe('the built site'),
+  labs: directory.describe('the labs, a folder each'),
   'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
   metrics: z
     .string()
@@ -74,9 +90,12 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   address: '127.0.0.1',
   port: '7080',
   'public-url': '',
+  'preview-port': 'auto',
+  'preview-url': '',
   state: '/var/lib/bulkhead/server',
   broker: '/var/lib/bulkhead/run/control.sock',
   site: new URL('../../site/dist', import.meta.url).pathname,
+  labs: new URL('../../labs', import.meta.url).pathname,
   'log-level': 'info',
   metrics: 'off',
   idle: String(defaultPolicy.idleMs / MINUTE),

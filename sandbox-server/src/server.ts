@@ -10,6 +10,8 @@ import { Proxies } from './http/client-address.ts';
 import { Origins } from './http/origins.ts';
 import { Requests } from './http/requests.ts';
 import { loadSecret } from './http/session.ts';
+import { Labs } from './labs/labs.ts';
+import { loadLabs } from './labs/load.ts';
 import { listenForScrapes, type MetricsListener } from './metrics/listener.ts';
 import { metrics } from './metrics/metrics.ts';
 import { readFrom } from './metrics/sources.ts';
@@ -18,6 +20,11 @@ import { Instructors } from './people/instructors.ts';
 import { Learners } from './people/learners.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from './people/schema.ts';
 import { Workshops } from './people/workshops.ts';
+import { PreviewKeys } from './previews/keys.ts';
+import { listenForPreviews, type PreviewListener } from './previews/listener.ts';
+import { PreviewNames } from './previews/names.ts';
+import type { PreviewOptions } from './previews/proxy.ts';
+import { messageOf } from './problem.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { SandboxStore } from './sandboxes/store.ts';
 import { openDatabase } from './store/database.ts';
@@ -27,6 +34,10 @@ import { Viewers } from './terminals/viewers.ts';
 const DRAIN_MS = 10_000;
 /** How long the pages that were told then have to say goodbye themselves: one that sleeps must not hold up a restart. */
 const GOODBYE_MS = 1_000;
+
+const DAY_MS = 86_400_000;
+/** Learners who have not been here for so long are forgotten; their cookie has ended long before. */
+const UNSEEN_DAYS = 365;
 
 export interface RunningServer {
   /** Where the site is, as seen from this machine. */
@@ -49,22 +60,33 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     migrations: peopleMigrations,
   });
   const learners = new Learners(people);
+  const labs = new Labs({ ...loadLabs(options.labs), sandboxes, learners, log });
   const instructors = new Instructors(people);
   const workshops = new Workshops(people);
+  const forgetting = forgetDaily(learners, log);
   const viewers = new Viewers();
   const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
+  const secret = loadSecret(options.state);
+  const previews = {
+    sandboxes,
+    keys: new PreviewKeys(secret),
+    names: new PreviewNames(origins, options['preview-url']),
+    log,
+  };
   const app = await buildApp({
     broker,
     sandboxes,
     learners,
+    labs,
     instructors,
     workshops,
     viewers,
     origins,
     proxies: new Proxies(options['trust-proxy']),
     policy,
-    secret: loadSecret(options.state),
+    secret,
+    previews,
     site: options.site,
     version: manifest.version,
     requests,
@@ -76,6 +98,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     socket.once('close', () => sockets.delete(socket));
   });
   let scrapes: MetricsListener | null = null;
+  let shown: PreviewListener | null = null;
   const stop = async () => {
     viewers.close();
     await requests.drain(DRAIN_MS);
@@ -85,8 +108,11 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     await app.close();
     clearTimeout(patience);
     scrapes?.close();
+    labs.close();
+    await shown?.close();
     sandboxes.close();
     broker.close();
+    clearInterval(forgetting);
     people.close();
   };
   let stopping: Promise<void> | null = null;
@@ -96,6 +122,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   };
   try {
     await app.listen({ host: options.address, port: options.port });
+    shown = await startPreviews(previews, options, (app.server.address() as AddressInfo).port);
     if (options.metrics !== null) scrapes = await listenForScrapes(metrics, options.metrics);
   } catch (error) {
     await close();
@@ -106,10 +133,38 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const url = urlOf(options.address, port);
   readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
   const metricsUrl = scrapes?.url ?? null;
-  log.info({ url, metrics: metricsUrl }, 'listening');
+  log.info({ url, metrics: metricsUrl, previews: shown?.port ?? null }, 'listening');
   await broker.start();
   if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
   return { url, metricsUrl, close };
+}
+
+/** Nobody is remembered for ever who does not come back. */
+function forgetDaily(learners: Learners, log: Logger): NodeJS.Timeout {
+  const forget = () => {
+    const forgotten = learners.forgetUnseen(UNSEEN_DAYS);
+    if (forgotten > 0)
+      log.info({ learners: forgotten, days: UNSEEN_DAYS }, 'forgot who has long not been here');
+  };
+  forget();
+  return setInterval(forget, DAY_MS).unref();
+}
+
+/** Null when they are off. Nobody asked for the port after the site's by its number: that another program has it is no
+ * reason not to serve the site. */
+async function startPreviews(
+  previews: PreviewOptions,
+  { address, 'preview-port': wanted }: Options,
+  sitePort: number,
+): Promise<PreviewListener | null> {
+  if (wanted === null) return null;
+  if (wanted !== 'auto') return listenForPreviews(previews, { address, port: wanted });
+  try {
+    return await listenForPreviews(previews, { address, port: sitePort + 1 });
+  } catch (error) {
+    previews.log.warn({ reason: messageOf(error) }, 'there are no previews; --preview-port chooses a port');
+    return null;
+  }
 }
 
 function urlOf(address: string, port: number): string {

@@ -99,7 +99,7 @@ set -eu
 [ "$(id -u)" = 0 ] || { echo 'uninstall: must be root' >&2; exit 1; }
 if [ -d /run/systemd/system ]; then
   systemctl disable --now bulkhead-server bulkheadd
-  systemctl stop bulkhead-machines
+  systemctl stop bulkhead-machines bulkhead.slice
 fi
 rm -f ${Object.keys(units({ programs, config, state, user }))
   .map((name) => `${UNITS}/${name}`)

@@ -1,10 +1,16 @@
 import { defineConfig, devices } from '@playwright/test';
 import { CHROMIUM } from './browser.ts';
 
-/** Real pages against a real stack; one worker, because processes, mounts and cgroups are counted before and after. */
+/**
+ * Real pages against a real stack. `stack` has one worker, because processes, mounts and cgroups are counted before and
+ * after; `pages` only looks at what was built, each page by itself.
+ */
 export default defineConfig({
   testDir: '.',
-  testMatch: '*.spec.ts',
+  projects: [
+    { name: 'stack', testMatch: '*.spec.ts', testIgnore: 'pages.spec.ts' },
+    { name: 'pages', testMatch: 'pages.spec.ts' },
+  ],
   workers: 1,
   timeout: 90_000,
   reporter: [['list'], ['json', { outputFile: '../results/e2e.json' }]],

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
-import type { Sandbox } from '../../sandbox-server/src/protocol/api.ts';
+import type { Sandbox, Status, Ticket } from '../../sandbox-server/src/protocol/api.ts';
 import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
 import { servePlainly } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
@@ -38,6 +38,12 @@ function imagesDirectory(initrd?: number): string {
 async function sandboxes(page: Page): Promise<Sandbox[]> {
   const answer = await page.request.get(new URL('/api/sandboxes', page.url()).href);
   return ((await answer.json()) as { sandboxes: Sandbox[] }).sandboxes;
+}
+
+/** The page's places in the queue as its server tells them. */
+async function waiting(page: Page): Promise<Ticket[]> {
+  const answer = await page.request.get(new URL('/api/status', page.url()).href).catch(() => null);
+  return answer ? ((await answer.json()) as Status).you.waiting : [];
 }
 
 async function startBox(page: Page, url: string): Promise<TerminalPage> {
@@ -187,22 +193,57 @@ test.describe('a host without VMs, one sandbox a learner', () => {
   });
 });
 
-test('the host is full: the page says so, and when to look again', async ({ page, browser }) => {
+test('the host is full: a place in the queue, kept over a reload and a server that dies, and let in without a click', async ({
+  page,
+  browser,
+}) => {
+  const stack = await startStack({ broker: ['--max-machines', '1'] });
+  try {
+    await startBox(page, stack.url);
+    const [next, last] = await Promise.all([browser.newPage(), browser.newPage()]);
+    await next.goto(stack.url);
+    await expect(next.getByText('The host is full now')).toBeVisible();
+    await next.getByTestId('start-container').click();
+    const heading = (of: Page) => of.getByTestId('waiting-room').getByRole('status');
+    await expect(heading(next)).toHaveText('The host is full: you are next');
+    await expect(next.getByText('All 1 machines of this host are in use.')).toBeVisible();
+    await expect(next.getByTestId('waiting-expected')).toContainText('not known yet');
+    await expect(next).toHaveTitle('1. in the queue · Bulkhead');
+
+    await last.goto(stack.url);
+    await last.getByTestId('start-container').click();
+    await expect(heading(last)).toHaveText('The host is full: you are number 2 of 2 in the queue');
+    await next.reload();
+    await expect(heading(next)).toHaveText('The host is full: you are next, of 2 in the queue');
+    await last.getByRole('button', { name: 'Leave the queue' }).click();
+    await expect(last.getByTestId('start-container')).toBeEnabled();
+    await expect(heading(next)).toHaveText('The host is full: you are next');
+
+    // This page knows what it asked for; the one that was loaded again would have to be clicked again.
+    await last.getByTestId('start-container').click();
+    await expect(heading(last)).toHaveText('The host is full: you are number 2 of 2 in the queue');
+    await next.getByRole('button', { name: 'Leave the queue' }).click();
+    await expect(heading(last)).toHaveText('The host is full: you are next');
+    await stack.killServer();
+    await stack.startServer();
+    await expect.poll(async () => (await waiting(last)).length, { timeout: 20_000 }).toBe(1);
+    await expect(heading(last)).toHaveText('The host is full: you are next');
+    await endBox(page);
+    await new TerminalPage(last, 'terminal-box').waitForPrompt('box');
+    await endBox(last);
+    for (const other of [next, last]) await other.context().close();
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('what the host never has room for is refused at once, with the reason', async ({ page }) => {
   const stack = await startStack({ broker: ['--max-machines', '1'] });
   try {
     await page.goto(`${stack.url}/compare/`);
     await page.getByTestId('start-both').click();
-    await expect(page.getByText('The host is full')).toBeVisible();
-    await expect(page.getByRole('button', { name: /^Look again in \d+ s$/ })).toBeDisabled();
-    await startBox(page, stack.url);
-    const stranger = await browser.newContext();
-    const theirs = await stranger.newPage();
-    await theirs.goto(stack.url);
-    await expect(theirs.getByText('All 1 machines of this host are in use.')).toBeVisible();
-    await endBox(page);
-    await theirs.getByRole('button', { name: 'Look again' }).click();
-    await expect(theirs.getByText('The host is full')).toHaveCount(0);
-    await stranger.close();
+    await expect(page.getByText('It could not be started')).toBeVisible();
+    await expect(page.getByText(/never has room for it: 2 machines, where 1 may run/)).toBeVisible();
   } finally {
     await stack.stop();
   }

@@ -146,7 +146,9 @@ describe('a container in a VM', () => {
   test('with something in it that cannot be moved stays where it is, and the page is told what', {
     timeout: LIMIT_MS,
   }, async () => {
-    await terminal.run('nc -l 127.0.0.1 5001 & sleep 1; sleep 4711 | nc 127.0.0.1 5001 & sleep 1', LIMIT_MS);
+    const until = (state: string) => `until ss -Htna | grep -q "${state}.*:5001"; do sleep 0.1; done`;
+    await terminal.run(`nc -l 127.0.0.1 5001 & ${until('LISTEN')}`, LIMIT_MS);
+    await terminal.run(`sleep 4711 | nc 127.0.0.1 5001 & ${until('ESTAB')}`, LIMIT_MS);
     const answer = await learner.ask('POST', apiPaths.move(sandbox.id, 'box'), { to: 'one' });
     expect(answer).toMatchObject({
       status: 501,

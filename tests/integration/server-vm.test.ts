@@ -1,8 +1,11 @@
 // What a learner does with a VM and with nothing else, through the server: begin it as a copy, move it, go back in time.
+import { once } from 'node:events';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import {
   moveFiguresSchema,
+  previewOpenedSchema,
   type Sandbox,
   snapshotListSchema,
 } from '../../sandbox-server/src/protocol/api.ts';
@@ -16,7 +19,7 @@ let sandbox: Sandbox;
 let terminal: RemoteTerminal;
 
 beforeAll(async () => {
-  stack = await startStack();
+  stack = await startStack({ server: ['--preview-port', '0'] });
   learner = await Learner.arrive(stack.url);
   const machines = [
     { name: 'box', kind: 'container' },
@@ -48,12 +51,70 @@ const comeBack = async () => {
   await terminal.attach();
 };
 
+/** The first words of what a machine serves at a port, as its learner's browser gets them. */
+async function shown(name: string, port: number): Promise<{ status: number; text: string }> {
+  const answer = await learner.ask('POST', apiPaths.previews(sandbox.id, name), { port });
+  const url = new URL(previewOpenedSchema.parse(answer.body).url);
+  const get = async (path: string, headers: Record<string, string>) => {
+    const request = requestHttp({
+      host: '127.0.0.1',
+      port: url.port,
+      path,
+      headers: { host: url.host, ...headers },
+    });
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    let text = '';
+    for await (const piece of response.setEncoding('utf8')) text += piece;
+    return { status: response.statusCode ?? 0, text, cookie: response.headers['set-cookie']?.[0] ?? '' };
+  };
+  const { cookie } = await get(url.pathname + url.search, {});
+  return get('/', { cookie: cookie.split(';', 1)[0] ?? '' });
+}
+
 describe('a VM that begins as a copy', () => {
   test('shows how: no kernel of its own was booted for it', () => {
     const steps = view().measures?.steps.map(({ by, step }) => `${by}: ${step}`) ?? [];
     for (const step of ['copy the template', 'start QEMU', 'restore', 'identity'])
       expect(steps).toContain(`broker: ${step}`);
     expect(steps.filter((step) => step.startsWith('guest:'))).toEqual([]);
+  });
+
+  test('serves what is looked at through the link, as much as there is', async () => {
+    const silent = await shown('vm', 8000);
+    expect(silent).toMatchObject({
+      status: 502,
+      text: expect.stringContaining('Nothing listens on port 8000 of vm'),
+    });
+    // More than the link would hold for a reader that it does not hear from.
+    await terminal.run(
+      'mkdir w; head -c 3000000 /dev/zero | tr "\\0" x > w/index.html; busybox httpd -p 8000 -h w',
+    );
+    const { status, text } = await shown('vm', 8000);
+    expect({ status, length: text.length }).toEqual({ status: 200, length: 3_000_000 });
+  });
+
+  test('stands still when it is frozen, and goes on where it was, with the clock of now', async () => {
+    await terminal.run('kept=still');
+    const frozen = await learner.ask('POST', apiPaths.freeze(sandbox.id, 'vm'));
+    expect(frozen).toMatchObject({ status: 200, body: { state: 'frozen' } });
+    expect((await shown('vm', 8000)).status).toBe(409);
+    const refused = await learner.ask('POST', apiPaths.migration(sandbox.id, 'vm'));
+    expect(refused.status).toBe(409);
+    await stack.killServer();
+    await stack.killBroker();
+    await stack.startBroker();
+    await stack.startServer();
+    await look();
+    expect(view()).toMatchObject({ state: 'frozen', reason: expect.stringContaining('frozen') });
+    const from = Date.now(); // its own clock has stood since it was frozen
+    expect(await learner.ask('POST', apiPaths.thaw(sandbox.id, 'vm'))).toMatchObject({
+      status: 200,
+      body: { state: 'running' },
+    });
+    await comeBack();
+    expect(await terminal.run('echo "kept $kept"')).toContain('kept still');
+    expect(Number(await terminal.run('date +%s'))).toBeGreaterThanOrEqual(Math.floor(from / 1_000));
   });
 
   test('is moved, and its shell with it; the page learns how far it is and which process it is now', async () => {

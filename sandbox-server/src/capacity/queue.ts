@@ -11,10 +11,11 @@ const PATIENCE_MS = 30_000;
 /** How long the news of an admission can be asked for. */
 const NEWS_MS = 60_000;
 
-/** Who asks: the learner, and the address the request came from. */
+/** Who asks: the learner, the address the request came from, and the lab that it is for. */
 export interface Asker {
   owner: string;
   address: string;
+  lab?: string | null;
 }
 
 export class Ticket {

@@ -56,9 +56,13 @@ export function exampleFile({ fields, defaults }: Settings): string {
   return `${head}\n${settings.join('\n\n')}\n`;
 }
 
-/** The site's place is wherever this program is. */
+/** The site's and the labs' place is wherever this program is. */
 function shown(name: string, defaults: Settings['defaults']): string {
-  return name === 'site' ? 'site/dist of this installation' : (defaults[name] ?? '');
+  const ours: Record<string, string> = {
+    site: 'site/dist of this installation',
+    labs: 'labs of this installation',
+  };
+  return ours[name] ?? defaults[name] ?? '';
 }
 
 function sentence(text: string): string {

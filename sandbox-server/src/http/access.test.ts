@@ -1,5 +1,5 @@
 // Who may do what, asked of the real routes: the learner, an instructor of a workshop they are in, and everybody else.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -20,12 +20,14 @@ import {
 import { meSchema, rosterSchema, workshopListSchema, workshopSchema } from '../protocol/workshops.ts';
 import { type RunningServer, startServer } from '../server.ts';
 import { Browser } from '../testing/browser.ts';
+import { watchRoutes } from '../testing/routes.ts';
 import { ScriptedBroker, until } from '../testing/scripted-broker.ts';
 
 const PASSWORD = 'correct horse battery';
 let broker: ScriptedBroker;
 let server: RunningServer;
 let directory: string;
+const registered = new Set<string>();
 /** Instructors who are logged in; logging in is slow on purpose, so once. */
 let ada: Browser;
 let grace: Browser;
@@ -38,7 +40,8 @@ beforeAll(async () => {
   broker = new ScriptedBroker();
   await broker.listen();
   const args = ['--port', '0', '--pool', '0', '--state', join(directory, 'state'), '--broker', broker.socket];
-  server = await startServer(parseOptions([...args, '--site', directory], {}), pino({ level: 'silent' }));
+  const options = parseOptions([...args, '--site', directory], {});
+  server = await watchRoutes(() => startServer(options, pino({ level: 'silent' })), registered);
   await until(() => broker.requests.includes('machine.list'));
   const database = new DatabaseSync(join(directory, 'state', 'people.db'));
   for (const login of ['ada', 'grace']) await new Instructors(database).add(login, PASSWORD);
@@ -116,10 +119,12 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['GET', ''], instructor: true },
   { ask: ['POST', '/extend'], instructor: true },
   { ask: ['POST', '/machines/box/terminals', { columns: 80, rows: 24 }], instructor: true },
+  { ask: ['POST', '/machines/box/previews', { port: 8000 }], instructor: false },
   { ask: ['POST', '/machines/box/exec', { command: ['true'] }], instructor: false },
   { ask: ['GET', '/machines/box/files?path=/etc/hostname'], instructor: false },
   { ask: ['PUT', '/machines/box/files', { path: '/a', content: '' }], instructor: false },
   { ask: ['GET', '/machines/box/directory?path=/'], instructor: false },
+  { ask: ['GET', '/machines/box/view'], instructor: true },
   { ask: ['GET', '/machines/box/checkpoints'], instructor: true },
   { ask: ['PUT', '/machines/box/checkpoints/one'], instructor: true },
   { ask: ['POST', '/machines/box/checkpoints/one/restore'], instructor: true },
@@ -134,25 +139,23 @@ const calls: { ask: [method: string, path: string, body?: unknown]; instructor: 
   { ask: ['POST', '/machines/box/freeze'], instructor: true },
   { ask: ['POST', '/machines/box/thaw'], instructor: true },
   { ask: ['POST', '/machines/box/restart', {}], instructor: true },
+  { ask: ['GET', '/checks'], instructor: true },
+  { ask: ['POST', '/steps/one/check'], instructor: false },
+  { ask: ['POST', '/steps/one/solve'], instructor: false },
   { ask: ['DELETE', ''], instructor: false },
 ];
 
-/** Asked for in other tests: a stream, and an upgrade. */
+/** A stream, which is asked for below. */
 const elsewhere = ['GET /events'];
 
 describe('what is asked of a sandbox', { timeout: 30_000 }, () => {
   test('is all in the table', () => {
     const known = calls.map(({ ask: [method, path] }) => `${method} ${path.split('?', 1)[0]}`);
-    const sources = readdirSync(import.meta.dirname).filter((file) => !file.endsWith('.test.ts'));
-    const routes = sources.flatMap((file) => {
-      const source = readFileSync(join(import.meta.dirname, file), 'utf8');
-      const found = source.matchAll(/app\.(\w+)(?:<[^(]*>)?\(\s*'\/api\/sandboxes\/:id([^']*)'/g);
-      return [...found].map(([, verb = '', path = '']) => {
-        const named = path.replace(':name', 'box').replace(/:(snapshot|checkpoint)/, 'one');
-        return `${verb.toUpperCase()} ${named}`;
-      });
-    });
-    expect([...known, ...elsewhere].toSorted()).toEqual(routes.toSorted());
+    const all = [...registered]
+      .filter((route) => /^(?!HEAD )\w+ \/api\/sandboxes\/:id/.test(route))
+      .map((route) => route.replace('/api/sandboxes/:id', '').replace(':name', 'box'))
+      .map((route) => route.replace(/:(snapshot|checkpoint|step)/, 'one'));
+    expect([...known, ...elsewhere].toSorted()).toEqual(all.toSorted());
   });
 
   const answers = async (who: Browser): Promise<string[]> => {

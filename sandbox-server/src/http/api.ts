@@ -3,11 +3,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
 import { Ticket } from '../capacity/queue.ts';
+import { machinesOf } from '../labs/lab.ts';
+import type { Labs } from '../labs/labs.ts';
 import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
 import { apiPaths } from '../protocol/addresses.ts';
 import {
+  type CreateSandbox,
+  createLabSandboxSchema,
   createSandboxSchema,
   eventsQuerySchema,
   machineNameSchema,
@@ -23,15 +27,19 @@ import type { Access, MachineFor } from './access.ts';
 import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
+import { registerLabs } from './labs.ts';
 import { RateLimit, rates } from './limits.ts';
+import { type Previews, registerPreviews } from './previews.ts';
 import type { Sessions } from './session.ts';
 
 export interface ApiOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
+  labs: Labs;
   sessions: Sessions;
   access: Access;
   policy: Policy;
+  previews: Previews;
   version: string;
 }
 
@@ -41,7 +49,7 @@ const MOST_FOLLOWERS = 16;
 const nothing = z.strictObject({}).nullish();
 
 export function registerApi(app: FastifyInstance, options: ApiOptions): void {
-  const { sandboxes, sessions, access } = options;
+  const { sandboxes, sessions, access, labs } = options;
   const startedAt = Date.now();
   const creations = new RateLimit(rates.create);
   const ownCreations = new RateLimit(rates.createOwn);
@@ -53,10 +61,11 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 
   app.post('/api/sandboxes', async (request, reply) => {
     const owner = sessions.require(request);
-    const wanted = createSandboxSchema.parse(request.body);
+    const { machines, lab } = wantedBy(request.body, labs);
     slowDown(creations, request.from, 'from your address');
     slowDown(ownCreations, owner, 'by you');
-    const got = await sandboxes.ask({ owner, address: request.from }, wanted, request.arrivedAt);
+    const asker = { owner, address: request.from, lab };
+    const got = await sandboxes.ask(asker, machines, request.arrivedAt);
     if (!(got instanceof Ticket)) {
       return reply.code(201).header('location', apiPaths.sandbox(got.id)).send(got.view);
     }
@@ -99,7 +108,9 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   });
 
   registerInside(app, machineFor);
+  registerLabs(app, labs, (request, deed) => enter(request, deed).sandbox);
   registerCheckpoints(app, machineFor);
+  registerPreviews(app, machineFor, options.previews);
   app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
     const { sandbox, machine } = machineFor(request, 'change');
     await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
@@ -180,6 +191,15 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     streamEvents(entry, view, access.changes, request, reply);
     return reply;
   });
+}
+
+/** The machines that a body asks for, by themselves or as a lab's. Throws ZodError, or Problem `not_found`. */
+function wantedBy(body: unknown, labs: Labs): { machines: CreateSandbox; lab: string | null } {
+  const named = typeof body === 'object' && body !== null && 'lab' in body;
+  if (!named) return { machines: createSandboxSchema.parse(body), lab: null };
+  const { lab: slug, columns = 80, rows = 24 } = createLabSandboxSchema.parse(body);
+  const lab = labs.get(slug);
+  return { machines: machinesOf(lab, { columns, rows }), lab: slug };
 }
 
 /** Everything of the status that the broker knows; why there is nothing, when it does not answer. */

@@ -10,6 +10,7 @@ import fastify, {
 import type { Logger } from 'pino';
 import { ZodError } from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
+import type { Labs } from '../labs/labs.ts';
 import type { Instructors } from '../people/instructors.ts';
 import type { Learners } from '../people/learners.ts';
 import type { Workshops } from '../people/workshops.ts';
@@ -27,6 +28,7 @@ import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
+import type { Previews } from './previews.ts';
 import { registerQueue } from './queue.ts';
 import { refuseBytes } from './refusal.ts';
 import { newRequestId, type Requests } from './requests.ts';
@@ -41,6 +43,7 @@ export interface AppOptions {
   broker: SocketHost;
   sandboxes: Sandboxes;
   learners: Learners;
+  labs: Labs;
   instructors: Instructors;
   workshops: Workshops;
   viewers: Viewers;
@@ -49,6 +52,7 @@ export interface AppOptions {
   policy: Policy;
   /** Signs the session cookie. */
   secret: Buffer;
+  previews: Previews;
   /** Directory of the built site. */
   site: string;
   version: string;

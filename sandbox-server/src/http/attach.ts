@@ -156,6 +156,7 @@ function join(ws: WebSocket, stream: ByteDuplex, target: Target, { viewers, log 
     mayStay: () => entry.mayStill(role),
     onInput: () => sandbox.noteActivity(),
     onOutput: () => machine.noteOutput(terminal),
+    onStir: () => sandbox.stirs.emit(),
     wentBack: target.machine.wentBack,
     isGone: () => sandbox.ended || machine.ending || !['running', 'frozen'].includes(machine.view.state),
   });

@@ -18,7 +18,7 @@ export function registerInside(app: FastifyInstance, machineFor: MachineFor): vo
     const { sandbox, machine } = machineFor(request, 'work');
     const wish = runSchema.parse(request.body);
     sandbox.noteActivity();
-    return machine.work((host, id) => runCommand(host, id, wish));
+    return machine.work((host, id) => runCommand(host, id, wish)).finally(() => sandbox.stirs.emit());
   });
 
   app.get('/api/sandboxes/:id/machines/:name/view', (request) =>
@@ -38,7 +38,7 @@ export function registerInside(app: FastifyInstance, machineFor: MachineFor): vo
       const { sandbox, machine } = machineFor(request, 'work');
       const wish = writeFileSchema.parse(request.body);
       sandbox.noteActivity();
-      await machine.work((host, id) => writeFile(host, id, wish));
+      await machine.work((host, id) => writeFile(host, id, wish)).finally(() => sandbox.stirs.emit());
       return reply.code(204).send();
     },
   );

@@ -34,12 +34,18 @@ export class Origins {
 
   /** Whether a Host header names this server. */
   isOurHost(host: string | undefined): boolean {
-    if (host === undefined) return false;
+    return host !== undefined && (this.isPublicHost(host) || this.isOwnName(host, this.#port));
+  }
+
+  /** Whether a Host header is one that the operator has named. */
+  isPublicHost(host: string | undefined): boolean {
+    return host !== undefined && this.#publicHosts.has(host.toLowerCase());
+  }
+
+  /** Whether a Host header is this machine's own name or address, at this port. */
+  isOwnName(host: string, wanted: number): boolean {
     const [, name = '', port = '80'] = /^(.*?)(?::(\d+))?$/.exec(host.toLowerCase()) ?? [];
-    if (this.#publicHosts.has(host.toLowerCase())) return true;
-    return (
-      port === String(this.#port) && (this.#names.includes(name) || (this.#anyAddress && isAddress(name)))
-    );
+    return port === String(wanted) && (this.#names.includes(name) || (this.#anyAddress && isAddress(name)));
   }
 
   /** Whether a request with these headers was made by a page of this server's own. A missing Origin is not: every

@@ -16,7 +16,7 @@ import {
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import type { Access } from './access.ts';
 import { RateLimit, rates } from './limits.ts';
-import { INSTRUCTOR_COOKIE, type Sessions } from './session.ts';
+import type { Sessions } from './session.ts';
 
 export interface PeopleOptions {
   learners: Learners;
@@ -49,7 +49,11 @@ function registerProgress(app: FastifyInstance, { learners, sessions, access }: 
     );
   };
 
-  app.get('/api/progress', (request) => progressOf(learners, sessions.require(request)));
+  app.get('/api/progress', (request) => {
+    const learner = sessions.require(request);
+    learners.noteHere(learner);
+    return progressOf(learners, learner);
+  });
 
   app.put('/api/progress/:lab/place', (request) => {
     const learner = withRoom(sessions.require(request));
@@ -134,10 +138,10 @@ function registerInstructor(app: FastifyInstance, { instructors, sessions, acces
   app.get('/api/instructor', (request) => ({ login: sessions.requireInstructor(request).login }));
 
   app.delete('/api/instructor/login', (request, reply) => {
-    const token = request.cookies[INSTRUCTOR_COOKIE];
-    if (token !== undefined) instructors.logOut(token);
+    const token = sessions.logOut(request, reply);
+    if (token !== null) instructors.logOut(token);
     access.changes.emit();
-    return reply.clearCookie(INSTRUCTOR_COOKIE, { path: '/' }).code(204).send();
+    return reply.code(204).send();
   });
 }
 

@@ -67,10 +67,12 @@ export class Sessions {
 
   /** The learner whose cookie is in this Cookie header; null when there is none that we signed. */
   learner(header: string | undefined): string | null {
-    const raw = header === undefined ? undefined : this.#app.parseCookie(header)[SESSION_COOKIE];
-    if (raw === undefined) return null;
-    const cookie = this.#app.unsignCookie(raw);
-    return cookie.valid && /^[a-z2-7]{20}$/.test(cookie.value) ? cookie.value : null;
+    const found = this.#own(header, SESSION_COOKIE);
+    if (!found) return null;
+    const { valid, value } = this.#app.unsignCookie(found.value);
+    // Each name has values of its own, so that none can be taken from one and planted under the other.
+    const [, mark = '', learner = null] = (valid && /^(h?)([a-z2-7]{20})$/.exec(value ?? '')) || [];
+    return (mark === 'h') === found.hostOnly ? learner : null;
   }
 
   /** Like `learner`. Throws Problem `no_session` when there is none. */
@@ -96,8 +98,9 @@ export class Sessions {
 
   /** From now on, requests of this browser are this learner's. */
   become(learner: string, request: FastifyRequest, reply: FastifyReply): void {
-    reply.setCookie(SESSION_COOKIE, learner, {
-      ...this.#cookie(request),
+    const cookie = this.#cookie(request);
+    reply.setCookie(nameOf(SESSION_COOKIE, cookie.secure), `${cookie.secure ? 'h' : ''}${learner}`, {
+      ...cookie,
       signed: true,
       maxAge: HALF_A_YEAR_S,
     });
@@ -105,8 +108,8 @@ export class Sessions {
 
   /** The instructor whose token is in this Cookie header; null: none. */
   instructor(header: string | undefined): Instructor | null {
-    const token = this.#app.parseCookie(header ?? '')[INSTRUCTOR_COOKIE];
-    return token === undefined ? null : this.#instructors.byToken(token);
+    const token = this.#own(header, INSTRUCTOR_COOKIE);
+    return token && this.#instructors.byToken(token.value);
   }
 
   /** Like `instructor`. Throws Problem `no_session` when there is none. */
@@ -118,7 +121,27 @@ export class Sessions {
 
   /** Gives the browser an instructor's token; it goes when the browser is closed, if the login has not ended before. */
   logIn(token: string, request: FastifyRequest, reply: FastifyReply): void {
-    reply.setCookie(INSTRUCTOR_COOKIE, token, this.#cookie(request));
+    const cookie = this.#cookie(request);
+    reply.setCookie(nameOf(INSTRUCTOR_COOKIE, cookie.secure), token, cookie);
+  }
+
+  /** Takes the token from the browser again; what it was, or null. */
+  logOut(request: FastifyRequest, reply: FastifyReply): string | null {
+    const cookie = this.#cookie(request);
+    reply.clearCookie(nameOf(INSTRUCTOR_COOKIE, cookie.secure), cookie);
+    return this.#own(request.headers.cookie, INSTRUCTOR_COOKIE)?.value ?? null;
+  }
+
+  /** The value of a cookie of ours. Two of it, and a page on a name below or beside ours has planted one (RFC 6265, 8.6);
+   * which is not to be told apart, so neither counts. */
+  #own(header: string | undefined, name: string): { value: string; hostOnly: boolean } | null {
+    if (header === undefined) return null;
+    const prefixed = nameOf(name, true);
+    const hostOnly = header.includes(`${prefixed}=`);
+    const wanted = hostOnly ? prefixed : name;
+    if (header.split(';').filter((one) => one.trim().startsWith(`${wanted}=`)).length !== 1) return null;
+    const value = this.#app.parseCookie(header)[wanted];
+    return value === undefined ? null : { value, hostOnly };
   }
 
   #cookie(request: FastifyRequest) {
@@ -129,4 +152,9 @@ export class Sessions {
       secure: this.#origins.isSecure(request.headers.host),
     } as const;
   }
+}
+
+/** Over TLS a browser keeps a cookie of this name to the one host that set it. */
+function nameOf(cookie: string, secure: boolean): string {
+  return secure ? `__Host-${cookie}` : cookie;
 }

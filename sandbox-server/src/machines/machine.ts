@@ -15,7 +15,7 @@ import type {
   Notice,
   RestartMachine,
 } from '../protocol/api.ts';
-import type { BrokerEvent, MachineRecord } from '../protocol/broker.ts';
+import type { BrokerEvent, BrokerResult, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
 import { readFacts } from './facts.ts';
 import { type Note, readLabels } from './labels.ts';
@@ -35,6 +35,9 @@ const TERMINAL_TIMEOUT_MS = 20_000;
 const FACTS_DELAY_MS = 200;
 /** Commands and file requests of one machine at once. */
 const MOST_WORK = 4;
+const CHECK_OUTPUT_MAX = 65_536;
+/** What the broker and, in a VM, an emulated processor take besides. */
+const CHECK_GRACE_MS = 20_000;
 /** Connections that were dialled into one machine, at once; its broker allows a few more. */
 const MOST_STREAMS = 24;
 /** QEMU answers in milliseconds; a control group of processes that are being born may take a second. */
@@ -64,6 +67,7 @@ export abstract class LearnerMachine {
   protected readonly context: MachineContext;
   #view: Machine;
   #ending: Promise<void> | null = null;
+  #closed = false;
   #working = 0;
   #dialled = 0;
   /** How it was made; null when an earlier run of the server made it. */
@@ -148,9 +152,8 @@ export abstract class LearnerMachine {
 
   /** Opens a terminal. Throws Problem `conflict` unless it runs. */
   async openTerminal(size: { columns: number; rows: number }): Promise<string> {
-    if (this.#view.state !== 'running') {
-      throw new Problem('conflict', `${this.#view.name} is ${this.#view.state}: it takes no terminal now.`);
-    }
+    this.#mustBeOpen();
+    this.#mustRun('it takes no terminal now');
     const terminal = await this.#openTerminal(size).catch(async (error: unknown) => {
       const full = error instanceof BrokerError && error.code === 'limit';
       if (!full) throw error;
@@ -161,8 +164,28 @@ export abstract class LearnerMachine {
     return terminal;
   }
 
+  /** Its learner may not enter it from now on, only what runs in it: what is checked there is to be believed. */
+  closeToLearner(): void {
+    this.#closed = true;
+  }
+
+  /** Whether its learner is root of the kernel under it, and so of whatever looks at it from there. */
+  get kernelIsLearners(): boolean {
+    if (this.#view.kind === 'vm') return true;
+    return this.home !== null && !this.home.#closed;
+  }
+
+  /** Runs a check beside it (decision 007). Rejects with BrokerError, or Problem `conflict` unless it runs. */
+  check(script: string, timeoutMs: number): Promise<BrokerResult<'check'>> {
+    this.#mustRun('nothing can be checked in it now');
+    const { host, machine } = this.inside;
+    const params = { machine, script, timeout_ms: timeoutMs, max_output_bytes: CHECK_OUTPUT_MAX };
+    return host.request('check', params, { timeoutMs: timeoutMs + CHECK_GRACE_MS });
+  }
+
   /** The attach stream of one of its terminals. */
   attach(terminal: string): Promise<ByteDuplex> {
+    this.#mustBeOpen();
     const { host, machine } = this.inside;
     return host.attach(machine, terminal);
   }
@@ -170,9 +193,9 @@ export abstract class LearnerMachine {
   /** Does something with its programs or files: a few at a time, so that one machine cannot keep the broker from others.
    * Throws Problem `conflict` unless it runs, `rate` when as much is being done already. */
   async work<T>(what: (host: Host, machine: string) => Promise<T>): Promise<T> {
-    const { name, state } = this.#view;
-    if (state !== 'running')
-      throw new Problem('conflict', `${name} is ${state}: nothing can be done in it now.`);
+    const { name } = this.#view;
+    this.#mustBeOpen();
+    this.#mustRun('nothing can be done in it now');
     if (this.#working >= MOST_WORK) {
       throw new Problem('rate', `${MOST_WORK} things are being done in ${name} already: wait for one.`);
     }
@@ -438,6 +461,17 @@ export abstract class LearnerMachine {
     const { host, machine } = this.inside;
     await host.request('terminal.close', { machine, terminal: oldest.terminal });
     this.update({ terminals: this.#view.terminals.filter((one) => one !== oldest) });
+  }
+
+  #mustRun(so: string): void {
+    const { name, state } = this.#view;
+    if (state !== 'running') throw new Problem('conflict', `${name} is ${state}: ${so}.`);
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#closed) return;
+    const message = `${this.#view.name} only carries a machine of this lab; it is not entered.`;
+    throw new Problem('forbidden', message);
   }
 
   async #end(): Promise<void> {

@@ -2,6 +2,7 @@ import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SocketHost } from '../broker/socket.ts';
 import { newId } from '../ids.ts';
+import type { Notice } from '../protocol/api.ts';
 import type { MachineRecord } from '../protocol/broker.ts';
 import { answerAsGuest, probe, Refusal, ScriptedBroker, until } from '../testing/scripted-broker.ts';
 import { ContainerMachine } from './container.ts';
@@ -86,11 +87,15 @@ describe('the end of a VM', () => {
     tell({ event: 'machine.exited', machine: 'one', reason: 'done', cause: 'exit' });
     tell({ event: 'terminal.exited', machine: 'host', terminal: 't1', kind: 0, status: 0 });
     await until(() => vm.view.terminals[0]?.state === 'exited'); // everything before it was heard as well
+    const notices: Notice[] = [];
+    vm.notices.add((notice) => notices.push(notice));
     panic(vm);
     await until(() => vm.view.state === 'ended');
+    expect(notices).toMatchObject([{ kind: 'panic', by: 'host', text: vm.view.reason }]);
     expect(vm.view.reason).toBe('its kernel panicked, 3 containers went with it: sysrq triggered crash');
     expect(vm.view.end).toMatchObject({ cause: 'panic', containers: 3, console: ['last words'] });
     await vm.end();
+    expect(notices).toHaveLength(1);
   });
 
   test('of a broker that tells no cause is one that nobody knows', async () => {

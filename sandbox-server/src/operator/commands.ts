@@ -1,11 +1,14 @@
 // What an operator does by hand: accounts of instructors, copies of what must not be lost, the configuration file.
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadLabs } from '../labs/load.ts';
 import { randomCharacters } from '../people/handwriting.ts';
 import { Instructors } from '../people/instructors.ts';
 import { PEOPLE_DATABASE, peopleMigrations } from '../people/schema.ts';
 import { backUp, openDatabase } from '../store/database.ts';
 import { configCommands, wantsFile } from './config.ts';
+
+const OUR_LABS = new URL('../../../labs', import.meta.url).pathname;
 
 /** A wrong command line; the message says what would have been right. */
 export class UsageError extends Error {
@@ -27,6 +30,7 @@ export const usage = `Usage: npm run operate -- [--state DIRECTORY] COMMAND
   instructor lock LOGIN      no login any more, and ends those there are
   instructor unlock LOGIN    undoes that
   instructor list            who there is
+  labs [DIRECTORY]           which labs there are, and every mistake in them, with file and line
   backup DIRECTORY           copies what must not be lost into a new directory, while the server runs
   config check FILE          says every mistake in a configuration file, with its line
   config example             a configuration file to begin with
@@ -39,10 +43,22 @@ export async function operate(args: readonly string[], surroundings: Surrounding
   const [command, ...rest] = args;
   if (command === 'instructor') return instructor(rest, surroundings);
   if (command === 'config') return config(rest, surroundings);
+  if (command === 'labs' && rest.length <= 1) return listLabs(rest[0], surroundings);
   if (command === 'backup' && rest.length === 1) return copyAway(rest[0] ?? '', surroundings);
   throw new UsageError(
     command === undefined ? 'a command is missing' : `there is no command ${args.join(' ')}`,
   );
+}
+
+/** Rejects when there is a mistake, so that a script can tell. */
+function listLabs(directory = OUR_LABS, { print }: Surroundings): void {
+  const { labs, mistakes } = loadLabs(directory);
+  for (const { slug, matter, steps, files } of labs.values())
+    print(`${slug}: ${matter.title} (${steps.length} steps, ${files.length} files)`);
+  for (const { message } of mistakes) print(message);
+  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
+  if (mistakes.length > 0) throw new Error(`the labs of ${directory} have ${count}`);
+  if (labs.size === 0) print(`There are no labs in ${directory}.`);
 }
 
 async function config(args: readonly string[], { print }: Surroundings): Promise<void> {

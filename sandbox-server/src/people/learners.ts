@@ -127,20 +127,35 @@ export class Learners {
            ON CONFLICT DO UPDATE SET step = excluded.step, at = excluded.at WHERE excluded.at > at`,
         )
         .run(to, from);
+      this.#database.prepare('UPDATE audit SET subject = ? WHERE subject = ?').run(to, from);
       this.#database.prepare('UPDATE OR IGNORE attendance SET learner = ? WHERE learner = ?').run(to, from);
       this.#database.prepare('DELETE FROM learners WHERE id = ?').run(from);
     });
   }
 
-  /** Everything that is known of a learner is removed. */
-  forget(learner: string): void {
-    this.#database.prepare('DELETE FROM learners WHERE id = ?').run(learner);
+  /** A learner of whom something is remembered is here today. */
+  noteHere(learner: string): void {
+    const now = this.#now();
+    this.#database
+      .prepare('UPDATE learners SET seen_at = ? WHERE id = ? AND seen_at < ?')
+      .run(now, learner, now - DAY_MS);
   }
 
-  /** Forgets learners who have not been here for `days`. Returns how many. */
+  /** Everything that is known of a learner is removed, also what others did in their sandboxes. */
+  forget(learner: string): void {
+    inTransaction(this.#database, () => {
+      this.#database.prepare('DELETE FROM learners WHERE id = ?').run(learner);
+      this.#database.prepare('DELETE FROM audit WHERE subject = ?').run(learner);
+    });
+  }
+
+  /** Forgets learners who have not been here for `days`, and who did what before that. Returns how many learners. */
   forgetUnseen(days: number): number {
     const before = this.#now() - days * DAY_MS;
-    return Number(this.#database.prepare('DELETE FROM learners WHERE seen_at < ?').run(before).changes);
+    return inTransaction(this.#database, () => {
+      this.#database.prepare('DELETE FROM audit WHERE at < ?').run(before);
+      return Number(this.#database.prepare('DELETE FROM learners WHERE seen_at < ?').run(before).changes);
+    });
   }
 
   #remember(learner: string): void {

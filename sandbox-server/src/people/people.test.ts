@@ -12,6 +12,7 @@ import { Workshops } from './workshops.ts';
 
 const ANNA = 'a'.repeat(20);
 const BEN = 'b'.repeat(20);
+const CARL = 'c'.repeat(20);
 const HOUR = 3_600_000;
 
 let database: DatabaseSync;
@@ -99,6 +100,7 @@ describe('learners', () => {
     learners.noteDone(BEN, 'l', 'both', 'checked');
     learners.noteDone(BEN, 'l', 'his', 'told');
     learners.notePlace(BEN, 'l', 'his');
+    new Workshops(database, clock).noteUse('ada', 'sandbox.watch', BEN);
     learners.merge(BEN, ANNA);
     expect(learners.done(ANNA).map(({ step, proof, doneAt }) => `${step} ${proof} ${doneAt - now}`)).toEqual([
       'hers checked -1',
@@ -107,18 +109,28 @@ describe('learners', () => {
     ]);
     expect(learners.places(ANNA)).toEqual([{ lab: 'l', step: 'his', at: now }]);
     expect(learners.done(BEN)).toEqual([]);
+    expect(new Workshops(database, clock).auditOf(ANNA)).toHaveLength(1);
     learners.merge(ANNA, ANNA);
     expect(learners.done(ANNA)).toHaveLength(3);
   });
 
   test('who has long not been here is forgotten, with everything', () => {
     const learners = new Learners(database, clock);
-    learners.noteDone(ANNA, 'l', 's', 'told');
-    now += 400 * 24 * HOUR;
-    learners.noteDone(BEN, 'l', 's', 'told');
+    const workshops = new Workshops(database, clock);
+    for (const learner of [ANNA, BEN, CARL]) {
+      learners.noteDone(learner, 'l', 's', 'told');
+      workshops.noteUse('ada', 'sandbox.watch', learner);
+    }
+    now += 300 * 24 * HOUR;
+    learners.noteHere(BEN);
+    workshops.noteUse('ada', 'sandbox.type', BEN);
+    learners.forget(CARL);
+    expect([learners.done(CARL), workshops.auditOf(CARL)]).toEqual([[], []]);
+    now += 100 * 24 * HOUR;
     expect(learners.forgetUnseen(365)).toBe(1);
-    expect(learners.done(ANNA)).toEqual([]);
+    expect([learners.done(ANNA), workshops.auditOf(ANNA)]).toEqual([[], []]);
     expect(learners.done(BEN)).toHaveLength(1);
+    expect(workshops.auditOf(BEN).map(({ action }) => action)).toEqual(['sandbox.type']);
   });
 });
 

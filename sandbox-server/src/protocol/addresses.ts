@@ -35,6 +35,7 @@ export const apiPaths = {
   restart: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/restart`,
   freeze: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/freeze`,
   thaw: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/thaw`,
+  previews: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/previews`,
   exec: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/exec`,
   /** GET takes `path` and `offset` as its query, PUT takes them in its body. */
   files: (id: string, machine: string) => `/api/sandboxes/${id}/machines/${machine}/files`,
@@ -50,6 +51,11 @@ export const apiPaths = {
   /** `as` in its query: `watch` or `type`; a learner types and an instructor watches unless stated. */
   attach: (id: string, machine: string, terminal: string) =>
     `/api/sandboxes/${id}/machines/${machine}/terminals/${terminal}/attach`,
+  labs: '/api/labs',
+  solution: (lab: string, step: string) => `/api/labs/${lab}/steps/${step}/solve`,
+  checks: (id: string) => `/api/sandboxes/${id}/checks`,
+  check: (id: string, step: string) => `/api/sandboxes/${id}/steps/${step}/check`,
+  solve: (id: string, step: string) => `/api/sandboxes/${id}/steps/${step}/solve`,
   me: '/api/me',
   workshops: '/api/workshops',
   joinWorkshop: '/api/workshops/join',

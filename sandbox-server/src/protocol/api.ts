@@ -9,8 +9,13 @@ import {
   terminalIdSchema,
 } from './broker.ts';
 import { machineStatsSchema, noticeSchema } from './instruments.ts';
+import { checkSchema, solveSchema } from './labs.ts';
+import { columnsSchema, machineNameSchema, needMeanings, needSchema, rowsSchema } from './names.ts';
+import { labSlugSchema } from './people.ts';
 import { ticketSchema } from './queue.ts';
 import { hostViewSchema } from './view.ts';
+
+export * from './names.ts';
 
 const count = z.int().min(0);
 const ms = z.number().min(0);
@@ -21,12 +26,6 @@ export const sandboxIdSchema = z
   .string()
   .regex(/^[a-z2-7]{20}$/)
   .describe("A sandbox's id: 20 random base-32 characters; of no use without its owner's cookie.");
-export const machineNameSchema = z
-  .string()
-  .regex(/^[a-z]([a-z0-9-]{0,14}[a-z0-9])?$/, 'a-z, 0-9 and -, at most 16, a letter first, no - last')
-  .describe("A machine's name inside its sandbox, such as box or vm; also its host name.");
-const columnsSchema = z.int().min(1).max(1_000).describe('Columns of the terminal.');
-const rowsSchema = z.int().min(1).max(1_000).describe('Rows of the terminal.');
 
 // ---- errors
 
@@ -129,22 +128,6 @@ export const statusSchema = z
 export type Status = z.output<typeof statusSchema>;
 
 // ---- machines
-
-/** What a machine may need of the kernel under it, and what each word means. A container is put on the host where the
- * host's kernel has it, else into a VM; every VM has all of these, selinux when it is asked for. */
-export const needMeanings = {
-  cgroup2: 'control groups version 2, with the controllers cpu, io, memory and pids',
-  selinux: 'SELinux that enforces, with a label of its own for each container',
-  nested: 'leave to build partitions in it: its profile is nested',
-  panic: 'a kernel that may be crashed (by root of the VM: not from inside a container)',
-  modules: 'a kernel that takes modules (from root of the VM: not from inside a container)',
-} as const;
-export const needSchema = z.enum(Object.keys(needMeanings) as (keyof typeof needMeanings)[]).describe(
-  `${Object.entries(needMeanings)
-    .map(([need, meaning]) => `${need}: ${meaning}`)
-    .join('; ')}.`,
-);
-export type Need = z.output<typeof needSchema>;
 
 export const limitsSchema = z
   .strictObject({
@@ -370,6 +353,7 @@ export const sandboxSchema = z
     createdAt: time,
     expiresAt: time.describe('When it is ended unless somebody types in it or extends it.'),
     latestAt: time.describe('When it is ended whatever happens: no extension goes beyond.'),
+    lab: labSlugSchema.optional().describe('The lab that it was made for; absent: none.'),
     machines: z
       .array(machineSchema)
       .describe('Its machines, in the order asked for; then the VMs that were made to carry some of them.'),
@@ -507,6 +491,8 @@ export const sandboxEvents = {
   moving: moveFiguresSchema
     .extend({ machine: machineNameSchema })
     .describe('A VM is being moved, or saved: twenty times a second.'),
+  check: checkSchema.describe('How a step stands; on connecting, the latest of each step that was checked.'),
+  solve: solveSchema,
   expiring: z
     .strictObject({
       expiresAt: time,
@@ -521,6 +507,10 @@ export type SandboxEventName = keyof typeof sandboxEvents;
 export type SandboxEvent = {
   [N in SandboxEventName]: { event: N; data: z.output<(typeof sandboxEvents)[N]> };
 }[SandboxEventName];
+
+// ---- labs
+
+export * from './labs.ts';
 
 // ---- addresses and close codes
 

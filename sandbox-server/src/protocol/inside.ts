@@ -71,6 +71,18 @@ export const writeFileSchema = z
   })
   .describe('PUT /api/sandboxes/:id/machines/:name/files');
 export type WriteFile = z.output<typeof writeFileSchema>;
+export const previewSchema = z
+  .strictObject({
+    port: z.int().min(1).max(65_535).describe("TCP port on the machine's own loopback that serves HTTP."),
+  })
+  .describe('POST /api/sandboxes/:id/machines/:name/previews');
+export const previewOpenedSchema = z
+  .strictObject({
+    url: z.string().describe('Opens the preview in a window of its own; good for one browser and one click.'),
+    expiresAt: time.describe('Until when `url` is good; the preview stays open with its sandbox.'),
+  })
+  .describe('200 of POST /api/sandboxes/:id/machines/:name/previews');
+export type Preview = z.output<typeof previewOpenedSchema>;
 export const directoryQuerySchema = z
   .strictObject({ path: filePathSchema })
   .describe('The query of GET /api/sandboxes/:id/machines/:name/directory');

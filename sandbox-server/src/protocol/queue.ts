@@ -35,7 +35,9 @@ export const ticketSchema = z
         'When its turn comes at the latest by the promises given: the ends of sandboxes that no extension moves. Null ' +
           'where these do not tell, as when the memory is used by something else.',
       ),
-    machines: z.array(z.strictObject({ name: z.string(), kind: kindSchema })).describe('What was asked for.'),
+    machines: z
+      .array(z.strictObject({ name: z.string().describe("A machine's name."), kind: kindSchema }))
+      .describe('What was asked for.'),
     sandbox: z.string().nullable().describe('The id of the sandbox once it is admitted.'),
   })
   .describe(

@@ -3,7 +3,7 @@
 import { Listeners } from '../listeners.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import { Problem } from '../problem.ts';
-import type { MachineStats, SandboxEvent, Sandbox as SandboxView } from '../protocol/api.ts';
+import type { Check, MachineStats, SandboxEvent, Sandbox as SandboxView } from '../protocol/api.ts';
 import { Onlookers } from './onlookers.ts';
 import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
@@ -23,6 +23,10 @@ export interface SandboxOwner {
 
 export class Sandbox {
   readonly events = new Listeners<SandboxEvent>();
+  /** It is being ended. */
+  readonly ends = new Listeners<void>();
+  /** Something happens in a terminal: a key, a line of output. Many times a second. */
+  readonly stirs = new Listeners<void>();
   readonly #row: SandboxRow;
   readonly #policy: Policy;
   readonly #owner: SandboxOwner;
@@ -30,6 +34,8 @@ export class Sandbox {
   readonly #now: () => number;
   #deadline: NodeJS.Timeout | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  /** How the steps of its lab stand, by step. */
+  readonly #checks = new Map<string, Check>();
   readonly #onlookers = new Onlookers();
   #connections = 0;
   /** Since when nobody has been connected; null while somebody is. */
@@ -60,6 +66,16 @@ export class Sandbox {
     this.#row.owner = owner;
   }
 
+  /** The lab that it was made for; null: none. */
+  get lab(): string | null {
+    return this.#row.lab;
+  }
+
+  /** The latest of each step that was checked. */
+  get checks(): readonly Check[] {
+    return [...this.#checks.values()];
+  }
+
   /** The client address that limits count it for. */
   get address(): string {
     return this.#row.address;
@@ -84,8 +100,9 @@ export class Sandbox {
   }
 
   get view(): SandboxView {
-    const { id, createdAt, expiresAt, latestAt } = this.#row;
-    return { id, createdAt, expiresAt, latestAt, machines: this.machines.map((machine) => machine.view) };
+    const { id, createdAt, expiresAt, latestAt, lab } = this.#row;
+    const machines = this.machines.map((machine) => machine.view);
+    return { id, createdAt, expiresAt, latestAt, ...(lab !== null && { lab }), machines };
   }
 
   /** Throws Problem `not_found` when there is no machine of that name. */
@@ -106,8 +123,20 @@ export class Sandbox {
     );
   }
 
+  /** A step of its lab stands otherwise than before. */
+  noteCheck(check: Check): void {
+    this.#checks.set(check.step, check);
+    this.events.emit({ event: 'check', data: check });
+  }
+
+  /** Forgets how steps stand: the machine that they were looked for in begins again. */
+  forgetChecks(machine: string): void {
+    for (const check of this.checks) if (check.machine === machine) this.#checks.delete(check.step);
+  }
+
   /** Somebody typed in one of its terminals. */
   noteActivity(): void {
+    this.stirs.emit();
     const wanted = Math.min(this.#now() + this.#policy.idleMs, this.#row.latestAt);
     if (this.#warned || wanted - this.#row.expiresAt >= ACTIVITY_GRAIN_MS) this.#moveExpiry(wanted);
   }
@@ -140,6 +169,7 @@ export class Sandbox {
   follow(listener: (event: SandboxEvent) => void, views: readonly string[] = []): () => void {
     const disconnect = this.connect();
     for (const machine of this.machines) listener({ event: 'machine', data: machine.view });
+    for (const data of this.checks) listener({ event: 'check', data });
     if (this.#warned) listener(this.#expiring());
     const leave = this.events.add(listener);
     const leaveViews = this.#onlookers.add(listener, views);
@@ -158,6 +188,7 @@ export class Sandbox {
    * again then. */
   async end(): Promise<void> {
     this.#ended = true;
+    this.ends.emit();
     clearTimeout(this.#deadline);
     // VMs first: what is in one goes with it, and is not asked of a guest that is being ended.
     const order = this.machines.toSorted((a, b) => Number(a.home !== null) - Number(b.home !== null));

@@ -6,6 +6,7 @@ import { Admission } from '../capacity/admission.ts';
 import { Pool, wasPooled } from '../capacity/pool.ts';
 import type { Asker, Queue, Ticket } from '../capacity/queue.ts';
 import { newId } from '../ids.ts';
+import { Listeners } from '../listeners.ts';
 import { endOfRecord } from '../machines/machine.ts';
 import { type MachinePlan, placeSandbox } from '../machines/placement.ts';
 import type { bootLimits } from '../machines/vm.ts';
@@ -38,6 +39,10 @@ export class Sandboxes {
   readonly #log: Logger;
   readonly #all = new Map<string, Sandbox>();
   #probe: { at: number; answer: Promise<Probe> } | null = null;
+  /** A sandbox that an earlier run of the server made. */
+  readonly found = new Listeners<Sandbox>();
+  /** Puts in place what a new sandbox of a lab has from the beginning. Rejects when it cannot. */
+  furnish: ((sandbox: Sandbox) => Promise<void>) | null = null;
   /** Set once the broker has told what runs: before that, "there is none" would be a guess. */
   #recovered = false;
   /** The last of its answers. */
@@ -154,7 +159,9 @@ export class Sandboxes {
    * performance.now() when the request arrived. Throws Problem. */
   async ask(asker: Asker, wanted: CreateSandbox, zero: number): Promise<Sandbox | Ticket> {
     this.#mustBeRecovered();
-    const before = this.queue.of(asker.owner).find((one) => isDeepStrictEqual(one.wanted, wanted));
+    const before = this.queue
+      .of(asker.owner)
+      .find((one) => one.asker.lab === asker.lab && isDeepStrictEqual(one.wanted, wanted));
     if (before) return this.queue.get(asker.owner, before.id);
     return this.#admission.ask(asker, wanted, zero);
   }
@@ -184,6 +191,7 @@ export class Sandboxes {
         );
         for (const one of made) if (one.status === 'rejected') throw one.reason;
       }
+      if (sandbox.lab !== null) await this.furnish?.(sandbox);
     } catch (error) {
       // A refusal is told to whoever asked; only what went wrong is also for the log.
       if (!(error instanceof Problem)) {
@@ -248,7 +256,7 @@ export class Sandboxes {
     throw new Problem('rate', `${message} Try again when one has ended.`, { retryAfter: 60 });
   }
 
-  #open({ owner, address }: Asker): Sandbox {
+  #open({ owner, address, lab }: Asker): Sandbox {
     const { policy } = this.#options;
     const now = Date.now();
     return this.#hold({
@@ -258,6 +266,7 @@ export class Sandboxes {
       createdAt: now,
       expiresAt: now + Math.min(policy.idleMs, policy.longestMs),
       latestAt: now + policy.longestMs,
+      lab: lab ?? null,
     });
   }
 
@@ -306,6 +315,7 @@ export class Sandboxes {
     const usual = usualPlan(probe);
     if (usual) this.pool.noteWish(usual, true);
     this.#recovered = true;
+    for (const sandbox of this.#all.values()) this.found.emit(sandbox);
     const machines = [...this.#all.values()].flatMap((sandbox) => sandbox.machines).length;
     this.#log.info({ sandboxes: this.#all.size, machines }, 'found what runs');
   }
@@ -348,7 +358,8 @@ export class Sandboxes {
 
 function rowOf(sandbox: Sandbox): SandboxRow {
   const { id, createdAt, expiresAt, latestAt } = sandbox.view;
-  return { id, owner: sandbox.owner, address: sandbox.address, createdAt, expiresAt, latestAt };
+  const { owner, address, lab } = sandbox;
+  return { id, owner, address, createdAt, expiresAt, latestAt, lab };
 }
 
 /** The container that most pages ask for. */

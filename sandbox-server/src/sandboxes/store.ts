@@ -13,6 +13,8 @@ export interface SandboxRow {
   createdAt: number;
   expiresAt: number;
   latestAt: number;
+  /** The lab that it was made for; null: none. */
+  lab: string | null;
 }
 
 /** See DatabaseOptions.migrations: never change an old one. */
@@ -25,6 +27,7 @@ const migrations = [
      latest_at INTEGER NOT NULL
    ) STRICT`,
   "ALTER TABLE sandboxes ADD COLUMN address TEXT NOT NULL DEFAULT ''",
+  `ALTER TABLE sandboxes ADD COLUMN lab TEXT`,
 ];
 
 /** The table of sandboxes in an SQLite file. */
@@ -40,9 +43,9 @@ export class SandboxStore {
   insert(row: SandboxRow): void {
     this.#database
       .prepare(
-        'INSERT INTO sandboxes (id, owner, address, created_at, expires_at, latest_at) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO sandboxes (id, owner, address, created_at, expires_at, latest_at, lab) VALUES (?, ?, ?, ?, ?, ?, ?)',
       )
-      .run(row.id, row.owner, row.address, row.createdAt, row.expiresAt, row.latestAt);
+      .run(row.id, row.owner, row.address, row.createdAt, row.expiresAt, row.latestAt, row.lab);
   }
 
   setExpiry(id: string, expiresAt: number): void {
@@ -61,7 +64,7 @@ export class SandboxStore {
   all(): SandboxRow[] {
     return this.#database
       .prepare(
-        'SELECT id, owner, address, created_at, expires_at, latest_at FROM sandboxes ORDER BY created_at, id',
+        'SELECT id, owner, address, created_at, expires_at, latest_at, lab FROM sandboxes ORDER BY created_at, id',
       )
       .all()
       .map((row) => ({
@@ -71,6 +74,7 @@ export class SandboxStore {
         createdAt: Number(row.created_at),
         expiresAt: Number(row.expires_at),
         latestAt: Number(row.latest_at),
+        lab: row.lab === null ? null : String(row.lab),
       }));
   }
 

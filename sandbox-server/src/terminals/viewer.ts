@@ -50,6 +50,8 @@ export interface ViewerOptions {
   onInput(): void;
   /** Output is on its way to the browser, for the first time. */
   onOutput(): void;
+  /** The program prints: for each of its frames. */
+  onStir(): void;
   /** Whether the terminal has gone back in time: what a viewer has may then be of a future that never was. */
   wentBack: boolean;
   /** Called when the stream ends without the terminal's EXIT: whether there is something to come back to. */
@@ -165,7 +167,10 @@ export class Viewer {
         if (frame[0] === opcodes.exit) this.#exited = true;
         this.#unsent++;
         metrics.terminal.outputBytes += frame.length;
-        if (frame[0] === opcodes.output) this.#noteEcho();
+        if (frame[0] === opcodes.output) {
+          this.#noteEcho();
+          this.#options.onStir();
+        }
         this.#socket.send(frame, { binary: true }, () => this.#sent());
         if (frame[0] === opcodes.output && !this.#hasOutput) {
           this.#hasOutput = true;

@@ -1,13 +1,12 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseOptions } from '../../options.ts';
 import { type RunningServer, startServer } from '../../server.ts';
+import { watchRoutes } from '../../testing/routes.ts';
 import { openApiDocument } from './document.ts';
 import { routes } from './routes.ts';
 
@@ -17,15 +16,9 @@ const registered = new Set<string>();
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  // Fastify says when it makes an app, so that the routes can be seen as they are registered, without the app's knowledge.
-  const watch = (message: unknown) =>
-    (message as { fastify: FastifyInstance }).fastify.addHook('onRoute', ({ method, url }) => {
-      for (const one of [method].flat()) registered.add(`${one} ${url}`);
-    });
-  subscribe('fastify.initialization', watch);
   const args = ['--port', '0', '--state', directory, '--broker', '/no/such', '--site', directory];
-  server = await startServer(parseOptions(args, {}), pino({ level: 'silent' }));
-  unsubscribe('fastify.initialization', watch);
+  const start = () => startServer(parseOptions(args, {}), pino({ level: 'silent' }));
+  server = await watchRoutes(start, registered);
 });
 afterAll(async () => {
   await server.close();

@@ -83,8 +83,14 @@ function queryParameters(query: z.ZodObject): Json[] {
     name,
     in: 'query',
     required: !z.safeParse(field, undefined).success,
-    schema: jsonSchema(field),
+    schema: asSent(field),
   }));
+}
+
+/** As it stands in an address. What is made a number of takes anything, by the schema; what it becomes says more. */
+function asSent(field: z.ZodType): Json {
+  const sent = jsonSchema(field, 'input');
+  return 'type' in sent ? sent : jsonSchema(field);
 }
 
 function successes(answers: Route['answers']): Json {

@@ -67,10 +67,35 @@ const sandboxes: readonly Route[] = [
     method: 'POST',
     path: '/api/sandboxes',
     who: 'learner',
-    summary: 'Makes a sandbox: its containers run when this answers, its VMs boot then.',
-    body: api.createSandboxSchema,
-    answers: { 201: api.sandboxSchema },
-    problems: ['quota', 'full', 'no_host', 'unmet', 'unsupported', 'failed'],
+    summary:
+      'Makes a sandbox: its containers run when this answers, its VMs boot then. On a full host it gives a place in the queue.',
+    body: z.union([api.createSandboxSchema, api.createLabSandboxSchema]),
+    answers: { 201: api.sandboxSchema, 202: api.ticketSchema },
+    problems: ['quota', 'full', 'no_host', 'too_big', 'unmet', 'unsupported', 'failed'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Your place in the queue, when the host was full.',
+    answers: { 200: api.ticketSchema },
+    problems: ['not_found'],
+  },
+  {
+    method: 'DELETE',
+    path: '/api/queue/:ticket',
+    who: 'learner',
+    summary: 'Leaves the queue.',
+    answers: none,
+    problems: ['not_found', 'conflict'],
+  },
+  {
+    method: 'GET',
+    path: '/api/queue/:ticket/events',
+    who: 'learner',
+    summary: 'How your place moves, as server-sent events.',
+    answers: { 200: 'events' },
+    problems: ['not_found'],
   },
   {
     method: 'GET',
@@ -107,6 +132,7 @@ const sandboxes: readonly Route[] = [
     path: `${sandbox}/events`,
     who: 'sandbox',
     summary: 'What happens in it, as server-sent events, beginning with the state of each machine.',
+    query: api.eventsQuerySchema,
     answers: { 200: 'events' },
   },
 ];
@@ -162,6 +188,23 @@ const inMachines: readonly Route[] = [
     body: api.runSchema,
     answers: { 200: api.ranSchema },
     problems: machines,
+  },
+  {
+    method: 'GET',
+    path: `${machine}/view`,
+    who: 'sandbox',
+    summary: 'Its processes as the kernel under it sees them: ids, namespaces, cgroup, label, capabilities.',
+    answers: { 200: api.hostViewSchema },
+    problems: machines,
+  },
+  {
+    method: 'POST',
+    path: `${machine}/previews`,
+    who: 'sandbox',
+    summary: 'An address, on an origin of its own, of what a program in it serves.',
+    body: api.previewSchema,
+    answers: { 200: api.previewOpenedSchema },
+    problems: ['conflict'],
   },
   {
     method: 'GET',
@@ -284,6 +327,47 @@ const onTheMove: readonly Route[] = [
     body: api.moveContainerSchema,
     answers: { 200: api.containerMovedSchema },
     problems: moving,
+  },
+];
+
+const ofLabs: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/api/labs',
+    who: 'anybody',
+    summary: 'Labs that can be done here.',
+    answers: { 200: api.labListSchema },
+  },
+  {
+    method: 'GET',
+    path: '/api/labs/:lab/steps/:step/solve',
+    who: 'anybody',
+    summary: 'What solves a step.',
+    answers: { 200: api.solutionSchema },
+    problems: ['not_found'],
+  },
+  {
+    method: 'GET',
+    path: `${sandbox}/checks`,
+    who: 'sandbox',
+    summary: 'How the steps of its lab stand.',
+    answers: { 200: api.checkListSchema },
+  },
+  {
+    method: 'POST',
+    path: `${sandbox}/steps/:step/check`,
+    who: 'sandbox',
+    summary: 'Has a step checked; the verdict comes as an event.',
+    answers: { 202: api.checkSchema },
+    problems: ['conflict'],
+  },
+  {
+    method: 'POST',
+    path: `${sandbox}/steps/:step/solve`,
+    who: 'sandbox',
+    summary: 'Solves a step in its machine, and has it checked.',
+    answers: { 200: api.ranSchema },
+    problems: machines,
   },
 ];
 
@@ -426,6 +510,7 @@ export const routes: readonly Route[] = [
   ...sandboxes,
   ...inMachines,
   ...onTheMove,
+  ...ofLabs,
   ...ofPeople,
   ...ofInstructors,
 ];
@@ -433,6 +518,7 @@ export const routes: readonly Route[] = [
 /** What a parameter in a path has to be. */
 export const parameters: Record<string, ZodType> = {
   id: api.sandboxIdSchema,
+  ticket: api.ticketIdSchema,
   name: api.machineNameSchema,
   terminal: api.terminalSchema.shape.terminal,
   snapshot: api.snapshotNameSchema,

@@ -281,6 +281,13 @@ describe('a host that is full', () => {
     expect(made.view).toMatchObject({ phase: 'ready', ticket: null, problem: null });
   });
 
+  test('and whose place was left in another tab is not queued for again', async () => {
+    const made = await waiting();
+    tell('ticket', { ...ticket, state: 'left', place: 0 });
+    await reaches(made, ({ phase }) => phase === 'ready');
+    expect(asked.filter((one) => one === 'POST /api/sandboxes')).toHaveLength(1);
+  });
+
   test('that could not make it when the turn came says why', async () => {
     const made = await waiting();
     tell('ticket', { ...ticket, state: 'refused', place: 0, reason: 'The runtime said no.' });
@@ -289,15 +296,14 @@ describe('a host that is full', () => {
   });
 
   test('and whose server forgot the queue is asked again, by the page itself', async () => {
-    const made = await waiting();
     const error = { code: 'not_found', message: 'There is no such place in the queue.' };
     answers[`GET ${path}`] = () => ({ status: 404, body: { error } });
     answers[`GET ${path}/events`] = () => ({ status: 404 });
     const later = { ...ticket, ticket: 'd'.repeat(20), place: 1, waiting: 1 };
-    answers['POST /api/sandboxes'] = () => ({ status: 202, body: later });
-    // A connection that breaks is tried again by EventSource itself; this one does what it does then.
-    answers[`GET /api/queue/${later.ticket}/events`] = () => ({});
-    tell('ticket', { ...ticket, state: 'left', place: 0 });
+    const given = [ticket, later];
+    answers['POST /api/sandboxes'] = () => ({ status: 202, body: given.shift() });
+    const made = session();
+    await made.start(wanted);
     await reaches(made, ({ ticket: now }) => now?.ticket === later.ticket);
     expect(made.view.phase).toBe('waiting');
   });

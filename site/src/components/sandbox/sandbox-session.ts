@@ -269,6 +269,7 @@ export class SandboxSession {
       const problem: Problem = { code: 'failed', message: ticket.reason, retryAt: null };
       return this.#enter('ready', { ticket: null, problem });
     }
+    if (ticket.state === 'left') return this.#enter('ready', { ticket: null });
     if (ticket.state !== 'admitted' || ticket.sandbox === null) return this.#change({ ticket });
     const waitedMs = Date.now() - this.#view.since;
     try {

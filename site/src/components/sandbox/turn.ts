@@ -8,9 +8,9 @@ const AGAIN_MS = 2_000;
 export interface TurnOptions {
   ask: typeof request;
   listen: (path: string) => EventSource;
-  /** The place, or what is known of it, has changed; also that the turn has come, or that it was refused. */
+  /** The place, or what is known of it, has changed; also that the turn has come, that it was refused, or left elsewhere. */
   onchange: (ticket: Ticket) => void;
-  /** The server does not know the place any more: it was started again, or nobody asked for too long. */
+  /** The server does not know the place any more: it was started again, or could not be reached for too long. */
   onlost: () => void;
 }
 
@@ -33,8 +33,14 @@ export class Turn {
 
   /** Gives the place up. Throws RequestFailed. */
   async leave(): Promise<void> {
-    await this.#options.ask(apiPaths.ticket(this.#ticket.ticket), { method: 'DELETE' });
-    this.dispose();
+    this.dispose(); // first, or the news that it was left is heard before the answer
+    try {
+      await this.#options.ask(apiPaths.ticket(this.#ticket.ticket), { method: 'DELETE' });
+    } catch (error) {
+      this.#over = false;
+      this.#listen();
+      throw error;
+    }
   }
 
   dispose(): void {
@@ -61,8 +67,7 @@ export class Turn {
     this.#ticket = ticket;
     const waits = ticket.state === 'waiting' || ticket.state === 'starting';
     if (!waits) this.dispose();
-    if (ticket.state === 'left') this.#options.onlost();
-    else this.#options.onchange(ticket);
+    this.#options.onchange(ticket);
   }
 
   async #lookAfter(): Promise<void> {

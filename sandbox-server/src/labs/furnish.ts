@@ -1,0 +1,19 @@
+// Puts the files of a lab into a machine that has just begun.
+import { dirname } from 'node:path/posix';
+import { runCommand, writeFile } from '../machines/inside.ts';
+import type { LearnerMachine } from '../machines/machine.ts';
+import type { Lab } from './lab.ts';
+
+/** Resolves when they are there. Rejects with Problem, BrokerError or Error. */
+export async function furnish(machine: LearnerMachine, { files, slug }: Lab): Promise<void> {
+  await machine.work(async (host, id) => {
+    const folders = [...new Set(files.map(({ path }) => dirname(path)))].filter((folder) => folder !== '/');
+    if (folders.length > 0) {
+      const made = await runCommand(host, id, { command: ['/bin/mkdir', '-p', ...folders] });
+      if (made.status !== 0 || made.signal !== 0) {
+        throw new Error(`cannot make the folders of ${slug} in ${machine.view.name}: ${made.stderr.trim()}`);
+      }
+    }
+    for (const { path, content, mode } of files) await writeFile(host, id, { path, content, mode });
+  });
+}

@@ -1,0 +1,98 @@
+// What every page of the built site is looked at for, and which pages there are.
+import { readdirSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import { DIST } from './plain-site.ts';
+
+const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+
+/** Addresses of all pages of the site, from the files that the build made. */
+export const pages = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.html'))
+  .map((file) => `/${file.replace(/index\.html$/, '')}`)
+  .sort();
+/** Pages to read: all but those that are an application, and the one for addresses that lead nowhere. */
+export const applications = ['/', '/compare/'];
+export const reading = pages.filter((path) => !applications.includes(path) && !path.endsWith('.html'));
+
+/** What the browser complained of while the page was open. */
+export function complaints(page: Page): string[] {
+  const heard: string[] = [];
+  page.on('console', (message) => {
+    // The browser itself reports the status of the page that says 404.
+    if (message.type() === 'error' && !/status of 404/.test(message.text())) heard.push(message.text());
+  });
+  page.on('pageerror', (error) => heard.push(error.message));
+  return heard;
+}
+
+/** Begins to count layout shifts, on each page that is opened from now on. */
+export const watchLayout = (page: Page) =>
+  page.addInitScript(() => {
+    const seen = { shift: 0 };
+    Object.assign(globalThis, { layoutShift: seen });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        const { value, hadRecentInput } = entry as PerformanceEntry & {
+          value: number;
+          hadRecentInput: boolean;
+        };
+        if (!hadRecentInput) seen.shift += value;
+      }
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+
+/** Opens a page and waits until its fonts are there and, where it asks, the server has told it what it can start. */
+export async function open(page: Page, origin: string, path: string): Promise<void> {
+  await page.goto(origin + path, { waitUntil: reading.includes(path) ? 'load' : 'networkidle' });
+  await page.evaluate(async () => {
+    await document.fonts.ready;
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  });
+}
+
+export const layoutShift = (page: Page) =>
+  page.evaluate(() => (globalThis as unknown as { layoutShift: { shift: number } }).layoutShift.shift);
+
+/** What of the page is wider than the window, as selectors. */
+export const overflowing = (page: Page) =>
+  page.evaluate(() =>
+    document.documentElement.scrollWidth <= innerWidth
+      ? []
+      : [...document.querySelectorAll('body *')]
+          .filter((element) => element.getBoundingClientRect().right > innerWidth + 0.5)
+          .map((element) => `${element.tagName.toLowerCase()}.${element.getAttribute('class') ?? ''}`),
+  );
+
+export const axeViolations = (page: Page) => violations(new AxeBuilder({ page }).withTags(WCAG));
+
+/** Of axe's rules the only one whose answer depends on the theme. */
+export const contrastViolations = (page: Page) =>
+  violations(new AxeBuilder({ page }).withRules(['color-contrast']));
+
+async function violations(axe: AxeBuilder): Promise<string[]> {
+  const found = (await axe.analyze()).violations;
+  return found.map(
+    ({ id, help, nodes }) => `${id}: ${help} (${nodes.map(({ target }) => target).join(', ')})`,
+  );
+}
+
+/** Counts, from now on, the compressed bytes of scripts and style sheets that the page fetches. */
+export function weigh(page: Page): () => Promise<{ script: number; stylesheet: number }> {
+  const sizes = { script: 0, stylesheet: 0 };
+  const measured: Promise<void>[] = [];
+  page.on('response', (response) => {
+    const type = response.request().resourceType();
+    if (type !== 'script' && type !== 'stylesheet') return;
+    measured.push(
+      response.body().then((body) => {
+        sizes[type] += gzipSync(body).length;
+      }),
+    );
+  });
+  return async () => {
+    await Promise.all(measured);
+    return { ...sizes };
+  };
+}
