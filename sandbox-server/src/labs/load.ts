@@ -2,6 +2,7 @@
 // expected; the others are served.
 import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { messageOf } from '../problem.ts';
 import { CHECK_SCRIPT_MAX } from '../protocol/broker.ts';
 import { FILE_BYTES_MAX } from '../protocol/inside.ts';
 import { type LabMatter, labMatterSchema } from '../protocol/labs.ts';
@@ -25,13 +26,21 @@ export interface Loaded {
 export function loadLabs(directory: string): Loaded {
   const labs = new Map<string, Lab>();
   const mistakes: LabError[] = [];
-  for (const slug of foldersIn(directory)) {
+  const attempt = (place: string, what: () => void) => {
     try {
-      labs.set(slug, loadLab(join(directory, slug)));
+      what();
     } catch (error) {
-      if (!(error instanceof LabError)) throw error;
-      mistakes.push(error);
+      // A folder that may not be read, say: the pages are there all the same.
+      mistakes.push(error instanceof LabError ? error : new LabError(place, 0, messageOf(error)));
     }
+  };
+  let slugs: string[] = [];
+  attempt(directory, () => {
+    slugs = foldersIn(directory);
+  });
+  for (const slug of slugs) {
+    const folder = join(directory, slug);
+    attempt(folder, () => labs.set(slug, loadLab(folder)));
   }
   for (const [slug, { matter }] of labs) {
     const file = join(directory, slug, 'lab.mdx');

@@ -5,8 +5,11 @@ import type { BrokerResult } from '../protocol/broker.ts';
 
 type Counts = BrokerResult<'machine.stats'>;
 
-/** Adding up what the host pays walks the page tables of every process of the machine: milliseconds for a VM. */
+/** Adding up what the host pays takes a process of the broker's and walks the page tables of every process of the machine:
+ * two milliseconds for a container, more for a VM. */
 const HOST_COST_EVERY_MS = 2_000;
+/** While a classroom is looked at, so many a second are added up, and each machine less often. */
+const HOST_COSTS_PER_SECOND = 10;
 /** What a guest said longer ago than this is not shown as if it were now. */
 const STALE_MS = 3_000;
 /** What is outside of a container in a VM is a guest too, and must not keep the figures of others waiting. */
@@ -16,6 +19,33 @@ const TIMEOUT_MS = 2_000;
 export interface KernelToAsk {
   host: Host;
   machine: string;
+}
+
+/** How often something is done: the number of times in the last whole second. */
+export class Rate {
+  #second = 0;
+  #now = 0;
+  #before = 0;
+
+  /** It is done once more. */
+  note(nowMs: number): number {
+    const second = Math.floor(nowMs / 1_000);
+    if (second !== this.#second) {
+      this.#before = second === this.#second + 1 ? this.#now : 0;
+      this.#second = second;
+      this.#now = 0;
+    }
+    this.#now++;
+    return this.#before;
+  }
+}
+
+/** Of all machines that anybody looks at. */
+const reads = new Rate();
+
+/** How long what the host paid is taken for what it pays, when figures are read so often: twice a second of each machine. */
+export function hostCostEveryMs(readsPerSecond: number): number {
+  return Math.max(HOST_COST_EVERY_MS, (readsPerSecond / 2 / HOST_COSTS_PER_SECOND) * 1_000);
 }
 
 /** Asks for one machine's use, again and again. */
@@ -31,7 +61,8 @@ export class StatsMeter {
   async read(outside: KernelToAsk, inside: KernelToAsk | 'shared' | null): Promise<MachineStats> {
     const now = performance.now();
     // In a guest nothing is added up, and so nothing need be left out.
-    const addUp = !this.#hostCost?.cost || now - this.#hostCost.atMs >= HOST_COST_EVERY_MS;
+    const everyMs = hostCostEveryMs(reads.note(now));
+    const addUp = !this.#hostCost?.cost || now - this.#hostCost.atMs >= everyMs;
     const [counts] = await Promise.all([
       outside.host.request(
         'machine.stats',

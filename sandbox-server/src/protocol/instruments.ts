@@ -98,7 +98,7 @@ export const machineStatsSchema = z
     pressureMissing,
     hostBytes: maybe.describe(
       'What the host pays, bytes: proportional set size of all processes that exist for it, monitors included; ' +
-        'measured every two seconds. Null for a container in a VM: its VM pays.',
+        'measured every two seconds, less often while more than 20 machines are looked at. Null for a container in a VM: its VM pays.',
     ),
     hostProcesses: maybe.describe(
       'Processes on the host that exist for it, monitors included; null for a container in a VM.',
