@@ -85,6 +85,7 @@ export default defineConfig({
           label: 'Reference',
           items: [
             { label: '2013, claim by claim', link: '/2013/' },
+            { label: 'How your container was made', link: '/made/' },
             { label: 'The matrix', link: '/matrix/' },
             { label: 'Figures', link: '/figures/' },
             { label: 'Glossary', link: '/glossary/' },

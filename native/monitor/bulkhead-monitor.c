@@ -29,9 +29,9 @@
 // so the terminal's programs get SIGHUP, and the socket and its .status are left for the caller.
 
 #include "base/cleanup.h"
-#include "base/loop.h"
 #include "base/confine.h"
 #include "base/listener.h"
+#include "base/loop.h"
 #include "monitor/options.h"
 #include "monitor/orphan.h"
 #include "monitor/program.h"

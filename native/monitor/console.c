@@ -1,8 +1,8 @@
 // A program started by an OCI runtime, whose pty we are sent: see program.h.
 #include "base/cleanup.h"
+#include "base/listener.h"
 #include "base/loop.h"
 #include "monitor/child.h"
-#include "base/listener.h"
 #include "monitor/program.h"
 
 #include <ctype.h>

@@ -7,6 +7,7 @@ import { docsSchema } from '@astrojs/starlight/schema';
 import type { Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
+import { readGuide } from './facts/guide.ts';
 
 /** Loads one collection, after all of them have been checked together: a reference leads from one to another. Astro's own
  * file loader would only log what cannot be parsed, and the page would be built without it. */
@@ -28,6 +29,42 @@ function facts(name: Collection): Loader {
   };
 }
 
+/** native/README.md, a section an entry, its prose made into HTML. */
+const guide: Loader = {
+  name: 'guide',
+  async load({ config, store, renderMarkdown }) {
+    const sections = readGuide(fileURLToPath(new URL('../../native/', config.srcDir)));
+    store.clear();
+    for (const [order, { id, blocks, ...section }] of sections.entries()) {
+      const made = blocks.map(async (block) =>
+        'prose' in block ? { html: reachable((await renderMarkdown(block.prose)).html) } : block,
+      );
+      store.set({ id, data: { ...section, order, blocks: await Promise.all(made) } });
+    }
+  },
+};
+
+/** What may be wider than a phone can be scrolled with keys too. */
+const reachable = (html: string): string => html.replaceAll('<pre', '<pre tabindex="0"');
+
+const guideSchema = z.object({
+  title: z.string(),
+  number: z.number().nullable(),
+  order: z.number(),
+  blocks: z.array(
+    z.union([
+      z.object({ html: z.string() }),
+      z.object({
+        by: z.enum(['runtime', 'child', 'either']),
+        trace: z.string(),
+        functions: z.array(
+          z.object({ file: z.string(), name: z.string(), line: z.number(), code: z.string() }),
+        ),
+      }),
+    ]),
+  ),
+});
+
 export const collections = {
   docs: defineCollection({
     loader: docsLoader(),
@@ -48,5 +85,6 @@ export const collections = {
   properties: defineCollection({ loader: facts('properties'), schema: schemas.properties }),
   notes: defineCollection({ loader: facts('notes'), schema: schemas.notes }),
   figures: defineCollection({ loader: facts('figures'), schema: schemas.figures }),
+  guide: defineCollection({ loader: guide, schema: guideSchema }),
   glossary: defineCollection({ loader: facts('glossary'), schema: schemas.glossary }),
 };

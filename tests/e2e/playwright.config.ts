@@ -13,7 +13,7 @@ export default defineConfig({
   ],
   workers: 1,
   timeout: 90_000,
-  reporter: [['list'], ['json']],
+  reporter: [['list'], ['json', { outputFile: '../results/e2e.json' }]],
   outputDir: '../results/e2e',
   use: {
     ...devices['Desktop Chrome'],

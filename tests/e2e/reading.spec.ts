@@ -147,6 +147,27 @@ test('a word shows its meaning on focus, Escape sends that away, and the link le
   await expect(page).toHaveURL(/\/glossary\/#jail$/);
 });
 
+test('a guess shows what is so, and which answer it was, without script', async ({ browser }) => {
+  const context = await browser.newContext({ javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(`${site.url}/concepts/process/`);
+  const why = page.getByText('makes no new process');
+  await expect(why).toBeHidden();
+  await page.getByLabel('One more than the first').check();
+  await expect(why).toBeVisible();
+  await context.close();
+});
+
+test('the walk through a launch shows the source of a step where it is asked for', async ({ page }) => {
+  await page.goto(`${site.url}/made/`);
+  const source = page.getByLabel('clone_process, source');
+  await expect(source).toBeHidden();
+  await page.getByText('clone_process', { exact: true }).first().click();
+  await expect(source).toContainText('clone3');
+  await page.getByRole('button', { name: 'Make one now' }).click();
+  await expect(page.getByRole('status')).toContainText('No server answers here');
+});
+
 test.describe('by touch', () => {
   test.use({ hasTouch: true, viewport: { width: 360, height: 800 } });
 

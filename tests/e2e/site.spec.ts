@@ -61,3 +61,20 @@ test('without a mouse: Tab reaches Start, Tab stays in the terminal, F6 and Shif
   await page.keyboard.press('Enter');
   await expect(start).toBeVisible();
 });
+
+test('the walk through a launch says what each step took of one that was made for the reader', async ({
+  page,
+}) => {
+  const heard = complaints(page);
+  await open(page, stack.url, '/made/');
+  await page.getByRole('button', { name: 'Make one now' }).click();
+  await expect(page.getByRole('status')).toContainText(/Your container was made in [\d.]+ ms/, {
+    timeout: 30_000,
+  });
+  for (const step of ['clone3', 'root', 'pivot_root', 'exec']) {
+    await expect(page.locator(`[data-trace="${step}"] .yours`)).toContainText(/ms|µs/);
+  }
+  await expect(page.locator('[data-trace="hook"] .yours')).toHaveText('not in yours');
+  expect(await axeViolations(page)).toEqual([]);
+  expect(heard).toEqual([]);
+});

@@ -23,6 +23,7 @@ describe.each(['hardened', 'nested'] as const)('files of a %s container', (profi
     const { content } = await broker.control.request('file.read', { machine, path, max_bytes: 65_536 });
     return Buffer.from(content, 'base64').toString();
   };
+  const list = (path: string) => broker.control.request('file.list', { machine, path });
   const write = (path: string, content: string | Uint8Array) =>
     broker.control.request('file.write', { machine, path, content: encode(content) });
 
@@ -51,14 +52,31 @@ describe.each(['hardened', 'nested'] as const)('files of a %s container', (profi
     const plant = `mkdir -p /root/real && echo -n inside > /root/real/secret && cd /root &&
       (setsid sh -c 'while :; do ln -sfn real swap; ln -sfn ${up} swap; done' </dev/null >/dev/null 2>&1 &)`;
     await broker.shell(machine, plant);
-    const seen = new Set<string>();
+    const [seen, names] = [new Set<string>(), new Set<string>()];
     for (let turn = 0; turn < 25; turn++) {
       seen.add(await read('/root/swap/secret').catch((error: Error) => error.message.slice(0, 11)));
       await write('/root/swap/secret', 'inside').catch(() => {});
+      const { entries } = await list('/root/swap').catch(() => ({ entries: [] }));
+      for (const { name } of entries) names.add(name);
     }
     await broker.shell(machine, 'pkill -f swap');
     expect([...seen].filter((text) => text !== 'inside' && text !== 'cannot read')).toEqual([]);
+    expect([...names].filter((name) => name !== 'secret')).toEqual([]);
     expect(readFileSync(secret, 'utf8')).toBe('of the host');
+  });
+
+  it('and where commands begin, are inside also while links take the place of its home', async () => {
+    const home = `home-${profile}`;
+    await broker.create(home, { profile });
+    const plant = `mkdir /real && mv /root /home/root && ln -s ../../../../../..${broker.state} /out &&
+      (setsid sh -c 'while :; do ln -sfn /real /root; ln -sfn /out /root; done' </dev/null >/dev/null 2>&1 &)`;
+    await broker.shell(home, plant);
+    const seen = new Set<string>();
+    for (let turn = 0; turn < 15; turn++) {
+      seen.add(await broker.shell(home, 'pwd -P; ls').catch(() => 'refused'));
+    }
+    await broker.control.request('machine.delete', { machine: home });
+    expect([...seen].filter((text) => text !== '/real' && text !== 'refused')).toEqual([]);
   });
 
   it('cost its own memory, end with its disk, and are whole or as they were', async () => {
