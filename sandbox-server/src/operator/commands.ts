@@ -56,7 +56,8 @@ function listLabs(directory = OUR_LABS, { print }: Surroundings): void {
   for (const { slug, matter, steps, files } of labs.values())
     print(`${slug}: ${matter.title} (${steps.length} steps, ${files.length} files)`);
   for (const { message } of mistakes) print(message);
-  if (mistakes.length > 0) throw new Error(`${mistakes.length} mistakes in the labs of ${directory}`);
+  const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
+  if (mistakes.length > 0) throw new Error(`the labs of ${directory} have ${count}`);
   if (labs.size === 0) print(`There are no labs in ${directory}.`);
 }
 
