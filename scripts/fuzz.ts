@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { inspect, parseArgs } from 'node:util';
 import { freshSeed, fuzzGuest } from '../tests/fuzz/guest.ts';
+import { fuzzWeb } from '../tests/fuzz/web.ts';
 import { documented } from '../tests/integration/bundle.ts';
 import { PROGRAMS, ROOT } from './setup.ts';
 
@@ -294,20 +295,36 @@ const runHarness = (name: string, harness: Harness, seconds: number | undefined)
   };
 };
 
-/** The server's end of a VM's link. Its short run is a unit test of its own: tests/unit/guest-fuzz.test.ts. */
-const GUEST = 'guest';
+/** What is fuzzed from here, by talking to it; returns how much was said. The short runs are tests of their own:
+ * tests/unit/guest-fuzz.test.ts. */
+const TALKS: Record<string, (seed: number, seconds: number) => Promise<{ seconds: number; said: string }>> = {
+  /** The server's end of a VM's link. */
+  guest: async (seed, seconds) => {
+    const done = await fuzzGuest(seed, { seconds });
+    return { seconds: done.seconds, said: `${String(done.conversations).padStart(10)} conversations` };
+  },
+  /** The server's routes and WebSockets; needs root, for there are a broker and machines behind it. */
+  web: async (seed, seconds) => {
+    const done = await fuzzWeb(seed, { seconds });
+    const grown = `grown by ${Math.round(done.growth / 1_024)} KiB`;
+    return {
+      seconds: done.seconds,
+      said: `${String(done.requests).padStart(10)} requests, ${done.frames} frames, ${grown}`,
+    };
+  },
+};
 
-const runGuest = async (seconds: number): Promise<boolean> => {
+const runTalk = async (name: string, seconds: number): Promise<boolean> => {
   const seed = freshSeed();
   try {
-    const done = await fuzzGuest(seed, { seconds });
+    const done = await TALKS[name]?.(seed, seconds);
     console.log(
-      `clean  ${GUEST.padEnd(14)} ${String(done.conversations).padStart(10)} conversations in ${done.seconds.toFixed(1).padStart(7)} s, from seed ${seed}`,
+      `clean  ${name.padEnd(14)} ${done?.said} in ${done?.seconds.toFixed(1).padStart(7)} s, from seed ${seed}`,
     );
     return true;
   } catch (error) {
-    writeFileSync(join(RESULTS, `${GUEST}.log`), inspect(error));
-    console.log(`FOUND  ${GUEST}: see ${RESULTS}/${GUEST}.log`);
+    writeFileSync(join(RESULTS, `${name}.log`), inspect(error));
+    console.log(`FOUND  ${name}: see ${RESULTS}/${name}.log`);
     return false;
   }
 };
@@ -316,10 +333,10 @@ const { values, positionals } = parseArgs({
   options: { seconds: { type: 'string' } },
   allowPositionals: true,
 });
-const unknown = positionals.find((name) => name !== GUEST && !(name in HARNESSES));
+const unknown = positionals.find((name) => !(name in TALKS) && !(name in HARNESSES));
 if (unknown || (values.seconds !== undefined && !/^[1-9]\d*$/.test(values.seconds))) {
   console.error(
-    `bulkhead: usage: npm run fuzz -- [--seconds N] [${[...Object.keys(HARNESSES), GUEST].join('|')}]…`,
+    `bulkhead: usage: npm run fuzz -- [--seconds N] [${[...Object.keys(HARNESSES), ...Object.keys(TALKS)].join('|')}]…`,
   );
   process.exit(1);
 }
@@ -345,6 +362,8 @@ for (const [name, harness] of Object.entries(HARNESSES)) {
     `${outcome.finding ? 'FOUND ' : 'clean '} ${name.padEnd(14)} ${String(outcome.executions).padStart(10)} executions in ${outcome.seconds.toFixed(1).padStart(7)} s, ${String(outcome.covered).padStart(5)} edges covered${outcome.inputs ? `, ${outcome.inputs} inputs kept` : ''}${outcome.finding ? `: see ${RESULTS}/${name}.log` : ''}`,
   );
 }
-const guestToo = positionals.includes(GUEST) || (positionals.length === 0 && values.seconds !== undefined);
-if (guestToo && !(await runGuest(Number(values.seconds ?? 1)))) findings++;
+for (const name of Object.keys(TALKS)) {
+  const wanted = positionals.includes(name) || (positionals.length === 0 && values.seconds !== undefined);
+  if (wanted && !(await runTalk(name, Number(values.seconds ?? 1)))) findings++;
+}
 process.exit(findings === 0 ? 0 : 1);

@@ -49,7 +49,7 @@ const COMMANDS = [
   'id; hostname',
   'cat /proc/self/cgroup',
 ];
-const BUILD = 'for i in $(seq 30); do gzip -9 < /bin/bash | sha256sum > /dev/null; echo "CC part$i.o"; done';
+const BUILD = 'for i in $(seq 8); do gzip -9 < /bin/bash | sha256sum > /dev/null; echo "CC part$i.o"; done';
 const FLOOD_MS = 3_000;
 
 const between = (least: number, most: number): number => least + Math.random() * (most - least);
@@ -127,7 +127,7 @@ async function work(number: number): Promise<void> {
     const times = await typeLine(useVm ? inVm : box, command);
     (useVm ? report.echoVm : report.echoContainer).push(...times);
     report.keys += times.length;
-    if (number % 5 === 1) {
+    if (number % 10 === 1 && round % 4 === 0) {
       await typeLine(box, BUILD);
       report.builds++;
     }

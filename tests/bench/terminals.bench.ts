@@ -7,8 +7,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { Inspector } from '../integration/inspector.ts';
 import { describeEnvironment, environment } from './environment.ts';
-import { Inspector } from './inspector.ts';
 import { cpuMs, processesWith, pssKiB } from './memory.ts';
 import { type Summary, summary } from './summary.ts';
 import {

@@ -8,7 +8,8 @@ export interface OpenTerminal {
   close(): void;
 }
 
-const PATIENCE_MS = 60_000;
+/** Longer than anything takes that is going to come. */
+const PATIENCE_MS = 120_000;
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 /** Letters of a line, before it is taken back: a line that wraps is drawn again by the shell. */
 const LINE = 40;

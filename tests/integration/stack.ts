@@ -36,6 +36,8 @@ export interface StackOptions {
   node?: readonly string[];
   /** Directory of the site; the built one unless stated. */
   site?: string;
+  /** Directory of the images; all of them unless stated. */
+  images?: string;
 }
 
 /** Starts broker and server and waits until sandboxes can be made. */
@@ -103,16 +105,9 @@ export class Stack {
   }
 
   async startBroker(): Promise<void> {
-    const args = [
-      '--state',
-      this.state,
-      '--images',
-      IMAGES,
-      '--programs',
-      this.programs,
-      '--cgroup',
-      this.cgroup,
-    ];
+    const images = this.#options.images ?? IMAGES;
+    const args = ['--state', this.state, '--images', images];
+    args.push('--programs', this.programs, '--cgroup', this.cgroup);
     args.push(
       '--allow-uid',
       `${SERVER_ID}`,

@@ -4,6 +4,7 @@ import fastify, {
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
@@ -29,6 +30,7 @@ import { registerPeople } from './people.ts';
 import { apiPolicy, securityHeaders } from './policy.ts';
 import type { Previews } from './previews.ts';
 import { registerQueue } from './queue.ts';
+import { refuseBytes } from './refusal.ts';
 import { newRequestId, type Requests } from './requests.ts';
 import { Sessions } from './session.ts';
 import { serveSite } from './site.ts';
@@ -58,6 +60,9 @@ export interface AppOptions {
   log: Logger;
 }
 
+/** For answers of the API. */
+const apiHeaders = { 'content-security-policy': apiPolicy, 'cache-control': 'no-store' };
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Where it came from, as far as limits look. */
@@ -77,6 +82,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     requestTimeout: 10_000,
     return503OnClosing: false,
     genReqId: newRequestId,
+    // An address that the router cannot read comes by no hook and no error handler.
+    frameworkErrors: (error, _request, reply) => {
+      const problem = problemFor(error);
+      void (reply as FastifyReply).headers(apiHeaders).code(problem.status).send(problem.body);
+    },
+    clientErrorHandler: refuseBytes,
   });
   app.decorateRequest('from', '');
   options.requests.watch(app);
@@ -117,7 +128,7 @@ function guardEveryRequest(app: FastifyInstance, { origins, proxies }: AppOption
     request.from = limitKey(proxies.client(remoteAddress, request.headers['x-forwarded-for']));
     reply.headers(securityHeaders);
     if (isApi(request.url)) {
-      reply.headers({ 'content-security-policy': apiPolicy, 'cache-control': 'no-store' });
+      reply.headers(apiHeaders);
     }
     const { host, origin } = request.headers;
     if (!origins.isOurHost(host)) {

@@ -1,12 +1,12 @@
 // The WebSocket upgrade of a terminal: everything that an API request is checked for, then the attach stream of the monitor.
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import * as z from 'zod';
 import { BrokerError } from '../broker/client.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
-import { messageOf, Problem } from '../problem.ts';
+import { Problem } from '../problem.ts';
 import { attachClose } from '../protocol/addresses.ts';
 import { machineNameSchema } from '../protocol/api.ts';
 import { terminalIdSchema } from '../protocol/broker.ts';
@@ -18,7 +18,7 @@ import type { Access, Entry } from './access.ts';
 import { limitKey, type Proxies } from './client-address.ts';
 import { RateLimit, rates } from './limits.ts';
 import type { Origins } from './origins.ts';
-import { apiPolicy, securityHeaders } from './policy.ts';
+import { answerOn } from './refusal.ts';
 import { inRequest, newRequestId, REQUEST_ID_HEADER, type Requests, requestFields } from './requests.ts';
 
 const roleSchema = z.enum(['watch', 'type'], 'watch or type').nullable();
@@ -167,7 +167,9 @@ function closeAs(ws: WebSocket, error: unknown, { machine }: Target): void {
   const { state } = machine.view;
   const over = state === 'ended' || state === 'failed';
   const gone = over || (error instanceof BrokerError && error.code === 'not_found');
-  closeWith(ws, gone ? attachClose.gone : attachClose.lost, messageOf(error));
+  // Not in the error's words, which name a socket of the host's.
+  if (gone) closeWith(ws, attachClose.gone, 'the terminal is gone');
+  else closeWith(ws, attachClose.lost, 'the terminal cannot be reached now');
 }
 
 function refuse(socket: Duplex, error: unknown, id: string, log: Logger): void {
@@ -175,15 +177,5 @@ function refuse(socket: Duplex, error: unknown, id: string, log: Logger): void {
   const problem =
     error instanceof Problem ? error : new Problem('failed', 'Something went wrong in the server.');
   log.debug({ code: problem.code }, 'refused an upgrade');
-  const body = JSON.stringify(problem.body);
-  const headers = {
-    ...securityHeaders,
-    [REQUEST_ID_HEADER]: id,
-    'content-security-policy': apiPolicy,
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-  };
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`);
+  answerOn(socket, problem.status, problem.body, { [REQUEST_ID_HEADER]: id });
 }

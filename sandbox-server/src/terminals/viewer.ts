@@ -123,6 +123,8 @@ export class Viewer {
 
   /** Ends the connection with a close code of protocol/addresses.ts. */
   close(code: number, reason: string): void {
+    // A browser that was made to wait could not be heard when it says goodbye too, and would be waited for.
+    this.#socket.resume();
     closeWith(this.#socket, code, reason);
   }
 
