@@ -296,7 +296,7 @@ const runHarness = (name: string, harness: Harness, seconds: number | undefined)
 };
 
 /** What is fuzzed from here, by talking to it; returns how much was said. The short runs are tests of their own:
- * tests/unit/guest-fuzz.test.ts. */
+ * tests/unit/guest-fuzz.test.ts, tests/escape/web-fuzz.test.ts. */
 const TALKS: Record<string, (seed: number, seconds: number) => Promise<{ seconds: number; said: string }>> = {
   /** The server's end of a VM's link. */
   guest: async (seed, seconds) => {

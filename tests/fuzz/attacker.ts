@@ -235,19 +235,9 @@ export class Attacker {
 
   #spoil({ headers }: Sent): void {
     const values = this.#values;
-    const name = values.one([
-      'origin',
-      'cookie',
-      'host',
-      'content-type',
-      'content-length',
-      'expect',
-      'accept',
-    ]);
+    const name = values.one(['origin', 'cookie', 'host', 'content-type', 'expect', 'accept']);
     if (values.chance(0.4)) delete headers[name];
-    else
-      headers[name] =
-        name === 'content-length' ? `${values.below(50)}` : values.text().replace(/[^ -~]/g, '');
+    else headers[name] = values.text().replace(/[^ -~]/g, '');
   }
 
   #plain(method: string, path: string, body?: unknown): Sent {
@@ -267,7 +257,7 @@ export class Attacker {
 
   /** One of many, or how often an address may ask would be all that is tested. */
   #address(): string {
-    return `127.77.${this.#values.below(250)}.${1 + this.#values.below(250)}`;
+    return `127.77.0.${1 + this.#values.below(250)}`;
   }
 
   #send(sent: Sent): Promise<Answer> {
@@ -320,6 +310,7 @@ export class Attacker {
   /** The bytes of a request, some of them others, on a connection that is then half closed. */
   async #sendRaw({ method, path, headers, body }: Sent): Promise<void> {
     const values = this.#values;
+    if (values.chance(0.3)) headers['content-length'] = `${values.below(50)}`;
     const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const bytes = Buffer.from(`${method} ${path} HTTP/1.1\r\n${head.join('')}\r\n${body ?? ''}`);
     for (let steps = values.below(6); steps > 0; steps--)

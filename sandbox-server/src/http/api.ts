@@ -180,7 +180,8 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     return reply.code(204).send();
   });
 
-  app.get('/api/sandboxes/:id/events', (request, reply) => {
+  // Not for HEAD as well, which would follow without ever being told a thing.
+  app.get('/api/sandboxes/:id/events', { exposeHeadRoute: false }, (request, reply) => {
     const entry = enter(request, 'see');
     const { sandbox } = entry;
     if (sandbox.events.size >= MOST_FOLLOWERS) {

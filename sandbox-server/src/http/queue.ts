@@ -33,7 +33,8 @@ export function registerQueue(app: FastifyInstance, { sandboxes, sessions }: Que
     return reply.code(204).send();
   });
 
-  app.get('/api/queue/:ticket/events', (request, reply) => {
+  // Not for HEAD as well, as with the events of a sandbox.
+  app.get('/api/queue/:ticket/events', { exposeHeadRoute: false }, (request, reply) => {
     const ticket = own(request);
     if (ticket.changes.size >= MOST_FOLLOWERS) {
       throw new Problem('rate', `${MOST_FOLLOWERS} pages follow this place in the queue already: close one.`);

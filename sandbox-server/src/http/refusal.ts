@@ -1,5 +1,6 @@
 // Refusals where there is no reply to refuse with: of an upgrade, and of bytes that are no request.
 import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionError } from 'fastify';
 import { Problem } from '../problem.ts';
@@ -34,11 +35,13 @@ const clientErrors: Record<string, [status: number, message: string]> = {
 };
 
 /** Answers what is no HTTP, or more of it than a request has. */
-export function refuseBytes(error: ConnectionError, socket: Duplex): void {
+export function refuseBytes(error: ConnectionError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }
   const [status, message] = clientErrors[error.code] ?? [400, 'The request is no HTTP/1.1.'];
   answerOn(socket, status, new Problem('bad_request', message).body);
+  // A request that came before these bytes and is still worked on would otherwise wait for the other side to leave.
+  socket.destroySoon();
 }

@@ -66,16 +66,14 @@ export class Requests {
       request.arrivedAt = performance.now();
       reply.header(REQUEST_ID_HEADER, request.id);
       this.#open.add(request);
+      // Also where Fastify tells of no end: whoever asked left after the last byte of the request, or sent no HTTP after it.
+      reply.raw.once('close', () => this.#answered(request, GIVEN_UP));
       done(this.#stopping ? refusal() : undefined);
     });
     // Not before: a body is read in the context of its socket, and the handler would begin in that.
     app.addHook('preValidation', (request, _reply, done) => inRequest(request.id, done));
     app.addHook('onResponse', (request, reply, done) => {
       this.#answered(request, reply.statusCode);
-      done();
-    });
-    app.addHook('onRequestAbort', (request, done) => {
-      this.#answered(request, GIVEN_UP);
       done();
     });
   }

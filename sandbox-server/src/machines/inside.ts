@@ -16,12 +16,12 @@ const OUTPUT_MAX = 65_536;
 /** What the broker and, in a VM, an emulated processor take besides. */
 const GRACE_MS = 15_000;
 
-/** Runs a command as the machine's root. Rejects with BrokerError when that is impossible; how the command ended is in the
- * answer. */
+/** Runs a command as the machine's root. Rejects with Problem where there is no such command, and with BrokerError when
+ * none could be run; how the command ended is in the answer. */
 export async function runCommand(host: Host, machine: string, wish: RunCommand): Promise<Ran> {
   const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = wish;
   const params = { machine, command, timeout_ms: timeoutMs, max_output_bytes: OUTPUT_MAX };
-  const ran = await host.request('exec', params, { timeoutMs: timeoutMs + GRACE_MS });
+  const ran = await host.request('exec', params, { timeoutMs: timeoutMs + GRACE_MS }).catch(explainCommand);
   const { status, signal, truncated, stdout, stderr } = ran;
   const durationMs = ran.duration_us / 1_000;
   return { status, signal, timedOut: ran.timed_out, truncated, stdout, stderr, durationMs };
@@ -55,6 +55,13 @@ export async function listDirectory(host: Host, machine: string, path: string): 
     entries: entries.map(({ modified_ms, ...entry }) => ({ ...entry, modifiedAt: modified_ms })),
     more,
   };
+}
+
+/** A program that is not there, or is none, is not the server's fault. */
+function explainCommand(error: unknown): never {
+  if (!(error instanceof BrokerError) || error.code !== 'failed') throw error;
+  const message = `The machine could not run it: ${error.message}.`;
+  throw new Problem('conflict', message, { field: 'command' });
 }
 
 /** A refusal that is about the path is the asker's to mend, and not the server's fault. */
