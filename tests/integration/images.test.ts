@@ -54,7 +54,7 @@ test('a build that cannot be done says why in its last line, and leaves nothing'
   try {
     expect(build().stderr).toBe('images: error: --out is missing: say where the images go; see --help\n');
     expect(build('--out', out, '--only', 'cake').stderr).toBe(
-      'images: error: --only cake: the images are base and vm\n',
+      'images: error: --only cake: the images are base, vm and tab\n',
     );
     const vm = build('--out', out, '--only', 'vm');
     expect(vm.status).toBe(1);

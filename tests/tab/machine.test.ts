@@ -102,8 +102,8 @@ describe('the Linux in the tab', { timeout: 2 * PATIENCE }, () => {
         const frame = decodeFrame(whole);
         if (frame.type === 'output') screen += new TextDecoder().decode(frame.bytes);
         if (screen.includes('it is 42')) resolve();
-        // Nothing may be typed before the monitor grants it.
-        if (frame.type === 'inputCredit' && !typed) {
+        // Nothing may be typed before the monitor grants it, which it first does in its WELCOME.
+        if (frame.type === 'welcome' && !typed) {
           typed = true;
           say({ type: 'input', bytes: new TextEncoder().encode('echo it is $((6 * 7))\n') });
         }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../broker/client.ts';
 import { runCommand } from '../machines/inside.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
+import { metrics } from '../metrics/metrics.ts';
 import type { Learners } from '../people/learners.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type { Check, Machine, Ran } from '../protocol/api.ts';
@@ -146,7 +147,10 @@ export class LabRun {
       const machine = this.#sandbox.machine(step.machine);
       const timeoutMs =
         machine.view.where.depth === 'vm' || machine.view.kind === 'vm' ? 3 * CHECK_MS : CHECK_MS;
-      const verdict = verdictOf(await machine.check(step.check, timeoutMs), timeoutMs);
+      const begun = performance.now();
+      const ran = await machine.check(step.check, timeoutMs);
+      const verdict = verdictOf(ran, timeoutMs);
+      metrics.noteCheck(ran.timed_out ? 'timeout' : verdict.state, performance.now() - begun);
       if (verdict.state === 'done' && this.#latest(step)?.state !== 'done') this.#keep(step, machine);
       return verdict;
     } catch (error) {

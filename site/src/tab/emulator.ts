@@ -25,6 +25,8 @@ export interface Firmware {
 interface Internals {
   v86: {
     cpu: { devices: { virtio_console: VirtioConsole }; reboot_internal(): void };
+    bus: { send(event: string): void };
+    do_tick(): void;
     yield(delayMs: number, tick: number): void;
     yield_callback(tick: number): void;
   };
@@ -52,10 +54,27 @@ export class Emulator {
     const events = v86 as unknown as AnyEvents;
     this.port = new ConsolePort(this.#internals.cpu.devices.virtio_console, events);
     v86.add_listener('serial0-output-byte', (byte) => this.#serial.take(byte));
-    // A guest that ends restarts its machine. It has nothing to boot from here, and would run what lies in memory.
-    this.#internals.cpu.reboot_internal = () => {
-      void v86.stop();
-      this.#restarted?.();
+    this.#endWithGuest();
+  }
+
+  /** A guest that ends restarts its machine, which has nothing to boot from here; one whose processor fails (a triple fault)
+   * ends v86 by a trap. Either way not one instruction may follow, so the turn is left by a throw and there is no next. */
+  #endWithGuest(): void {
+    const { cpu } = this.#internals;
+    const turn = this.#internals.do_tick.bind(this.#internals);
+    let ended = false;
+    cpu.reboot_internal = () => {
+      throw new Error('the guest restarts its machine');
+    };
+    this.#internals.do_tick = () => {
+      if (ended) return;
+      try {
+        turn();
+      } catch {
+        ended = true;
+        this.#internals.bus.send('emulator-stopped'); // or whoever stops it now would wait for ever
+        this.#restarted?.();
+      }
     };
   }
 
@@ -123,7 +142,7 @@ export class Emulator {
   }
 }
 
-const LINES_KEPT = 60;
+const LINES_KEPT = 200;
 const LINE_MAX = 400;
 
 /** Text that comes a byte at a time, by lines. */
