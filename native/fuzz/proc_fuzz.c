@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-// Its static functions read /proc for a guest's account of itself.
+// Its static functions read a process's share of memory.
 #include "broker/stats.c"
 
 static const uint8_t *input;
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input_size = size;
     state_process_start(1);
     process_start_time(1);
-    guest_usage(&usage, &total_bytes, &err);
+    stats_of_guest(&usage, &total_bytes, &err);
     pss_bytes(1);
     return 0;
 }

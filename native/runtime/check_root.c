@@ -20,7 +20,7 @@
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000 // Linux 5.14; glibc 2.34 does not know it
 #endif
 
-static const char *const folders[] = {"usr", "etc", "proc", "sys", "dev", "tmp", "run", "var", CHECK_MACHINE + 1};
+static const char *const folders[] = {"usr", "etc", "proc", "sys", "dev", "tmp", "run", "var", &CHECK_MACHINE[1]};
 static const char *const of_image[] = {"usr", "etc"};
 // As a Debian of today has them.
 static const struct {
@@ -83,7 +83,7 @@ static int add_programs(int root, const char *image, bh_error *err) {
 
 static int write_script(int root, const char *script, size_t length, bh_error *err) {
     // Closed before anything is forked: a program that somebody has open to write cannot be run (ETXTBSY).
-    cleanup_fd int fd = openat(root, CHECK_SCRIPT + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    cleanup_fd int fd = openat(root, &CHECK_SCRIPT[1], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, script, length) != (ssize_t)length || fchmod(fd, 0555) < 0)
         return bh_fail(err, errno, "cannot write the check's script");
     return 0;
@@ -107,7 +107,7 @@ int check_root_make(const char *image, int machine, const char *script, size_t l
     if (root < 0 || mount_attach(root, old_root, "a check's root", err) < 0 || make_folders(root, err) < 0 ||
         write_script(root, script, length, err) < 0 || add_programs(root, image, err) < 0 ||
         add_scratch(root, err) < 0 || devices_make(&plain, root, err) < 0 ||
-        attach_below(root, CHECK_MACHINE + 1, machine, err) < 0)
+        attach_below(root, &CHECK_MACHINE[1], machine, err) < 0)
         return -1;
     return take_fd(&root);
 }
