@@ -15,7 +15,7 @@ import { expect, type Page, test } from '@playwright/test';
 import type { Sandbox, Status, Ticket } from '../../sandbox-server/src/protocol/api.ts';
 import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
 import { servePlainly } from './plain-site.ts';
-import { TerminalPage } from './terminal-page.ts';
+import { startBox, TerminalPage } from './terminal-page.ts';
 
 /** A directory of images with the user land for containers and, if stated, a VM whose initrd ends after `initrd` bytes. */
 function imagesDirectory(initrd?: number): string {
@@ -44,14 +44,6 @@ async function sandboxes(page: Page): Promise<Sandbox[]> {
 async function waiting(page: Page): Promise<Ticket[]> {
   const answer = await page.request.get(new URL('/api/status', page.url()).href).catch(() => null);
   return answer ? ((await answer.json()) as Status).you.waiting : [];
-}
-
-async function startBox(page: Page, url: string): Promise<TerminalPage> {
-  await page.goto(url);
-  await page.getByTestId('start-container').click();
-  const box = new TerminalPage(page, 'terminal-box');
-  await box.waitForPrompt('box');
-  return box;
 }
 
 async function endBox(page: Page): Promise<void> {

@@ -86,3 +86,12 @@ export class OutputRecorder {
     return Buffer.concat(chunks.flatMap(([, buffers]) => buffers));
   }
 }
+
+/** Opens the page at `url`, starts its container and waits for the prompt. */
+export async function startBox(page: Page, url: string): Promise<TerminalPage> {
+  await page.goto(url);
+  await page.getByTestId('start-container').click();
+  const box = new TerminalPage(page, 'terminal-box');
+  await box.waitForPrompt('box');
+  return box;
+}

@@ -3,21 +3,13 @@ import { expect, type Page, test } from '@playwright/test';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { arriveAsInstructor, openWorkshop } from '../integration/instructor.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
-import { TerminalPage } from './terminal-page.ts';
+import { startBox, type TerminalPage } from './terminal-page.ts';
 
 let stack: Stack;
 test.beforeAll(async () => {
   stack = await startStack();
 });
 test.afterAll(() => stack.stop());
-
-async function startBox(page: Page): Promise<TerminalPage> {
-  await page.goto(stack.url);
-  await page.getByTestId('start-container').click();
-  const box = new TerminalPage(page, 'terminal-box');
-  await box.waitForPrompt('box');
-  return box;
-}
 
 test.afterEach(async ({ page }) => {
   await page.getByRole('button', { name: 'End it' }).click();
@@ -34,7 +26,7 @@ async function reloadAsItWas(page: Page, box: TerminalPage): Promise<void> {
 test('vim, less, htop and tmux are as they were after a reload, and so is what lies under them', async ({
   page,
 }) => {
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   const shows = (what: RegExp) => expect.poll(() => box.screen(), { timeout: 20_000 }).toMatch(what);
   await box.run('seq 200 > f; echo under-$((40+2))', /^under-42$/m);
 
@@ -86,7 +78,7 @@ test('vim, less, htop and tmux are as they were after a reload, and so is what l
 });
 
 test('a learner is told who watches and who can type, and when they leave', async ({ page }) => {
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   const company = box.root.locator('xpath=..').getByRole('status').and(page.getByTestId('company'));
   await expect(company).toHaveText('');
   const ada = await arriveAsInstructor(stack, 'ada');

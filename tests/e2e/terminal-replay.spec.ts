@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, type Page, test } from '@playwright/test';
 import { decodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
-import { TerminalPage } from './terminal-page.ts';
+import { startBox } from './terminal-page.ts';
 
 let stack: Stack;
 test.beforeAll(async () => {
@@ -24,14 +24,6 @@ function recordInput(page: Page): { text: string } {
   return sent;
 }
 
-async function startBox(page: Page): Promise<TerminalPage> {
-  await page.goto(stack.url);
-  await page.getByTestId('start-container').click();
-  const box = new TerminalPage(page, 'terminal-box');
-  await box.waitForPrompt('box');
-  return box;
-}
-
 test.afterEach(async ({ page }) => {
   await page.getByRole('button', { name: 'End it' }).click();
   await expect(page.getByTestId('start-container')).toBeVisible();
@@ -39,7 +31,7 @@ test.afterEach(async ({ page }) => {
 
 test('a query is answered when it is printed, and never again when it is replayed', async ({ page }) => {
   const sent = recordInput(page);
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   // Cursor position, device attributes (all three), mode, version, window size, colour, settings.
   const queries = '\\e[6n\\e[c\\e[>c\\e[=c\\e[?25$p\\e[>q\\e[18t\\e]10;?\\a\\eP$qm\\e\\\\';
   await box.type(`stty -echo; printf '${queries}'; sleep 0.5; stty echo; printf 'asked-%d\\n' 1\n`);
@@ -63,7 +55,7 @@ test('a query is answered when it is printed, and never again when it is replaye
 test('a pager that began long ago is there after a reload, and so is what lies under it', async ({
   page,
 }) => {
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   await box.run('echo under-$((40+2))', /^under-42$/m);
   // Each character in a colour of its own: a screenful is some 30 kB.
   const colourful = `printf "\\033[38;2;%d;%d;%dm%d", $1 % 256, $1 % 128, $1 % 64, $1 % 10; if ($1 % 60 == 0) print ""`;
@@ -103,7 +95,7 @@ const paste = (page: Page, bytes: number): Promise<string> =>
 test('a megabyte that is pasted arrives whole, and between brackets where they are asked for', async ({
   page,
 }) => {
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   const bytes = 1_000_000;
   for (const [asks, before, after] of [
     ['', '', ''],
@@ -121,7 +113,7 @@ test('a megabyte that is pasted arrives whole, and between brackets where they a
 });
 
 test('letters of all scripts and emoji are drawn as they are', async ({ page }) => {
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   const text = 'Grüße, Ελλάδα, 日本語, العربية, 🚢';
   await box.type("printf '%b\\n' '");
   for (const byte of Buffer.from(text)) await box.type(`\\x${byte.toString(16)}`);
@@ -144,7 +136,7 @@ test('a hostile program changes neither the title, nor the clipboard, nor where 
   context,
 }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-  const box = await startBox(page);
+  const box = await startBox(page, stack.url);
   const title = await page.title();
   const address = page.url();
   await page.evaluate(() => navigator.clipboard.writeText('mine'));

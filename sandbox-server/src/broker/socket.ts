@@ -28,7 +28,7 @@ export class SocketHost implements Host {
   /** `path`: the broker's control socket; the machines' sockets are beside it. */
   constructor(path: string) {
     this.#path = path;
-    this.#problem = `the broker at ${path} has not answered yet`;
+    this.#problem = 'the broker has not answered yet';
   }
 
   get connected(): boolean {
@@ -85,7 +85,7 @@ export class SocketHost implements Host {
 
   async #connect(): Promise<void> {
     try {
-      const stream = await connectUnix(this.#path, `the broker at ${this.#path}`);
+      const stream = await connectUnix(this.#path, 'the broker');
       if (this.#closed) {
         stream.close('the server stops');
         return;

@@ -13,7 +13,8 @@ export function connectUnix(path: string, what: string): Promise<ByteDuplex> {
     });
     const refuse = (error: NodeJS.ErrnoException) => {
       const gone = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
-      reject(new BrokerError(gone ? 'not_found' : 'unavailable', `${what}: ${error.message}`));
+      // Without the path, which Node's own words have: this is told to strangers.
+      reject(new BrokerError(gone ? 'not_found' : 'unavailable', `${what}: ${error.syscall} ${error.code}`));
     };
     socket.once('error', refuse);
   });
