@@ -135,7 +135,9 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   const metricsUrl = scrapes?.url ?? null;
   log.info({ url, metrics: metricsUrl, previews: shown?.port ?? null }, 'listening');
   await broker.start();
-  if (!broker.connected) log.warn(`${broker.problem}; pages are served, and it is tried again`);
+  if (!broker.connected) {
+    log.warn({ socket: options.broker }, `${broker.problem}; pages are served, and it is tried again`);
+  }
   return { url, metricsUrl, close };
 }
 
