@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
-import { hostCostEveryMs, Rate } from './stats.ts';
+import { guestEveryMs, hostCostEveryMs, Rate } from './stats.ts';
 
 test('what the host pays is added up every two seconds, and of a classroom ten times a second in all', () => {
   expect(hostCostEveryMs(2)).toBe(2_000);
   expect(hostCostEveryMs(40)).toBe(2_000);
   expect(hostCostEveryMs(400)).toBe(20_000);
+});
+
+test('a few guests are asked each time, and those of a classroom twenty times a second in all', () => {
+  expect(guestEveryMs(20)).toBe(0);
+  expect(guestEveryMs(400)).toBe(10_000);
 });
 
 test('a rate is of the last whole second, and nothing after one in which nothing was done', () => {

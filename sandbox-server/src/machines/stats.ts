@@ -10,7 +10,9 @@ type Counts = BrokerResult<'machine.stats'>;
 const HOST_COST_EVERY_MS = 2_000;
 /** While a classroom is looked at, so many a second are added up, and each machine less often. */
 const HOST_COSTS_PER_SECOND = 10;
-/** What a guest said longer ago than this is not shown as if it were now. */
+/** The same for what guests are asked: each answer wakes a kernel, which under emulation takes milliseconds of the host's. */
+const GUESTS_PER_SECOND = 20;
+/** What a guest said so long before it was to be asked again is not shown as if it were now. */
 const STALE_MS = 3_000;
 /** What is outside of a container in a VM is a guest too, and must not keep the figures of others waiting. */
 const TIMEOUT_MS = 2_000;
@@ -40,12 +42,19 @@ export class Rate {
   }
 }
 
-/** Of all machines that anybody looks at. */
+/** Of all machines that anybody looks at, and of the guests among them. */
 const reads = new Rate();
+const guestReads = new Rate();
 
 /** How long what the host paid is taken for what it pays, when figures are read so often: twice a second of each machine. */
 export function hostCostEveryMs(readsPerSecond: number): number {
   return Math.max(HOST_COST_EVERY_MS, (readsPerSecond / 2 / HOST_COSTS_PER_SECOND) * 1_000);
+}
+
+/** How long a guest is left alone, when figures of guests are read so often: no time at all while they are few. */
+export function guestEveryMs(readsPerSecond: number): number {
+  const perGuest = 2;
+  return readsPerSecond <= GUESTS_PER_SECOND ? 0 : (readsPerSecond / perGuest / GUESTS_PER_SECOND) * 1_000;
 }
 
 /** Asks for one machine's use, again and again. */
@@ -55,6 +64,7 @@ export class StatsMeter {
   #hostCost: { atMs: number; cost: Counts['host'] } | null = null;
   #guest: { atMs: number; stats: InsideStats } | null = null;
   #asking = false;
+  #askedAtMs = Number.NEGATIVE_INFINITY;
 
   /** `inside`: a VM's own kernel, null while that does not answer; 'shared' for a container, whose group on its host
    * says it all. Rejects with BrokerError when the host does not know the machine. */
@@ -62,6 +72,7 @@ export class StatsMeter {
     const now = performance.now();
     // In a guest nothing is added up, and so nothing need be left out.
     const everyMs = hostCostEveryMs(reads.note(now));
+    const guestMs = inside && inside !== 'shared' ? guestEveryMs(guestReads.note(now)) : 0;
     const addUp = !this.#hostCost?.cost || now - this.#hostCost.atMs >= everyMs;
     const [counts] = await Promise.all([
       outside.host.request(
@@ -69,12 +80,13 @@ export class StatsMeter {
         { machine: outside.machine, ...(!addUp && { host: false }) },
         { timeoutMs: TIMEOUT_MS },
       ),
-      inside && inside !== 'shared' && this.#askGuest(inside),
+      inside && inside !== 'shared' && now - this.#askedAtMs >= guestMs && this.#askGuest(inside),
     ]);
     if (addUp) this.#hostCost = { atMs: now, cost: counts.host };
     const cpuMs = millisecondsOf(counts.cpu_usec);
     const cpuShare = this.#outside.share(cpuMs);
-    const fresh = this.#guest && performance.now() - this.#guest.atMs < STALE_MS ? this.#guest.stats : null;
+    const isFresh = this.#guest && performance.now() - this.#guest.atMs < guestMs + STALE_MS;
+    const fresh = isFresh ? (this.#guest?.stats ?? null) : null;
     return {
       ...outsideOf(counts),
       cpuMs,
@@ -89,6 +101,7 @@ export class StatsMeter {
   async #askGuest({ host, machine }: KernelToAsk): Promise<void> {
     if (this.#asking) return;
     this.#asking = true;
+    this.#askedAtMs = performance.now();
     const answered = host.request('machine.stats', { machine }).then(
       (counts) => {
         const share = this.#inside.share(millisecondsOf(counts.cpu_usec));
