@@ -11,11 +11,11 @@ import type {
   Ticket,
 } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
-import { VmControls } from '../vm/vm-controls.ts';
 import type { TabOffer, TabState } from '../../tab/door.ts';
-import { type Problem, RequestFailed, type RequestOptions } from './api.ts';
-import { type EventsLike, type Place, serverPlace, type TabDoor, tabDoor, type TabPlace } from './place.ts';
 import type { SocketLike } from '../terminal/terminal-session.ts';
+import { VmControls } from '../vm/vm-controls.ts';
+import { type Problem, RequestFailed, type RequestOptions } from './api.ts';
+import { type EventsLike, type Place, serverPlace, type TabDoor, type TabPlace, tabDoor } from './place.ts';
 import { Turn } from './turn.ts';
 
 /** What befell a machine, as a page heard it; `id` counts within the session. */
@@ -226,7 +226,10 @@ export class SandboxSession {
       this.#failed(error, 'ready');
       const code = this.#view.problem?.code;
       if (code === 'quota') await this.#lookForOthers();
-      if (this.#view.place === 'server' && (code === 'full' || code === 'no_host' || this.#view.phase === 'alone'))
+      if (
+        this.#view.place === 'server' &&
+        (code === 'full' || code === 'no_host' || this.#view.phase === 'alone')
+      )
         await this.#lookAtTab(false);
       return false;
     }

@@ -1,23 +1,24 @@
-// What the tab keeps on the reader's device: the memory of its machines and what was in them, in IndexedDB, so that a page
-// that is loaded again goes on where it was. Storage may be blocked, full or cleared at any time: then there is nothing.
+// What was in the tab's machines, saved on the reader's device (IndexedDB), so that a page that is loaded again goes on where
+// it was. Storage may be blocked, full or cleared at any time: then there is nothing. The files of the image are elsewhere
+// (shelf.ts).
 
 /** A machine's memory. It fits only the emulator and the hardware that the image with this digest was made for. */
-export interface KeptMachine {
+export interface SavedMachine {
   digest: string;
   savedAt: number;
   state: ArrayBuffer;
 }
 
 const DATABASE = 'bulkhead-tab';
-const STORE = 'kept';
+const STORE = 'saved';
 
 /** Throws what the browser throws: storage blocked, full, or of a later version of this site. */
-export async function keep(name: string, value: unknown): Promise<void> {
+export async function save(name: string, value: unknown): Promise<void> {
   await inStore('readwrite', (store) => store.put(value, name));
 }
 
-/** Undefined where there is nothing, or none can be kept. */
-export async function kept<T>(name: string): Promise<T | undefined> {
+/** Undefined where there is nothing, or nothing can be had. */
+export async function saved<T>(name: string): Promise<T | undefined> {
   try {
     return (await inStore('readonly', (store) => store.get(name))) as T | undefined;
   } catch {
@@ -30,16 +31,16 @@ export async function drop(name: string): Promise<void> {
 }
 
 /** Everything. */
-export async function forgetKept(): Promise<void> {
+export async function forgetSaved(): Promise<void> {
   await inStore('readwrite', (store) => store.clear()).catch(() => {});
 }
 
-/** Why it could not be kept, in a sentence. */
-export function whyNotKept(error: unknown): string {
-  const name = error instanceof DOMException ? error.name : '';
-  if (name === 'QuotaExceededError')
-    return 'This browser has no room left for the machine: when the page is loaded again it begins anew.';
-  return 'This browser keeps nothing for this site: when the page is loaded again, the machine begins anew.';
+/** Why it could not be saved, in a sentence. */
+export function whyNotSaved(error: unknown): string {
+  const name = error instanceof Error || error instanceof DOMException ? error.name : '';
+  return name === 'QuotaExceededError'
+    ? "This browser's storage is full: when the page is loaded again, the machine begins anew."
+    : 'This browser saves nothing for this site: when the page is loaded again, the machine begins anew.';
 }
 
 async function inStore<T>(
@@ -61,8 +62,7 @@ async function inStore<T>(
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    // Throws where storage is blocked.
-    const request = indexedDB.open(DATABASE, 1);
+    const request = indexedDB.open(DATABASE, 1); // throws where storage is blocked
     request.onupgradeneeded = () => request.result.createObjectStore(STORE);
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
