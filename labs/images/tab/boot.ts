@@ -136,7 +136,7 @@ const promptOf = async (machine: string, terminal: string): Promise<void> => {
   const take = (bytes: Uint8Array) => {
     const frame = decodeFrame(bytes);
     if (frame.type === 'output') screen += new TextDecoder().decode(frame.bytes);
-    if (/[#$] (\x1b\[[0-9;?]*[a-zA-Z])*$/.test(screen)) resolve();
+    if (/[#$] \S*$/.test(screen)) resolve();
   };
   stream.open({
     data: (bytes) => frames.push(bytes, take),

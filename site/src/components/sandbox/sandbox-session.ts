@@ -330,7 +330,12 @@ export class SandboxSession {
     if (!id) return;
     try {
       await this.#request(apiPaths.sandbox(id), { method: 'DELETE', within: 20_000 });
-      if (id === this.#view.sandbox?.id) this.#ended('You ended it. Nothing of it is left on the host.');
+      if (id === this.#view.sandbox?.id)
+        this.#ended(
+          this.#place.name === 'tab'
+            ? 'You ended it. Nothing of it is left in this tab.'
+            : 'You ended it. Nothing of it is left on the host.',
+        );
       else this.#change({ others: this.#view.others.filter((other) => other.id !== id), problem: null });
     } catch (error) {
       this.#failed(error, this.#view.phase);
