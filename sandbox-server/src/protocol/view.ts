@@ -66,6 +66,9 @@ export function capabilitiesOf(set: string): string[] {
     .map((number) => capabilityNames[number] ?? `CAP_${number}`);
 }
 
+const namespaceIds = z.record(z.enum(namespaceKinds), count.nullable());
+export type NamespaceIds = z.output<typeof namespaceIds>;
+
 const idMap = z
   .array(
     z.strictObject({
@@ -99,9 +102,9 @@ export const seenProcessSchema = z
       .describe('Of a VM: the threads of QEMU. Empty for others.'),
     uid: count.describe('Its effective user id on the host.'),
     gid: count.describe('Its effective group id on the host.'),
-    namespaces: z
-      .record(z.enum(namespaceKinds), count.nullable())
-      .describe('The ids (inode numbers) of its namespaces; null where the kernel has no such kind.'),
+    namespaces: namespaceIds.describe(
+      'The ids (inode numbers) of its namespaces; null where the kernel has no such kind.',
+    ),
     cgroup: text.nullable().describe('The path of its control group.'),
     uidMap: idMap.describe('The user ids of its user namespace.'),
     gidMap: idMap.describe('The group ids of its user namespace.'),
@@ -136,6 +139,12 @@ export const seenProcessesSchema = z
       .max(64)
       .describe('The 64 with the lowest process ids, in that order.'),
     total: count.describe('How many there are.'),
+    hostNamespaces: namespaceIds
+      .nullable()
+      .describe(
+        'The namespaces of the host itself, for comparison: a process with the same id shares that with it. Null where ' +
+          'a broker of an earlier version in a VM does not tell.',
+      ),
   })
   .describe("A machine's own processes, and nobody else's.");
 export type SeenProcesses = z.output<typeof seenProcessesSchema>;
