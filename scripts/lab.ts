@@ -39,7 +39,7 @@ function check(slugs: readonly string[]): void {
     for (const { message } of mistakes) console.log(message.replace(`${ROOT}/`, ''));
     count += mistakes.length;
     if (lab && mistakes.length === 0)
-      console.log(`${slug}: ${lab.matter.title} (${lab.steps.length} steps, ${lab.files.length} files)`);
+      console.log(`${slug}: ${lab.matter.title} (steps: ${lab.steps.length}, files: ${lab.files.length})`);
   }
   if (count > 0) throw new PlainError(count === 1 ? 'there is a mistake' : `there are ${count} mistakes`);
 }

@@ -20,9 +20,7 @@ try {
   row('step', 'machine', 'where', 'check', 'solve', 'what the check says before');
   const proofs = await proveLab(stack.url, lab, print);
   const total = proofs.reduce((sum, { solveMs }) => sum + solveMs, 0);
-  console.log(
-    `${basename(folder)} is proved: ${proofs.length} steps, solved in ${ms(total)}; a reset begins anew.`,
-  );
+  console.log(`${basename(folder)} is proved: every step, solved in ${ms(total)}; a reset begins anew.`);
 } catch (error) {
   console.error(error instanceof NotProved ? error.message : error);
   process.exitCode = 1;
