@@ -10,6 +10,7 @@ import { type LearnerMachine, type MachineContext, viewOfPlan, viewOfRecord } fr
 import { describePlace, type MachinePlan, placeInhabitant } from '../machines/placement.ts';
 import { Stopwatch } from '../machines/stopwatch.ts';
 import { bootLimits, VirtualMachine } from '../machines/vm.ts';
+import { metrics } from '../metrics/metrics.ts';
 import { messageOf } from '../problem.ts';
 import type { Machine } from '../protocol/api.ts';
 import type { MachineRecord, Probe } from '../protocol/broker.ts';
@@ -105,12 +106,12 @@ export class Builder {
     home: VirtualMachine | null,
   ): ContainerMachine {
     const { broker, log } = this.#options;
-    return new ContainerMachine({ broker: home?.guest ?? broker, id, labels, log }, view, home);
+    return new ContainerMachine({ broker: home?.guest ?? broker, id, labels, log, metrics }, view, home);
   }
 
   #vm(id: string, labels: Record<string, string>, view: Machine): VirtualMachine {
     const { broker, log, bootLimits: limits = bootLimits } = this.#options;
-    const context: MachineContext = { broker, id, labels, log };
+    const context: MachineContext = { broker, id, labels, log, metrics };
     return new VirtualMachine(context, view, join(broker.machineDirectory(id), 'link.sock'), limits);
   }
 
