@@ -4,6 +4,7 @@ import sitemap from '@astrojs/sitemap';
 import starlight from '@astrojs/starlight';
 import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
+import { monacoStyles } from './build/monaco-styles.mjs';
 import { siteRoot } from './src/publish/address.ts';
 import { inSitemap, publish } from './src/publish/integration.ts';
 
@@ -23,6 +24,7 @@ export default defineConfig({
   telemetry: false,
   vite: {
     build: { assetsInlineLimit: 0 },
+    plugins: [monacoStyles()],
     worker: { format: 'es' },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },
