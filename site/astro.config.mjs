@@ -3,6 +3,7 @@ import mdx from '@astrojs/mdx';
 import starlight from '@astrojs/starlight';
 import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
+import { monacoStyles } from './build/monaco-styles.mjs';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
 const own = (name) => `./src/components/starlight/${name}.astro`;
@@ -17,6 +18,7 @@ export default defineConfig({
   telemetry: false,
   vite: {
     build: { assetsInlineLimit: 0 },
+    plugins: [monacoStyles()],
     worker: { format: 'es' },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },

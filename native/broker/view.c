@@ -111,6 +111,13 @@ static int describe_all(const machine *m, json_t *processes, bh_error *err) {
     return still;
 }
 
+// What a machine has not of its own it shares with its host, and the broker is in that host's namespaces. Not those of
+// process 1: where the host is a container itself, the broker may not be allowed to look at that.
+static json_t *host_namespaces(void) {
+    cleanup_fd int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return self < 0 ? json_null() : view_namespaces(self);
+}
+
 static int view_body(void *argument, json_t **result, bh_error *err) {
     const request *r = argument;
     const machine *m = broker_find(r->broker, r->machine); // as it was when the job began
@@ -119,7 +126,8 @@ static int view_body(void *argument, json_t **result, bh_error *err) {
     int total = describe_all(m, processes, err);
     if (total < 0)
         return -1;
-    *result = json_pack("{s:O, s:i}", "processes", processes, "total", total);
+    *result =
+        json_pack("{s:O, s:i, s:o}", "processes", processes, "total", total, "host_namespaces", host_namespaces());
     return 0;
 }
 

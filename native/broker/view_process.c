@@ -116,7 +116,7 @@ static json_t *read_command(int directory) {
     return view_command(bytes, got < 0 ? 0 : cut ? COMMAND_MAX : (size_t)got, cut);
 }
 
-static json_t *read_namespaces(int directory) {
+json_t *view_namespaces(int directory) {
     json_t *namespaces = json_object();
     for (size_t i = 0; i < NAMESPACE_KINDS; i++) {
         char path[32], target[64];
@@ -187,7 +187,7 @@ json_t *view_process(int directory, bool threads) {
     json_t *process = json_object(), *capabilities = json_object();
     json_object_set_new(process, "capabilities", capabilities);
     json_object_set_new(process, "command", read_command(directory));
-    json_object_set_new(process, "namespaces", read_namespaces(directory));
+    json_object_set_new(process, "namespaces", view_namespaces(directory));
     json_object_set_new(process, "cgroup", read_with(directory, "cgroup", view_cgroup));
     json_object_set_new(process, "uid_map", read_with(directory, "uid_map", view_id_map));
     json_object_set_new(process, "gid_map", read_with(directory, "gid_map", view_id_map));

@@ -3,6 +3,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
+import type { NamespaceKind } from '../../sandbox-server/src/protocol/view.ts';
 import { patiently } from '../patience.ts';
 import { LIMITS, MIB, TestBroker } from './broker.ts';
 
@@ -141,7 +142,7 @@ describe('machine.view', () => {
   it('shows the first process of a container as both sides of its walls know it', async () => {
     const { machines } = await broker.control.request('machine.list', {});
     const record = machines.find(({ machine }) => machine === 'box');
-    const { processes, total } = await view('box');
+    const { processes, total, host_namespaces } = await view('box');
     const init = processes.find(({ pids }) => pids.at(-1) === 1);
     expect(init?.pids).toEqual([record?.pid, 1]);
     expect(init?.parent).toBeNull(); // the broker's, and none of the machine's
@@ -173,9 +174,14 @@ describe('machine.view', () => {
     expect(own).toMatch(new RegExp(`0 +${first?.outside} +${first?.count}`));
     expect(init?.uid).toBeGreaterThan(100_000);
     expect(init?.cgroup).toContain(`/${broker.cgroup}/box`);
-    // Each is another than the host's.
-    for (const link of ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'])
-      expect(own).not.toContain(readlinkSync(`/proc/self/ns/${link}`));
+    // Each is another than the host's, which is told beside it.
+    for (const link of ['user', 'mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time'] as const) {
+      const id = readlinkSync(`/proc/self/ns/${link}`);
+      expect(own).not.toContain(id);
+      const kind = (links[link] ?? link) as NamespaceKind;
+      expect(id).toBe(`${link}:[${host_namespaces?.[kind]}]`);
+    }
+    expect(init?.namespaces.time).not.toBe(host_namespaces?.time);
   });
 
   it("shows the whole tree of a terminal's programs, and text whatever they call themselves", async () => {

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { machinesOf, type Setup, setups } from '../../site/src/components/sandbox/setup.ts';
 import { patiently } from '../patience.ts';
 import { census } from './census.ts';
 import { Learner } from './learner.ts';
@@ -10,7 +11,7 @@ import { type Stack, startStack } from './stack.ts';
 
 interface Offer {
   page: string;
-  profile: 'hardened' | 'nested';
+  setup: Setup;
   commands: string[];
 }
 
@@ -25,7 +26,7 @@ function offers(): Offer[] {
     .flatMap((page) =>
       [...readFileSync(join(PAGES, page), 'utf8').matchAll(/<TryIt(.*?)\n\/>/gs)].map(([, props = '']) => ({
         page,
-        profile: props.includes('profile="nested"') ? ('nested' as const) : ('hardened' as const),
+        setup: setups.find((one) => props.includes(`setup="${one}"`)) ?? 'container',
         commands: [...props.matchAll(/command:\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/g)].map(
           ([, literal]) => new Function(`return ${literal}`)() as string,
         ),
@@ -47,11 +48,10 @@ afterAll(async () => {
 });
 
 describe('the commands of a page', () => {
-  const pages = Map.groupBy(offers(), ({ page, profile }) => `${page}, ${profile}`);
+  const pages = Map.groupBy(offers(), ({ page, setup }) => `${page}, ${setup}`);
 
   test.each([...pages])('%s', { timeout: patiently(120_000) }, async (_name, found) => {
-    const profile = found[0]?.profile ?? 'hardened';
-    const sandbox = await learner.create([{ name: 'box', kind: 'container', profile, ...size }]);
+    const sandbox = await learner.create(machinesOf(found[0]?.setup ?? 'container', false, size));
     const [box] = sandbox.machines;
     const terminal = learner.terminal(sandbox.id, 'box', box?.terminals[0]?.terminal ?? '');
     await terminal.attach();

@@ -1,5 +1,4 @@
 // Puts the files of a lab into a machine that has just begun.
-import { dirname } from 'node:path/posix';
 import { runCommand, writeFile } from '../machines/inside.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import type { Lab } from './lab.ts';
@@ -16,4 +15,9 @@ export async function furnish(machine: LearnerMachine, { files, slug }: Lab): Pr
     }
     for (const { path, content, mode } of files) await writeFile(host, id, { path, content, mode });
   });
+}
+
+/** Of an absolute path. */
+function dirname(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
 }

@@ -1,6 +1,7 @@
 // The labs of this server, and who is doing which.
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
+import { metrics } from '../metrics/metrics.ts';
 import type { Learners } from '../people/learners.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type { Sandbox } from '../sandboxes/sandbox.ts';
@@ -25,7 +26,7 @@ export class Labs {
   constructor({ labs, mistakes, sandboxes, learners, log }: LabsOptions) {
     this.#labs = labs;
     // A check is a few milliseconds of a processor: as many at once as there are, and learners in turn.
-    this.#context = { gate: new Gate(Math.max(2, availableParallelism())), learners, log };
+    this.#context = { gate: new Gate(Math.max(2, availableParallelism())), learners, log, metrics };
     for (const { message } of mistakes) log.error({ reason: message }, 'a lab has a mistake');
     sandboxes.furnish = (sandbox) => this.#begin(sandbox);
     this.#leave = sandboxes.found.add((sandbox) => {

@@ -12,7 +12,7 @@ import type {
   RestartMachine,
 } from '../protocol/api.ts';
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
-import type { ByteDuplex } from '../protocol/bytes.ts';
+import { type ByteDuplex, untilClosed } from '../protocol/bytes.ts';
 import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
 import { FROZEN, LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
 import { guestLacks } from './needs.ts';
@@ -408,20 +408,7 @@ export class ContainerMachine extends LearnerMachine {
   }
 
   #track(stream: ByteDuplex): ByteDuplex {
-    const tracked: ByteDuplex = {
-      open: (handlers) =>
-        stream.open({
-          ...handlers,
-          closed: (reason) => {
-            this.#streams.delete(tracked);
-            handlers.closed(reason);
-          },
-        }),
-      write: (bytes) => stream.write(bytes),
-      pause: () => stream.pause(),
-      resume: () => stream.resume(),
-      close: (reason) => stream.close(reason),
-    };
+    const tracked = untilClosed(stream, () => this.#streams.delete(tracked));
     this.#streams.add(tracked);
     return tracked;
   }

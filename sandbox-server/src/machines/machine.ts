@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { BrokerError } from '../broker/client.ts';
 import type { Host } from '../broker/host.ts';
 import { Listeners } from '../listeners.ts';
-import { metrics, type Start } from '../metrics/metrics.ts';
+import type { Metrics, Start } from '../metrics/metrics.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type {
   HostView,
@@ -17,14 +17,14 @@ import type {
   RestartMachine,
 } from '../protocol/api.ts';
 import type { BrokerEvent, BrokerResult, MachineRecord } from '../protocol/broker.ts';
-import type { ByteDuplex } from '../protocol/bytes.ts';
+import { type ByteDuplex, untilClosed } from '../protocol/bytes.ts';
+import { quiet } from '../quiet.ts';
 import { readFacts } from './facts.ts';
 import { type Note, readLabels } from './labels.ts';
 import { NoticeWatch } from './notices.ts';
 import type { MachinePlan } from './placement.ts';
 import { type KernelToAsk, StatsMeter } from './stats.ts';
 import { Stopwatch } from './stopwatch.ts';
-import { DialledStream } from './stream.ts';
 import { readView } from './view.ts';
 
 /** Ending a machine waits for its last process, mount and cgroup. */
@@ -55,7 +55,9 @@ export interface MachineContext {
   id: string;
   /** What the broker is to remember with it, so that a server started again finds it. */
   labels: Record<string, string>;
-  log: Logger;
+  log: Pick<Logger, 'info' | 'warn' | 'error'>;
+  /** Where beginnings and ends are counted; nobody counts them in a reader's tab. */
+  metrics?: Pick<Metrics, 'noteEnd' | 'noteStart' | 'notePrompt'>;
 }
 
 export abstract class LearnerMachine {
@@ -211,7 +213,7 @@ export abstract class LearnerMachine {
 
   /** A connection to a port on its own loopback. Throws Problem `conflict` unless it runs, `rate` when it has as many
    * as it may have, `not_found` when nothing listens there. */
-  async dial(port: number): Promise<DialledStream> {
+  async dial(port: number): Promise<ByteDuplex> {
     const { name, state } = this.#view;
     if (state !== 'running') throw new Problem('conflict', `${name} is ${state}: nothing answers in it now.`);
     if (this.#dialled >= MOST_STREAMS) {
@@ -223,7 +225,7 @@ export abstract class LearnerMachine {
     };
     try {
       const { host, machine } = this.inside;
-      return new DialledStream(await host.dial(machine, port)).once('close', over);
+      return untilClosed(await host.dial(machine, port), over);
     } catch (error) {
       over();
       throw error;
@@ -336,7 +338,7 @@ export abstract class LearnerMachine {
     const text = reasonOfEnd(reason, end);
     this.update({ state: 'ended', reason: text, end, terminals });
     const { cause, at } = end;
-    metrics.noteEnd(this.#view.kind, cause);
+    this.context.metrics?.noteEnd(this.#view.kind, cause);
     const kind = cause === 'panic' || cause === 'oom' ? cause : 'exit';
     // Whoever asked for it knows.
     if (cause !== 'asked') this.notices.emit({ at, kind, by: 'host', count: null, text });
@@ -404,7 +406,7 @@ export abstract class LearnerMachine {
     }
     this.update({ state: 'running', reason: null, terminals, measures: watch.measures });
     // Not now: it would take the processor from the shell whose prompt somebody is waiting for.
-    setTimeout(() => void this.learnFacts(), FACTS_DELAY_MS).unref();
+    quiet(setTimeout(() => void this.learnFacts(), FACTS_DELAY_MS));
   }
 
   /** Not worth failing for: a machine without its facts is a machine all the same. */
@@ -431,8 +433,8 @@ export abstract class LearnerMachine {
     const made: Start = this.#view.kind === 'container' ? 'container' : (this.#plan?.start ?? 'boot');
     const start = typeof pooledAt === 'number' ? 'pool' : made;
     const place = this.#view.where.depth;
-    if (of === 'ready') metrics.noteStart(start, place, readyMs ?? 0);
-    else metrics.notePrompt(start, place, promptMs ?? 0);
+    if (of === 'ready') this.context.metrics?.noteStart(start, place, readyMs ?? 0);
+    else this.context.metrics?.notePrompt(start, place, promptMs ?? 0);
   }
 
   #planAgain({ start, columns, rows }: RestartMachine): MachinePlan {

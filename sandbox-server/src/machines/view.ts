@@ -16,8 +16,12 @@ export async function readView(outside: KernelToAsk, inside: KernelToAsk | null)
 }
 
 async function ask({ host, machine }: KernelToAsk): Promise<SeenProcesses> {
-  const { processes, total } = await host.request('machine.view', { machine }, { timeoutMs: TIMEOUT_MS });
-  return { processes: processes.map(seenProcess), total };
+  const { processes, total, host_namespaces } = await host.request(
+    'machine.view',
+    { machine },
+    { timeoutMs: TIMEOUT_MS },
+  );
+  return { processes: processes.map(seenProcess), total, hostNamespaces: host_namespaces ?? null };
 }
 
 function seenProcess(process: BrokerResult<'machine.view'>['processes'][number]): SeenProcess {

@@ -9,6 +9,7 @@ import {
   type HistogramConfiguration,
   Registry,
 } from 'prom-client';
+import type { Machine } from '../protocol/api.ts';
 
 const START_BUCKETS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
 const ECHO_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1];
@@ -18,6 +19,9 @@ const REQUEST_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1
 /** How a machine began: a container; a VM that booted; one that went on as a copy of a booted one; one taken from those
  * that were made in advance. */
 export type Start = 'container' | 'boot' | 'template' | 'pool';
+
+/** Where a machine began. */
+type Place = Machine['where']['depth'];
 
 /** A count that is asked for when somebody scrapes, not kept up to date in between. */
 export interface Reading {
@@ -120,12 +124,12 @@ export class Metrics {
   }
 
   /** A machine could take a terminal `ms` after the request for it had arrived. */
-  noteStart(start: Start, place: 'host' | 'vm', ms: number): void {
+  noteStart(start: Start, place: Place, ms: number): void {
     this.#start.observe({ start, place }, ms / 1_000);
   }
 
   /** The first byte of its shell was sent `ms` after the request had arrived. */
-  notePrompt(start: Start, place: 'host' | 'vm', ms: number): void {
+  notePrompt(start: Start, place: Place, ms: number): void {
     this.#prompt.observe({ start, place }, ms / 1_000);
   }
 

@@ -2,6 +2,7 @@
 import { Agent, type ClientRequest, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { LearnerMachine } from '../machines/machine.ts';
+import { DialledStream } from '../machines/stream.ts';
 
 /** To one port at once; a browser opens six. */
 const MOST_SOCKETS = 12;
@@ -21,7 +22,7 @@ type Dialled = (error: Error | null, stream: Duplex) => void;
 export function dialFor(options: ClientRequestArgs, dialled: Dialled): undefined {
   const { machine, inside } = options as Destination;
   machine.dial(inside).then(
-    (stream) => dialled(null, stream),
+    (stream) => dialled(null, new DialledStream(stream)),
     // There is none to give with an error, whatever the types of Node ask for.
     (error: Error) => (dialled as (error: Error) => void)(error),
   );

@@ -246,7 +246,9 @@ export const machineSchema = z
       .describe('A VM that nobody asked for by name: made because containers here need its kernel.'),
     where: z
       .strictObject({
-        depth: z.enum(['host', 'vm']).describe('On the host itself, or inside a VM.'),
+        depth: z
+          .enum(['host', 'vm', 'tab'])
+          .describe("On the host itself, inside a VM, or in the reader's tab, where no server says this."),
         host: z
           .string()
           .describe('Name of the host whose kernel it runs on; in a VM, the host name of that.'),

@@ -69,3 +69,29 @@ export class ByteStore {
     this.#length = 0;
   }
 }
+
+/** The same stream; `over` is called once, by whichever end closes it. */
+export function untilClosed(stream: ByteDuplex, over: () => void): ByteDuplex {
+  let open = true;
+  const end = () => {
+    if (open) over();
+    open = false;
+  };
+  return {
+    open: (handlers) =>
+      stream.open({
+        ...handlers,
+        closed: (reason) => {
+          end();
+          handlers.closed(reason);
+        },
+      }),
+    write: (bytes) => stream.write(bytes),
+    pause: () => stream.pause(),
+    resume: () => stream.resume(),
+    close: (reason) => {
+      end();
+      stream.close(reason);
+    },
+  };
+}

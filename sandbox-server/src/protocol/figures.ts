@@ -109,4 +109,9 @@ export const machineViewResult = z.strictObject({
     .max(64)
     .describe('Those with the lowest pids.'),
   total: count.describe('How many there are.'),
+  host_namespaces: z
+    .record(z.enum(namespaceKinds), count.nullable())
+    .nullable()
+    .optional()
+    .describe("The broker's own, which are its host's. Absent from a guest's older broker."),
 });

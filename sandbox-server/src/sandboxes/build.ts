@@ -12,6 +12,7 @@ import { describePlace, type MachinePlan, placeInhabitant } from '../machines/pl
 import { Stopwatch } from '../machines/stopwatch.ts';
 import { Turns } from '../machines/turns.ts';
 import { bootLimits, VirtualMachine } from '../machines/vm.ts';
+import { metrics } from '../metrics/metrics.ts';
 import { messageOf } from '../problem.ts';
 import type { Machine } from '../protocol/api.ts';
 import type { MachineRecord, Probe } from '../protocol/broker.ts';
@@ -109,19 +110,14 @@ export class Builder {
     home: VirtualMachine | null,
   ): ContainerMachine {
     const { broker, log } = this.#options;
-    return new ContainerMachine({ broker: home?.guest ?? broker, id, labels, log }, view, home);
+    return new ContainerMachine({ broker: home?.guest ?? broker, id, labels, log, metrics }, view, home);
   }
 
   #vm(id: string, labels: Record<string, string>, view: Machine): VirtualMachine {
     const { broker, log, bootLimits: limits = bootLimits } = this.#options;
-    const context: MachineContext = { broker, id, labels, log };
-    return new VirtualMachine(
-      context,
-      view,
-      join(broker.machineDirectory(id), 'link.sock'),
-      this.#starts,
-      limits,
-    );
+    const context: MachineContext = { broker, id, labels, log, metrics };
+    const link = join(broker.machineDirectory(id), 'link.sock');
+    return new VirtualMachine(context, view, link, this.#starts, limits);
   }
 
   #takeOver(sandbox: Sandbox, machine: LearnerMachine, record: MachineRecord): void {

@@ -9,7 +9,7 @@ function machine(name: string, state = 'running') {
   const hostView = async (): Promise<HostView> => {
     seen.looks++;
     await seen.hangs;
-    return { outside: { processes: [], total: seen.total }, inside: null };
+    return { outside: { processes: [], total: seen.total, hostNamespaces: null }, inside: null };
   };
   return Object.assign(seen, { hostView });
 }

@@ -4,6 +4,7 @@ import { Listeners } from '../listeners.ts';
 import type { LearnerMachine } from '../machines/machine.ts';
 import { Problem } from '../problem.ts';
 import type { Check, MachineStats, SandboxEvent, Sandbox as SandboxView } from '../protocol/api.ts';
+import { quiet } from '../quiet.ts';
 import { Onlookers } from './onlookers.ts';
 import type { Policy } from './policy.ts';
 import type { SandboxRow } from './store.ts';
@@ -32,8 +33,8 @@ export class Sandbox {
   readonly #owner: SandboxOwner;
   readonly #machines = new Map<string, LearnerMachine>();
   readonly #now: () => number;
-  #deadline: NodeJS.Timeout | undefined;
-  #ticker: NodeJS.Timeout | undefined;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+  #ticker: ReturnType<typeof setTimeout> | undefined;
   /** How the steps of its lab stand, by step. */
   readonly #checks = new Map<string, Check>();
   readonly #onlookers = new Onlookers();
@@ -229,8 +230,7 @@ export class Sandbox {
     }
     if (this.#warned) this.events.emit(this.#expiring());
     const next = this.#warned ? left : left - this.#policy.warningMs;
-    this.#deadline = setTimeout(() => this.#watchDeadline(), next);
-    this.#deadline.unref();
+    this.#deadline = quiet(setTimeout(() => this.#watchDeadline(), next));
   }
 
   #expiring(): SandboxEvent {
@@ -238,7 +238,7 @@ export class Sandbox {
     return { event: 'expiring', data: { expiresAt, extendable: expiresAt < latestAt } };
   }
 
-  #startTicker(): NodeJS.Timeout {
+  #startTicker(): ReturnType<typeof setTimeout> {
     let busy = false;
     const ticker = setInterval(() => {
       void this.#onlookers.look(this.machines, this.#now);
@@ -248,8 +248,7 @@ export class Sandbox {
         busy = false;
       });
     }, STATS_INTERVAL_MS);
-    ticker.unref();
-    return ticker;
+    return quiet(ticker);
   }
 
   async #measure(): Promise<void> {

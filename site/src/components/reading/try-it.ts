@@ -1,22 +1,48 @@
-// Opens a shell in a reading page when it is asked for, and only then loads what that takes.
+// Opens shells in a reading page when they are asked for, and only then loads what that takes. A page has one such place at a
+// time: where another one is opened, the machines move there if it wants the same, and their shells go on.
+import type { InlineShell } from './inline-shell.ts';
 
 class TryIt extends HTMLElement {
+  static #open: TryIt | null = null;
+  #shell: Promise<InlineShell> | null = null;
+
   connectedCallback(): void {
-    const button = this.querySelector('button');
-    const place = this.querySelector('.shell');
-    if (!button || !place) return;
-    button.disabled = false;
-    button.addEventListener('click', async () => {
-      button.disabled = true;
-      const [{ mount }, { default: InlineShell }] = await Promise.all([
-        import('svelte'),
-        import('../sandbox/InlineShell.svelte'),
-      ]);
-      const commands: string[] = JSON.parse(this.dataset.commands ?? '[]');
-      const profile = this.dataset.profile === 'nested' ? 'nested' : 'hardened';
-      mount(InlineShell, { target: place, props: { commands, profile } });
-      button.hidden = true;
-    });
+    for (const button of this.querySelectorAll('button')) button.disabled = false;
+    this.#opener?.addEventListener('click', () => void this.#begin());
+    for (const button of this.querySelectorAll<HTMLButtonElement>('button.run')) {
+      button.addEventListener('click', async () => {
+        const { command = '', in: place } = button.dataset;
+        (await this.#begin()).run({ command, in: place === 'box' || place === 'vm' ? place : undefined });
+      });
+    }
+  }
+
+  get #opener(): HTMLButtonElement | null {
+    return this.querySelector('button.open');
+  }
+
+  #begin(): Promise<InlineShell> {
+    if (TryIt.#open !== this) {
+      void TryIt.#open?.#leave();
+      TryIt.#open = this;
+    }
+    this.#shell ??= this.#mount();
+    return this.#shell;
+  }
+
+  async #mount(): Promise<InlineShell> {
+    if (this.#opener) this.#opener.hidden = true;
+    const target = this.querySelector('.shell') ?? this;
+    const { mountInlineShell } = await import('./inline-shell.ts');
+    const { setup } = this.dataset;
+    return mountInlineShell(target, setup === 'nested' || setup === 'pair' ? setup : 'container');
+  }
+
+  async #leave(): Promise<void> {
+    const shell = this.#shell;
+    this.#shell = null;
+    if (this.#opener) this.#opener.hidden = false;
+    await (await shell)?.end();
   }
 }
 

@@ -69,7 +69,7 @@ afterEach(async () => {
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const call = `${request.method} ${request.url}`;
   asked.push(call);
-  if (request.url?.endsWith('/events')) {
+  if (/\/events(\?|$)/.test(request.url ?? '')) {
     const refused = answers[call]?.();
     if (refused?.status) {
       response.writeHead(refused.status).end();
@@ -217,6 +217,47 @@ test('events replace machines and statistics, warn, and end', async () => {
   tell('ended', { reason: 'Its time was up.' });
   await reaches(made, ({ phase }) => phase === 'ended');
   expect(made.view).toMatchObject({ reason: 'Its time was up.', hearing: false });
+});
+
+test('what befalls a machine is kept until it is dismissed, and not taken over by the next sandbox', async () => {
+  const made = await started();
+  const notice = { machine: 'box', at: 5, kind: 'oom', by: 'host', count: 1, text: 'One ended.' } as const;
+  tell('notice', notice);
+  tell('notice', { ...notice, at: 6 });
+  await reaches(made, ({ notices }) => notices.length === 2);
+  expect(made.view.notices[0]).toEqual({ ...notice, id: 0 });
+  made.dismiss(0);
+  expect(made.view.notices.map(({ at }) => at)).toEqual([6]);
+
+  tell('ended', { reason: 'Its time was up.' });
+  await reaches(made, ({ phase }) => phase === 'ended');
+  answers['POST /api/sandboxes'] = () => ({ status: 201, body: { ...sandbox, id: 'b'.repeat(20) } });
+  await made.start(wanted);
+  expect(made.view.notices).toEqual([]);
+});
+
+test("the host's view is asked for while somebody looks, once for all who do, and no longer", async () => {
+  const made = await started();
+  const streams = () => asked.filter((one) => one.includes('/events'));
+  expect(streams()).toEqual([`GET /api/sandboxes/${id}/events`]);
+
+  const leaves = [made.see('box'), made.see('box'), made.see('elsewhere')];
+  await vi.waitFor(() => expect(streams()).toHaveLength(2));
+  expect(streams()[1]).toBe(`GET /api/sandboxes/${id}/events?view=box`);
+  await vi.waitFor(() => expect(listeners.size).toBe(2));
+  const outside = { processes: [], total: 3, hostNamespaces: null };
+  tell('view', { machine: 'box', at: 7, outside, inside: null });
+  await reaches(made, ({ seen }) => seen.box?.outside.total === 3);
+
+  leaves[0]?.();
+  leaves[0]?.(); // twice is once
+  await Promise.resolve();
+  expect(streams()).toHaveLength(2);
+  leaves[1]?.();
+  leaves[2]?.();
+  await vi.waitFor(() => expect(streams()).toHaveLength(3));
+  expect(streams()[2]).toBe(`GET /api/sandboxes/${id}/events`);
+  expect(made.view).toMatchObject({ phase: 'running', hearing: true });
 });
 
 test('a refusal says what, and when to try again; a quota shows what is in the way, and ending that makes room', async () => {

@@ -14,6 +14,11 @@ import { VmControls } from '../vm/vm-controls.ts';
 import { type Problem, RequestFailed, type RequestOptions, request } from './api.ts';
 import { Turn } from './turn.ts';
 
+/** What befell a machine, as a page heard it; `id` counts within the session. */
+export type HeardNotice = Extract<SandboxEvent, { event: 'notice' }>['data'] & { id: number };
+/** A machine's own processes as the kernel under it sees them. */
+export type SeenMachine = Extract<SandboxEvent, { event: 'view' }>['data'];
+
 export interface SandboxView {
   /**
    * looking: asking the server what there is. alone: no server answers. ready: something could be started.
@@ -32,6 +37,12 @@ export interface SandboxView {
   /** The sandbox was there already when the page was opened. */
   rejoined: boolean;
   stats: Readonly<Record<string, MachineStats>>;
+  /** Unix time of `stats`, by the server's clock; 0 before the first. */
+  measuredAt: number;
+  /** By machine, of those that somebody asked to see. */
+  seen: Readonly<Record<string, SeenMachine>>;
+  /** What befell its machines, oldest first, at most 50. */
+  notices: readonly HeardNotice[];
   expiring: Extract<SandboxEvent, { event: 'expiring' }>['data'] | null;
   /** Sandboxes of the same learner that belong to other pages. */
   others: Sandbox[];
@@ -50,6 +61,8 @@ export interface SandboxSessionOptions {
   listen?: (path: string) => EventSource;
 }
 
+const MOST_NOTICES = 50;
+
 /** How long the making of a sandbox may take before the page gives up; a VM's boot is not part of it. */
 const START_LIMIT_MS = 30_000;
 
@@ -61,6 +74,11 @@ export class SandboxSession {
   /** By machine, of the sandbox that is joined. */
   readonly #vms = new Map<string, VmControls>();
   #events: EventSource | null = null;
+  /** How many look at the host's view of each machine. */
+  readonly #seeing = new Map<string, number>();
+  /** The views that the events which are open now bring. */
+  #seeingNow = '';
+  #noticed = 0;
   #turn: Turn | null = null;
   /** What was asked for last, to ask again when the place for it was lost. */
   #wanted: CreateSandbox | null = null;
@@ -73,6 +91,9 @@ export class SandboxSession {
     waitedMs: 0,
     rejoined: false,
     stats: {},
+    measuredAt: 0,
+    seen: {},
+    notices: [],
     expiring: null,
     others: [],
     problem: null,
@@ -186,6 +207,27 @@ export class SandboxSession {
     }
   }
 
+  /** Asks for the host's view of a machine (`seen`), for as long as somebody looks: until the function that this returns is
+   * called. Without anybody, it is not asked for: a look takes the broker a process. */
+  see(machine: string): () => void {
+    const count = (more: number) => {
+      this.#seeing.set(machine, (this.#seeing.get(machine) ?? 0) + more);
+      // Several instruments of a page come and go together: the stream begins anew once for all of them.
+      queueMicrotask(() => this.#seeOtherwise());
+    };
+    count(1);
+    let left = false;
+    return () => {
+      if (!left) count(-1);
+      left = true;
+    };
+  }
+
+  /** Takes a notice off the page. */
+  dismiss(id: number): void {
+    this.#change({ notices: this.#view.notices.filter((notice) => notice.id !== id) });
+  }
+
   /** What can be done with a VM of this sandbox; undefined while there is none. The same one for as long as the sandbox lives. */
   vm(machine: string): VmControls | undefined {
     const { sandbox } = this.#view;
@@ -296,10 +338,32 @@ export class SandboxSession {
   }
 
   #join(sandbox: Sandbox, more: Partial<SandboxView>): void {
-    if (sandbox.id !== this.#view.sandbox?.id) this.#forgetVms();
-    this.#enter('running', { sandbox, ticket: null, stats: {}, expiring: null, problem: null, ...more });
+    const other = sandbox.id !== this.#view.sandbox?.id;
+    if (other) this.#forgetVms();
+    const known = other ? { seen: {}, notices: [] } : {};
+    const unmeasured = { stats: {}, measuredAt: 0, expiring: null, problem: null };
+    this.#enter('running', { sandbox, ticket: null, ...known, ...unmeasured, ...more });
+    this.#follow(sandbox);
+  }
+
+  #wantedViews(): string[] {
+    const { sandbox } = this.#view;
+    const named = sandbox?.machines.map(({ name }) => name) ?? [];
+    return named.filter((name) => (this.#seeing.get(name) ?? 0) > 0);
+  }
+
+  /** Begins the events anew where others of the host's views are wanted than they bring. */
+  #seeOtherwise(): void {
+    const { phase, sandbox } = this.#view;
+    if (phase !== 'running' || !sandbox || this.#leaving.signal.aborted) return;
+    if (this.#wantedViews().join() !== this.#seeingNow) this.#follow(sandbox);
+  }
+
+  #follow(sandbox: Sandbox): void {
+    const views = this.#wantedViews();
+    this.#seeingNow = views.join();
     this.#events?.close();
-    const events = this.#listen(apiPaths.events(sandbox.id));
+    const events = this.#listen(apiPaths.events(sandbox.id, views));
     this.#events = events;
     events.onopen = () => this.#change({ hearing: true });
     events.onerror = () => {
@@ -312,10 +376,15 @@ export class SandboxSession {
       hear: (data: Extract<SandboxEvent, { event: E }>['data']) => void,
     ) => events.addEventListener(name, (event) => hear(JSON.parse((event as MessageEvent<string>).data)));
     on('machine', (machine) => this.#replace(machine));
-    on('stats', ({ machines }) => {
+    on('stats', ({ at, machines }) => {
       // What failed because nobody answered is no news any more once somebody does.
       const stale = this.#view.problem?.code === 'unreachable' || this.#view.problem?.code === 'too_slow';
-      this.#change({ stats: machines, ...(stale ? { problem: null } : {}) });
+      this.#change({ stats: machines, measuredAt: at, ...(stale ? { problem: null } : {}) });
+    });
+    on('view', (seen) => this.#change({ seen: { ...this.#view.seen, [seen.machine]: seen } }));
+    on('notice', (notice) => {
+      const notices = [...this.#view.notices, { ...notice, id: this.#noticed++ }];
+      this.#change({ notices: notices.slice(-MOST_NOTICES) });
     });
     on('moving', ({ machine, ...figures }) => this.vm(machine)?.hear(figures));
     on('expiring', (expiring) => this.#change({ expiring }));

@@ -1,0 +1,11 @@
+// What instruments need of a session, wherever its machines run. They fetch nothing themselves.
+import type { Machine } from '@bulkhead/sandbox-server/protocol';
+import type { SandboxSession, SandboxView } from '../sandbox/sandbox-session.ts';
+
+/** A session as instruments see it: a store of what is known, and `see`, which asks for the host's view of a machine. */
+export type InstrumentSource = Pick<SandboxSession, 'view' | 'subscribe' | 'see' | 'dismiss'>;
+
+/** The machine of that name while it is there to be measured; undefined otherwise. */
+export function machineOf({ phase, sandbox }: SandboxView, name: string): Machine | undefined {
+  return phase === 'running' ? sandbox?.machines.find((machine) => machine.name === name) : undefined;
+}
