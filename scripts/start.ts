@@ -39,7 +39,13 @@ const main = async (): Promise<void> => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
   });
   const setup = async (): Promise<boolean> => {
-    await setUp({ state: options.state, images: `${options.state}/images`, forTests: false, steps: STEPS });
+    await setUp({
+      state: options.state,
+      images: `${options.state}/images`,
+      forTests: false,
+      steps: STEPS,
+      publicUrl: options['public-url'].split(',')[0],
+    });
     await inStep(6, STEPS, 'VM acceleration', () => findAcceleration(options));
     await services.start();
     return true;
