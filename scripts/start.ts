@@ -46,7 +46,13 @@ const main = async (): Promise<void> => {
   });
   let tabImage: Promise<unknown> = Promise.resolve();
   const setup = async (): Promise<boolean> => {
-    await setUp({ state: options.state, images: `${options.state}/images`, forTests: false, steps: STEPS });
+    await setUp({
+      state: options.state,
+      images: `${options.state}/images`,
+      forTests: false,
+      steps: STEPS,
+      publicUrl: options['public-url'].split(',')[0],
+    });
     await inStep(6, STEPS, 'VM acceleration', () => findAcceleration(options));
     await services.start();
     return true;
