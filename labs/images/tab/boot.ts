@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { Conversation } from '../../../sandbox-server/src/broker/conversation.ts';
+import { Conversation, GUEST_ITSELF } from '../../../sandbox-server/src/broker/conversation.ts';
 import {
   ATTACH_VERSION,
   decodeFrame,
@@ -160,6 +160,8 @@ const run = async (machine: string, script: string): Promise<string> => {
 };
 
 const ready = [await prepare('hardened'), await prepare('nested')];
+// Of a second machine, the learner's shell is one of the guest itself.
+await guest.request('terminal.prepare', { machine: GUEST_ITSELF }, WAIT);
 const { kernel } = await guest.request('probe', {});
 // Nothing may be under way that a copy would wait for.
 while (disk.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 10));
