@@ -175,6 +175,13 @@ const probeResult = z.strictObject({
       cpu_millis: count.describe('Thousandths of a CPU of one machine.'),
     })
     .describe('The most that the broker grants.'),
+  init: z
+    .strictObject({
+      command: z.string().describe('What process 1 was started as.'),
+      processes: count.describe("Processes, the kernel's own among them."),
+    })
+    .optional()
+    .describe('A guest: what runs on its kernel.'),
   boot: z.array(traceStepSchema).optional().describe("A guest's own boot."),
 });
 
