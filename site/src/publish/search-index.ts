@@ -28,7 +28,8 @@ const kindOfPage = (path: string): string => sections[path.split('/')[1] ?? ''] 
 
 /** The entries of the data as places. */
 export function placesOfFacts(facts: Facts): Place[] {
-  const texts = (...parts: (string | undefined)[]): string => parts.filter(Boolean).join('. ');
+  const texts = (...parts: (string | undefined)[]): string =>
+    parts.flatMap((part) => part?.replace(/[^.?!]$/, '$&.') ?? []).join(' ');
   return [
     ...[...facts.glossary].map(([id, { term, also, says }]) => ({
       url: `/glossary/#${id}`,
@@ -57,14 +58,14 @@ export function placesOfFacts(facts: Facts): Place[] {
         entry.today,
       ),
     })),
-    ...[...facts.properties].map(([id, { label, wall, contentious, cells }]) => {
+    ...[...facts.properties].map(([id, { label, contentious, cells }]) => {
       const numbers = new Set(Object.values(cells).flatMap(notesOfCell));
       const notes = [...facts.notes.values()].filter(({ number }) => numbers.has(number));
       return {
         url: `/matrix/#${id}`,
         title: label,
         kind: 'Matrix',
-        text: texts(label, wall, contentious, ...notes.map(({ text }) => text)),
+        text: texts(label, contentious, ...notes.map(({ text }) => text)),
       };
     }),
   ];

@@ -143,8 +143,8 @@ function item(place: Place): HTMLLIElement {
   const made = document.createElement('li');
   const title = place.meta.title ?? place.url;
   made.append(link({ ...place, title }, place.meta.kind));
-  // A page is found as a whole too, as the first of its parts; an entry has no others.
-  const parts = place.sub_results.filter(({ url }) => url !== place.url && url.includes('#'));
+  // A page is found as a whole too, as its part at the top; an entry has no parts.
+  const parts = place.sub_results.filter(({ url }) => /#(?!_top$)/.test(url));
   if (parts.length > 0) {
     const list = document.createElement('ul');
     for (const part of parts.slice(0, PARTS)) {
