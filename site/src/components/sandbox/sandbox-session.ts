@@ -17,7 +17,7 @@ import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
 import type { TabOffer, TabState } from '../../tab/door.ts';
 import type { SocketLike } from '../terminal/terminal-session.ts';
 import { VmControls } from '../vm/vm-controls.ts';
-import { type Problem, RequestFailed, type RequestOptions } from './api.ts';
+import { type Problem, problemFrom, RequestFailed, type RequestOptions } from './api.ts';
 import { type EventsLike, type Place, serverPlace, type TabDoor, type TabPlace, tabDoor } from './place.ts';
 import { Turn } from './turn.ts';
 
@@ -220,6 +220,11 @@ export class SandboxSession {
     } catch (error) {
       this.#failed(error, 'alone');
     }
+  }
+
+  /** Follows a sandbox of this learner that is known already, whichever page it belongs to. */
+  adopt(sandbox: Sandbox): void {
+    this.#join(sandbox, { rejoined: true });
   }
 
   /** Starts a sandbox and joins it, at once or when its turn has come; false when it was refused (`problem` says why). */
@@ -552,10 +557,7 @@ export class SandboxSession {
 
   #failed(error: unknown, phase: SandboxView['phase']): void {
     if (this.#leaving.signal.aborted) return;
-    const problem: Problem =
-      error instanceof RequestFailed
-        ? error.problem
-        : { code: 'failed', message: error instanceof Error ? error.message : String(error), retryAt: null };
+    const problem = problemFrom(error);
     this.#enter(problem.code === 'unreachable' && phase !== 'running' ? 'alone' : phase, { problem });
   }
 
