@@ -13,7 +13,7 @@ export const pages = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
   .map((file) => `/${file.replace(/index\.html$/, '')}`)
   .sort();
 /** Pages to read: all but those that are an application, and the one for addresses that lead nowhere. */
-export const applications = ['/', '/compare/', '/tab/'];
+export const applications = ['/', '/compare/', '/tab/', '/yours/'];
 export const reading = pages.filter((path) => !applications.includes(path) && !path.endsWith('.html'));
 
 /** What the browser complained of while the page was open. */
