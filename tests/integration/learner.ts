@@ -136,6 +136,8 @@ export class RemoteTerminal {
   losses = 0;
   #fault: Error | null = null;
   #changed: (() => void)[] = [];
+  /** Hears what is printed, as it comes. */
+  onoutput: (bytes: Uint8Array) => void = () => {};
 
   constructor(connect: () => WebSocket, { columns = 80, rows = 24 }: Visit = {}) {
     this.#connect = connect;
@@ -264,6 +266,7 @@ export class RemoteTerminal {
     } else if (frame.type === 'output') {
       this.#expectOffset(frame.offset);
       this.#pieces.push(Buffer.from(frame.bytes));
+      this.onoutput(frame.bytes);
       this.#length += frame.bytes.length;
       this.#undrawn += frame.bytes.length;
       if (this.#undrawn >= RING_BYTES / 4) {
