@@ -1,9 +1,10 @@
 // `npm run install-system`: Bulkhead as services of this machine, under systemd. Run again, it upgrades in place.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { layOut } from './install/layout.ts';
 import { units } from './install/units.ts';
+import { readFile } from './options.ts';
 import { isRoot, run } from './privilege.ts';
 import { PlainError } from './progress.ts';
 import { inStep, PROGRAMS, ROOT, SERVER_USER, setUp } from './setup.ts';
@@ -56,7 +57,14 @@ const main = async (): Promise<void> => {
     console.log(`Laid out in ${root}; it needs a system user ${place.user}, and images`);
     return;
   }
-  await setUp({ state: place.state, images: join(place.state, 'images'), forTests: false, steps: STEPS });
+  const configured = readFile(existsSync(place.config) ? place.config : '');
+  await setUp({
+    state: place.state,
+    images: join(place.state, 'images'),
+    forTests: false,
+    steps: STEPS,
+    publicUrl: configured['public-url']?.split(',')[0],
+  });
   await inStep(6, STEPS, 'Programs', async () => {
     layOut({ ...layout, root: '/' });
     return place.programs;

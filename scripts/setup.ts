@@ -86,17 +86,17 @@ const buildImages = async (step: Step, imagesDir: string): Promise<string> => {
   return finished.join('; ') || 'up to date';
 };
 
-const buildSite = async (step: Step): Promise<string> => {
-  const key = fingerprint([
-    join(ROOT, 'site'),
-    join(ROOT, 'sandbox-server/src/protocol'),
-    join(ROOT, 'package-lock.json'),
-  ]);
+/** `address` is where the site will be read, for what must name it in full; empty if nobody said. */
+const buildSite = async (step: Step, address: string): Promise<string> => {
+  const key = fingerprint(
+    [join(ROOT, 'site'), join(ROOT, 'sandbox-server/src/protocol'), join(ROOT, 'package-lock.json')],
+    address,
+  );
   const built = stamp('site');
   if (built.matches(key) && existsSync(join(ROOT, 'site/dist/index.html'))) return 'up to date';
   const astro = await run(NODE, [join(ROOT, 'node_modules/astro/bin/astro.mjs'), 'build'], {
     cwd: join(ROOT, 'site'),
-    env: { ...process.env, ASTRO_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
+    env: { ...process.env, BULKHEAD_SITE_URL: address, ASTRO_TELEMETRY_DISABLED: '1', NO_COLOR: '1' },
     onLine: (line) => step.say(line.replace(/^\d\d:\d\d:\d\d /, '').slice(0, 100)),
   });
   if (astro.status !== 0)
@@ -162,12 +162,14 @@ export const setUp = async (settings: {
   images: string;
   forTests: boolean;
   steps: number;
+  /** Where browsers reach the site, if that is known. */
+  publicUrl?: string | undefined;
 }): Promise<void> => {
   const { steps } = settings;
   mkdirSync(join(ROOT, 'node_modules/.cache/bulkhead'), { recursive: true });
   await inStep(1, steps, 'System packages', (step) => installSystemPackages(step, settings.forTests));
   await inStep(2, steps, 'State', () => prepareState(settings.state));
   await inStep(3, steps, 'Native programs', buildNative);
-  await inStep(4, steps, 'Site', buildSite);
+  await inStep(4, steps, 'Site', (step) => buildSite(step, settings.publicUrl ?? ''));
   await inStep(5, steps, 'Images', (step) => buildImages(step, settings.images));
 };

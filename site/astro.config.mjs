@@ -1,13 +1,20 @@
 // The site is static: `astro build` needs no network and no server, and every page reads without JavaScript.
 import mdx from '@astrojs/mdx';
+import sitemap from '@astrojs/sitemap';
 import starlight from '@astrojs/starlight';
 import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
+import { monacoStyles } from './build/monaco-styles.mjs';
+import { siteRoot } from './src/publish/address.ts';
+import { inSitemap, publish } from './src/publish/integration.ts';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
 const own = (name) => `./src/components/starlight/${name}.astro`;
 
 export default defineConfig({
+  // Pages find each other from the root, and scripts/static makes that relative where the site is a folder of another; only what
+  // must be said in full needs to know where it will be read (src/publish/address.ts).
+  site: new URL(siteRoot().root).origin,
   outDir: './dist',
   trailingSlash: 'always',
   build: { inlineStylesheets: 'never', assets: 'assets' },
@@ -17,7 +24,22 @@ export default defineConfig({
   telemetry: false,
   vite: {
     build: { assetsInlineLimit: 0 },
-    worker: { format: 'es' },
+    plugins: [monacoStyles()],
+    // A worker is named like all else that is kept for ever, and found by its name where it needs a policy of its own.
+    worker: {
+      format: 'es',
+      rollupOptions: {
+        output: {
+          entryFileNames: 'assets/[name].[hash].js',
+          chunkFileNames: 'assets/[name].[hash].js',
+          assetFileNames: 'assets/[name].[hash][extname]',
+        },
+      },
+    },
+    // Scripts find each other from where they are, not from the root of the host: the static build may be in any folder.
+    experimental: {
+      renderBuiltUrl: (_file, { hostType }) => (hostType === 'js' ? { relative: true } : undefined),
+    },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },
   },
@@ -27,7 +49,7 @@ export default defineConfig({
       description: 'How computers are partitioned, taught with real containers and real virtual machines.',
       favicon: '/favicon.svg',
       credits: false,
-      // Three pages need no search; Pagefind also wants WebAssembly, which the server's policy forbids.
+      // The search has a dialog and an index of its own, with more in it than pages (src/publish/search-index.ts).
       pagefind: false,
       expressiveCode: false,
       disable404Route: true,
@@ -35,6 +57,7 @@ export default defineConfig({
       tableOfContents: { minHeadingLevel: 2, maxHeadingLevel: 2 },
       customCss: ['./src/styles/site.css', './src/styles/reading.css'],
       components: {
+        Head: own('Head'),
         ThemeProvider: own('ThemeProvider'),
         SkipLink: own('SkipLink'),
         PageFrame: own('PageFrame'),
@@ -99,5 +122,7 @@ export default defineConfig({
     }),
     mdx(),
     svelte(),
+    sitemap({ serialize: inSitemap }),
+    publish(),
   ],
 });

@@ -19,6 +19,8 @@ const { values: options } = parseArgs({
     /** Seconds within which they come, and after which they go. */
     arrive: { type: 'string', default: '60' },
     seconds: { type: 'string', default: '180' },
+    /** Seconds that each thinks between two commands, on average. */
+    think: { type: 'string', default: '15' },
     vms: { type: 'boolean', default: true },
     peer: { type: 'boolean', default: true },
     profile: { type: 'string' },
@@ -92,7 +94,11 @@ async function holdClass(server: TerminalServer): Promise<Outcome> {
     least.available = Math.min(least.available, availableMiB());
   }, 1_000);
   if (options.profile) await inspector?.startProfile();
-  const times = { arriveWithin: Number(options.arrive), until: Number(options.seconds) };
+  const times = {
+    arriveWithin: Number(options.arrive),
+    until: Number(options.seconds),
+    think: Number(options.think),
+  };
   const rows = Array.from({ length: ROWS }, (_, row) => ({
     ...{ address, ...times, vms: options.vms && stack !== undefined },
     learners: Array.from({ length: learners }, (_, i) => i).filter((i) => i % ROWS === row),
@@ -127,7 +133,9 @@ const row = ({ median, p90, p99, max, runs }: Summary) => ({
 
 const tell = (one: Outcome): void => {
   const { report } = one;
-  console.log(`\n${one.name}: ${one.what}; ${learners} learners, milliseconds`);
+  console.log(
+    `\n${one.name}: ${one.what}; ${learners} learners, a command each ${options.think} s, milliseconds`,
+  );
   console.table({
     'key to echo, container': row(summary(report.echoContainer)),
     'key to echo, VM': row(summary(report.echoVm)),

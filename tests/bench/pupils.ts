@@ -14,6 +14,8 @@ export interface Plan {
   /** Seconds within which all arrive, and after which all go home. */
   arriveWithin: number;
   until: number;
+  /** Seconds from a command's prompt to the next command, on average: people read what they see, and what to do next. */
+  think: number;
   vms: boolean;
 }
 
@@ -121,11 +123,21 @@ async function sitDown(): Promise<Desk> {
 async function work(number: number): Promise<void> {
   await pause(between(0, plan.arriveWithin * 1_000));
   const { box, vm, vanish } = await sitDown();
-  const inVm = vm ? await vm : null;
+  let inVm: OpenTerminal | null = null;
+  let vmFailed = false;
+  vm?.then(
+    (terminal) => {
+      inVm = terminal;
+    },
+    (error: Error) => {
+      vmFailed = true;
+      report.errors.push(`learner ${number}: ${error.message}`);
+    },
+  );
   for (let round = number; performance.now() < end; round++) {
     const useVm = inVm !== null && round % 3 === 0;
     const command = COMMANDS[round % COMMANDS.length] ?? '';
-    const times = await typeLine(useVm ? inVm : box, command);
+    const times = await typeLine(useVm ? (inVm ?? box) : box, command);
     (useVm ? report.echoVm : report.echoContainer).push(...times);
     report.keys += times.length;
     if (number % 10 === 1 && round % 4 === 0) {
@@ -138,8 +150,9 @@ async function work(number: number): Promise<void> {
       report.interrupts.push(await interrupt(box));
     }
     if (number % 10 === 3) await vanish?.();
-    await pause(between(1_000, 5_000));
+    await pause(between(plan.think / 3, (plan.think / 3) * 5) * 1_000);
   }
+  if (vm && !inVm && !vmFailed) report.errors.push(`learner ${number}: the VM was not there by the end`);
 }
 
 const late = monitorEventLoopDelay({ resolution: 10 });

@@ -27,8 +27,9 @@ export async function servePlainly(linux?: string): Promise<PlainSite> {
     const { pathname } = new URL(request.url ?? '/', 'http://plain');
     try {
       const file = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
-      const inImage = linux && file.startsWith('/linux/');
-      const bytes = readFileSync(inImage ? join(linux, file.slice('/linux/'.length)) : join(DIST, file));
+      // The image's files are served in a folder named for their content, which is not looked at here.
+      const image = /^\/linux\/(?:[0-9a-f]{16}\/)?(.*)$/.exec(file)?.[1];
+      const bytes = readFileSync(linux && image ? join(linux, image) : join(DIST, file));
       const type = types[file.split('.').at(-1) ?? ''] ?? 'application/octet-stream';
       response.writeHead(200, { 'content-type': type }).end(bytes);
     } catch {

@@ -62,11 +62,11 @@ const states = (step: string, from: number) =>
 describe('a lab', () => {
   test('is listed with its steps; one with a mistake is left out, and the log says where it is', async () => {
     const { labs } = labListSchema.parse((await learner.ask('GET', apiPaths.labs)).body);
-    expect(labs.map(({ lab }) => lab)).toEqual(['three-steps']);
-    expect(labs[0]?.steps).toEqual([
+    expect(labs.map(({ lab }) => lab)).toEqual(['careless', 'three-steps']);
+    expect(labs[1]?.steps).toEqual([
       { step: 'answer', title: 'Write the answer', machine: 'box', watch: true },
-      { step: 'process', title: '', machine: 'box', watch: false },
-      { step: 'second', title: '', machine: 'nest', watch: false },
+      { step: 'process', title: 'Let something run', machine: 'box', watch: false },
+      { step: 'second', title: 'Change a file of the lab', machine: 'nest', watch: false },
     ]);
     expect(stack.said).toMatch(/broken\/lab\.mdx:6: machines\.0\.kind: /);
     expect(await learner.ask('POST', apiPaths.sandboxes, { lab: 'broken' })).toMatchObject({ status: 404 });

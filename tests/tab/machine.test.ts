@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Conversation } from '../../sandbox-server/src/broker/conversation.ts';
 import {
@@ -14,13 +13,12 @@ import {
   RING_BYTES,
 } from '../../sandbox-server/src/protocol/frames.ts';
 import { Emulator } from '../../site/src/tab/emulator.ts';
-import { pieceFile, STATE_FILE, tabImageSchema } from '../../site/src/tab/image.ts';
 import { PieceDisk } from '../../site/src/tab/piece-disk.ts';
 import { renewIdentity } from '../../site/src/tab/renew.ts';
-import { TAB_IMAGE } from './place.ts';
+import { readImage, readPiece, readState } from './place.ts';
 
 const PATIENCE = 240_000;
-const image = tabImageSchema.parse(JSON.parse(readFileSync(join(TAB_IMAGE, 'image.json'), 'utf8')));
+const image = readImage();
 const v86 = dirname(createRequire(import.meta.url).resolve('v86'));
 
 class Machine {
@@ -37,12 +35,10 @@ class Machine {
 
   /** A copy of the saved machine, with an identity of its own. */
   static async restore(hostname: string): Promise<Machine> {
-    const disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, async (index) =>
-      gunzipSync(readFileSync(join(TAB_IMAGE, pieceFile(index)))),
-    );
+    const disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, readPiece);
     const wasm = await WebAssembly.compile(readFileSync(join(v86, 'v86.wasm')));
     const emulator = await Emulator.make(wasm, { memoryBytes: image.memoryBytes, disk });
-    await emulator.restore(Uint8Array.from(gunzipSync(readFileSync(join(TAB_IMAGE, STATE_FILE)))).buffer);
+    await emulator.restore(readState(image));
     const machine = new Machine(emulator);
     await machine.guest.greeted(PATIENCE);
     await renewIdentity(machine.guest, hostname);

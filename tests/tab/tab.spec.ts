@@ -38,7 +38,7 @@ test('stops a download when the reader says so', async ({ page }) => {
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  await page.route('**/linux/state.gz*', async (route) => {
+  await page.route('**/linux/*/state/03.bin', async (route) => {
     await held;
     await route.abort().catch(() => {}); // the page may have given the request up, which is what it is tested for
   });
@@ -51,10 +51,16 @@ test('stops a download when the reader says so', async ({ page }) => {
 test('says what is wrong when the download is cut, and when there is nothing to download', async ({
   page,
 }) => {
-  await page.route('**/linux/state.gz*', (route) => route.fulfill({ body: Buffer.from('no machine') }));
+  await page.route('**/linux/*/state/03.bin', (route) => route.abort());
   await begin(page);
-  await expect(page.getByRole('alert')).toHaveText(/The download was cut off/);
-  await page.unroute('**/linux/state.gz*');
+  await expect(page.getByRole('alert')).toHaveText(/The download was cut off at \d+\.\d of \d+\.\d MB/, {
+    timeout: 20_000,
+  });
+  await page.unroute('**/linux/*/state/03.bin');
+  await page.route('**/linux/*/state/03.bin', (route) => route.fulfill({ body: Buffer.from('no machine') }));
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('alert')).toHaveText(/something between this page and its web host changed it/);
+  await page.unroute('**/linux/*/state/03.bin');
   await page.route('**/linux/image.json', (route) => route.fulfill({ status: 404 }));
   await page.getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByRole('alert')).toHaveText(/This site has no machine for the tab/);

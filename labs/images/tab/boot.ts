@@ -1,14 +1,24 @@
 // Boots the Linux in the tab once, has it do what its learners will do first, and writes down its memory: image.json and
-// state.gz. Run by build.sh.
-import { readFileSync, writeFileSync } from 'node:fs';
+// the parts of its state. Run by build.sh.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { Conversation } from '../../../sandbox-server/src/broker/conversation.ts';
 import { Emulator } from '../../../site/src/tab/emulator.ts';
-import { pieceFile, STATE_FILE, type TabImage, tabImageSchema } from '../../../site/src/tab/image.ts';
+import {
+  IMAGE_FILE,
+  PART_BYTES,
+  pieceCount,
+  pieceFile,
+  statePart,
+  type TabImage,
+  tabImageSchema,
+} from '../../../site/src/tab/image.ts';
 import { PieceDisk } from '../../../site/src/tab/piece-disk.ts';
+import { installed } from './components.ts';
 
 const MIB = 2 ** 20;
 const MEMORY_BYTES = 192 * MIB;
@@ -42,10 +52,9 @@ const COMMAND_LINE =
   'rdinit=/bin/bulkheadd console=ttyS0 quiet panic=-1 reboot=p mitigations=off init_on_free=1 ' +
   'noisapnp pnpbios=off no_timer_check tsc=reliable lsm=capability bulkhead.hostname=tab';
 
-const disk = new PieceDisk(
-  Number(readFileSync(join(system, 'disk.bytes'), 'utf8')),
-  PIECE_BYTES,
-  async (index) => gunzipSync(readFileSync(join(system, pieceFile(index)))),
+const diskBytes = Number(readFileSync(join(system, 'disk.bytes'), 'utf8'));
+const disk = new PieceDisk(diskBytes, PIECE_BYTES, async (index) =>
+  gunzipSync(readFileSync(join(system, pieceFile(index)))),
 );
 const v86 = dirname(createRequire(import.meta.url).resolve('v86'));
 const emulator = await Emulator.make(
@@ -104,28 +113,38 @@ const run = async (machine: string, script: string): Promise<string> => {
 await rehearse('hardened');
 await rehearse('nested');
 const { kernel } = await guest.request('probe', {});
-/** "Linux version 6.1.0-50-686 (…) #1 Debian 6.1.176-1 (2026-…)" */
-const version = / Debian (\S+)/.exec(await run('host', 'cat /proc/version'))?.[1] ?? kernel.release;
 // Nothing may be under way that a copy would wait for.
 while (disk.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 await emulator.stop();
 const state = Buffer.from(await emulator.save());
 const packed = gzipSync(state, { level: 9 });
-writeFileSync(join(out, STATE_FILE), packed);
+const content = createHash('sha256').update(packed);
+const parts = Math.ceil(packed.length / PART_BYTES);
+mkdirSync(join(out, 'state'));
+for (let part = 0; part < parts; part++)
+  writeFileSync(join(out, statePart(part)), packed.subarray(part * PART_BYTES, (part + 1) * PART_BYTES));
+const diskSize = { bytes: diskBytes, packedBytes: 0, pieceBytes: PIECE_BYTES };
+for (let index = 0; index < pieceCount({ disk: diskSize }); index++) {
+  const piece = readFileSync(join(system, pieceFile(index)));
+  content.update(piece);
+  diskSize.packedBytes += piece.length;
+}
 
 const image: TabImage = tabImageSchema.parse({
   name: 'tab',
   digest: option('digest'),
+  content: content.digest('hex').slice(0, 16),
   v86: JSON.parse(readFileSync(join(v86, '../package.json'), 'utf8')).version,
   release: kernel.release,
   built: new Date().toISOString(),
   memoryBytes: MEMORY_BYTES,
-  state: { bytes: state.length, packedBytes: packed.length },
-  disk: { bytes: disk.byteLength, pieceBytes: PIECE_BYTES },
+  state: { bytes: state.length, packedBytes: packed.length, parts },
+  disk: diskSize,
   packages: [
-    { package: `linux-image-${kernel.release}`, version, source: 'linux' },
-    ...JSON.parse(readFileSync(join(system, 'packages.json'), 'utf8')),
+    // Whose code is in the saved memory, or reads it; bulkheadd's own is this project's.
+    ...installed('/', 'seabios'),
+    ...JSON.parse(readFileSync(join(system, 'components.json'), 'utf8')),
   ],
 });
-writeFileSync(join(out, 'image.json'), `${JSON.stringify(image, null, 2)}\n`);
+writeFileSync(join(out, IMAGE_FILE), `${JSON.stringify(image, null, 2)}\n`);
 process.exit(0);

@@ -6,7 +6,7 @@ source "$here/tab/system.sh"
 
 ensure_tab() {
     local out=$1 root=$here/../.. system digest
-    system=$(digest_of "$here/tab"/{system.sh,packages,modules,disk-modules,sysroot} "$here/base/overlay" "$here/base/excluded" "$here/debian.sh")
+    system=$(digest_of "$here/tab"/{system.sh,components.ts,licences.ts,packages,modules,disk-modules,sysroot} "$here/base/overlay" "$here/base/excluded" "$here/debian.sh")
     digest=$({ echo "$system" && digest_of "$here/tab" "$root"/site/src/tab/{emulator,console-port,piece-disk,image}.ts && native_digest "$root" &&
         sha256sum <"$root/node_modules/v86/build/v86.wasm"; } | sha256sum | cut -d ' ' -f 1)
     if [[ $(image_value "$out/tab" digest) == "$digest" ]]; then
@@ -23,7 +23,7 @@ ensure_tab() {
     step "tab: booting the machine once and saving its memory" boot_tab "$out" "$root" "$digest"
     install_image "$out" tab "$building/tab"
     end_build
-    say "tab: $(du -sm "$out/tab" | cut -f 1) MB in $out/tab, of which $(du -m "$out/tab/state.gz" | cut -f 1) MB are fetched first"
+    say "tab: $(du -sm "$out/tab" | cut -f 1) MB in $out/tab, of which $(du -sm "$out/tab/state" | cut -f 1) MB are fetched first"
 }
 
 # The sources of the programs, and not the programs: these are compiled only when an image is made.

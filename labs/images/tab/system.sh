@@ -36,10 +36,11 @@ pack_tab_disk() {
     collect_modules "$rootfs" "$here/tab/modules" "$building/modules"
     pack_cpio "$building/modules" >"$target/modules.cpio"
     leave_out_modules "$rootfs"
-    list_tab_packages "$rootfs" >"$target/packages.json"
+    "$here/../../node_modules/.bin/node" "$here/tab/components.ts" --rootfs "$rootfs" --sysroot "$target/sysroot" \
+        --kernel "$kernel" --release "$release" >"$target/components.json"
     mkfs.erofs --quiet "$disk" "$rootfs"
     mkdir "$target/disk"
-    split --bytes=256K --numeric-suffixes --suffix-length=4 --filter='gzip -9 --no-name >"$FILE.gz"' "$disk" "$target/disk/"
+    split --bytes=256K --numeric-suffixes --suffix-length=4 --filter='gzip -9 --no-name >"$FILE.bin"' "$disk" "$target/disk/"
     stat --format=%s "$disk" >"$target/disk.bytes"
     rm "$disk"
 }
@@ -54,12 +55,4 @@ leave_out_modules() {
     find "$rootfs/lib/modules" -name '*.ko*' -printf "/lib/modules/%P\n" | grep --invert-match --line-regexp --fixed-strings --file="$building/kept" |
         (cd "$rootfs" && sed 's,^/,,' | xargs rm)
     chroot "$rootfs" /usr/sbin/depmod "$release"
-}
-
-# Every package, with the source that it was made from: what the site names, with its licences. The kernel says itself
-# which it is.
-list_tab_packages() {
-    printf '[\n'
-    dpkg-query --root="$1" --show --showformat='  {"package": "${Package}", "version": "${Version}", "source": "${source:Package}"},\n' | sed '$ s/,$//'
-    printf ']\n'
 }

@@ -9,6 +9,7 @@ import { ContainerMachine } from './container.ts';
 import { viewOfPlan } from './machine.ts';
 import { type MachinePlan, placeSandbox } from './placement.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { Turns } from './turns.ts';
 import { VirtualMachine } from './vm.ts';
 
 const MIB = 1_048_576;
@@ -109,7 +110,7 @@ async function make(plan = boxPlan) {
   const id = newId();
   const context = { broker: host, id, labels: {}, log };
   const link = `${host.machineDirectory(id)}/link.sock`;
-  const vm = new VirtualMachine(context, viewOfPlan(vmPlan), link, { kvm: 150, tcg: 150 });
+  const vm = new VirtualMachine(context, viewOfPlan(vmPlan), link, new Turns(1), { kvm: 150, tcg: 150 });
   const inside = { broker: vm.guest, id: newId(), labels: {}, log };
   const box = new ContainerMachine(inside, viewOfPlan(plan), vm);
   await vm.create(vmPlan, new Stopwatch(performance.now()));
@@ -218,7 +219,7 @@ describe('found by a server that was started again', () => {
     guest.machines = machines(id);
     const link = `${host.machineDirectory(before.id)}/link.sock`;
     const context = { broker: host, id: before.id, labels: {}, log };
-    const vm = new VirtualMachine(context, viewOfPlan(vmPlan), link, { kvm: 150, tcg: 150 });
+    const vm = new VirtualMachine(context, viewOfPlan(vmPlan), link, new Turns(1), { kvm: 150, tcg: 150 });
     const box = new ContainerMachine({ broker: vm.guest, id, labels: {}, log }, viewOfPlan(boxPlan), vm);
     await vm.adopt(record);
     box.adoptInside([vm]);

@@ -1,5 +1,6 @@
 // Asks a machine about itself, from inside: what its programs are told is the point of the comparison.
 import type { Host } from '../broker/host.ts';
+import { GUEST_ITSELF } from '../broker/link.ts';
 import type { MachineFacts } from '../protocol/api.ts';
 
 /** One line each: kernel, host name, process 1, processes, uptime. Shell built-ins but for `tr`, which has ended when
@@ -9,6 +10,21 @@ read -r line </proc/sys/kernel/hostname; echo "$line"
 read -r name </proc/1/comm; command=$(tr '\\0' ' ' </proc/1/cmdline); echo "\${command:-$name}"
 set -- /proc/[0-9]*; echo $#
 read -r line </proc/uptime; echo "$line"`;
+
+/** The facts of a VM, which its own broker knows without starting anything. Rejects with BrokerError. */
+export async function readGuestFacts(guest: Host): Promise<MachineFacts> {
+  const { init, kernel, hostname, uptime_ms: uptimeMs } = await guest.request('probe', {});
+  // A VM that runs since before its broker told it.
+  if (!init) return await readFacts(guest, GUEST_ITSELF);
+  return {
+    kernelRelease: short(kernel.release),
+    hostname: short(hostname),
+    pid1: short(init.command),
+    processes: init.processes,
+    uptimeMs,
+    readAt: Date.now(),
+  };
+}
 
 /** Runs a few commands in the machine. Rejects with BrokerError, or Error when the machine answers nonsense. */
 export async function readFacts(host: Host, machine: string): Promise<MachineFacts> {
@@ -23,7 +39,6 @@ export async function readFacts(host: Host, machine: string): Promise<MachineFac
   if (!kernelRelease || !Number.isFinite(uptimeMs) || !(count >= 0)) {
     throw new Error(`the machine did not tell its facts: ${stderr.trim() || stdout.trim() || 'no output'}`);
   }
-  const short = (text: string) => text.trim().slice(0, 200);
   return {
     kernelRelease: short(kernelRelease),
     hostname: short(hostname),
@@ -32,4 +47,8 @@ export async function readFacts(host: Host, machine: string): Promise<MachineFac
     uptimeMs,
     readAt: Date.now(),
   };
+}
+
+function short(text: string): string {
+  return text.trim().slice(0, 200);
 }

@@ -10,6 +10,7 @@ import type {
   HostView,
   Machine,
   MachineEnd,
+  MachineFacts,
   MachineStats,
   MoveFigures,
   Notice,
@@ -411,14 +412,19 @@ export abstract class LearnerMachine {
   /** Not worth failing for: a machine without its facts is a machine all the same. */
   protected async learnFacts(): Promise<void> {
     if (this.ending || this.#view.state !== 'running') return;
-    const { host, machine } = this.inside;
     try {
-      this.update({ facts: await readFacts(host, machine) });
+      this.update({ facts: await this.askFacts() });
     } catch (error) {
       if (this.ending) return;
       const reason = messageOf(error);
       this.context.log.warn({ machine: this.id, reason }, 'cannot read the facts of a machine');
     }
+  }
+
+  /** What its programs are told. Rejects with BrokerError, or Error. */
+  protected askFacts(): Promise<MachineFacts> {
+    const { host, machine } = this.inside;
+    return readFacts(host, machine);
   }
 
   #noteTime(of: 'ready' | 'prompt'): void {

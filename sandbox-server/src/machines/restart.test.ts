@@ -9,6 +9,7 @@ import { ContainerMachine } from './container.ts';
 import { type LearnerMachine, viewOfPlan, viewOfRecord } from './machine.ts';
 import { type MachinePlan, placeSandbox } from './placement.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { Turns } from './turns.ts';
 import { VirtualMachine } from './vm.ts';
 
 let broker: ScriptedBroker;
@@ -45,7 +46,7 @@ async function runningVm() {
   };
   const given = context();
   const link = `${host.machineDirectory(given.id)}/link.sock`;
-  const vm = new VirtualMachine(given, viewOfPlan(vmPlan), link, { kvm: 2_000, tcg: 2_000 });
+  const vm = new VirtualMachine(given, viewOfPlan(vmPlan), link, new Turns(1), { kvm: 2_000, tcg: 2_000 });
   let counted = false;
   vm.guest.found.add(() => {
     counted = true;
@@ -195,7 +196,7 @@ describe('a restart', () => {
     });
     const given = { ...context(), id: before.id, labels: { name: 'vm', start: 'template' } };
     const view = viewOfRecord(record, vmPlan && { ...vmPlan, name: 'vm' }, vmPlan);
-    const vm = new VirtualMachine(given, view, `${host.machineDirectory(before.id)}/link.sock`);
+    const vm = new VirtualMachine(given, view, `${host.machineDirectory(before.id)}/link.sock`, new Turns(1));
     await vm.adopt(record);
     await until(() => vm.view.state === 'running');
     await vm.restart({}, now());

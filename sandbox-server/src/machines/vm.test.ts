@@ -7,6 +7,7 @@ import { answerAsGuest, probe, Refusal, ScriptedBroker, until } from '../testing
 import { viewOfPlan } from './machine.ts';
 import { type MachinePlan, placeSandbox } from './placement.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { Turns } from './turns.ts';
 import { VirtualMachine } from './vm.ts';
 
 let broker: ScriptedBroker;
@@ -28,7 +29,7 @@ afterEach(async () => {
 function makeVm(id = newId()) {
   const context = { broker: host, id, labels: {}, log: pino({ level: 'silent' }) };
   const link = `${host.machineDirectory(id)}/link.sock`;
-  const vm = new VirtualMachine(context, viewOfPlan(plan), link, { kvm: 150, tcg: 150 });
+  const vm = new VirtualMachine(context, viewOfPlan(plan), link, new Turns(1), { kvm: 150, tcg: 150 });
   const seen: Machine[] = [];
   vm.changes.add((view) => seen.push(view));
   return { vm, seen, states: () => [...new Set(seen.map(({ state }) => state))] };

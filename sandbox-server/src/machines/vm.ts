@@ -8,13 +8,15 @@ import { GuestHost } from '../broker/guest.ts';
 import type { Host } from '../broker/host.ts';
 import { GUEST_ITSELF, type LinkHost } from '../broker/link.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { Machine, MachineEnd, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
+import type { Machine, MachineEnd, MachineFacts, MoveFigures, snapshotListSchema } from '../protocol/api.ts';
 import type { BrokerResult, MachineRecord } from '../protocol/broker.ts';
 import type { ByteDuplex } from '../protocol/bytes.ts';
+import { readGuestFacts } from './facts.ts';
 import { LearnerMachine, type MachineContext, orIfGone } from './machine.ts';
 import { featuresOf, type MachinePlan } from './placement.ts';
 import type { KernelToAsk } from './stats.ts';
 import type { Stopwatch } from './stopwatch.ts';
+import type { Turn, Turns } from './turns.ts';
 
 const ATTEMPTS = 2;
 /** The first copy of a template waits until that has been made: a boot, and what the broker grants it. */
@@ -34,6 +36,9 @@ export class VirtualMachine extends LearnerMachine {
   /** The host that it is to the containers in it. */
   readonly guest: GuestHost;
   readonly #limits: BootLimits;
+  readonly #starts: Turns;
+  /** Its place among the VMs that start, while it has one. */
+  #start: Turn | null = null;
   #boot: Promise<void> | null = null;
   #leaveEvents: (() => void) | null = null;
   #wentBack = false;
@@ -41,9 +46,16 @@ export class VirtualMachine extends LearnerMachine {
   /** Containers that run in it, whoever made them: as its guest's broker tells, so a number and no more. */
   readonly #containers = new Set<string>();
 
-  /** `linkPath`: where the broker puts the VM's link.sock. */
-  constructor(context: MachineContext, view: Machine, linkPath: string, limits: BootLimits = bootLimits) {
+  /** `linkPath`: where the broker puts the VM's link.sock. `starts`: those of all VMs of this host. */
+  constructor(
+    context: MachineContext,
+    view: Machine,
+    linkPath: string,
+    starts: Turns,
+    limits: BootLimits = bootLimits,
+  ) {
     super(context, view);
+    this.#starts = starts;
     this.guest = new GuestHost(linkPath);
     this.guest.events.add((event) => {
       this.noteTerminal(event);
@@ -168,6 +180,10 @@ export class VirtualMachine extends LearnerMachine {
     return figuresOf(figures);
   }
 
+  protected override askFacts(): Promise<MachineFacts> {
+    return readGuestFacts(this.guest);
+  }
+
   override get wentBack(): boolean {
     return this.#wentBack;
   }
@@ -192,10 +208,21 @@ export class VirtualMachine extends LearnerMachine {
   protected override async beforeEnd(): Promise<void> {
     this.#leaveEvents?.();
     this.guest.disconnect('the machine is being ended');
+    this.#start?.done();
     await this.#boot;
   }
 
-  async #start(
+  /** Waits for its turn to start: many at once would all be too slow. */
+  async #takeTurn(watch: Stopwatch): Promise<Turn> {
+    const turn = this.#starts.take((before) => {
+      if (!this.ending) this.update({ reason: before > 0 ? wordsOfTurn(before) : null });
+    });
+    this.#start = turn;
+    if (turn.waits) await watch.step('server', 'wait for other VMs to start', '', () => turn.come);
+    return turn;
+  }
+
+  async #makeQemu(
     plan: MachinePlan,
     start: 'boot' | 'template',
     watch: Stopwatch,
@@ -233,12 +260,26 @@ export class VirtualMachine extends LearnerMachine {
     watch: Stopwatch,
     begun: PromiseWithResolvers<void> | null,
   ): Promise<void> {
+    const turn = await this.#takeTurn(watch);
+    try {
+      await this.#tryToBoot(plan, watch, begun);
+    } finally {
+      turn.done();
+      begun?.reject(new Error(`${this.view.name} is being ended`)); // unless it has begun, or was refused
+    }
+  }
+
+  async #tryToBoot(
+    plan: MachinePlan,
+    watch: Stopwatch,
+    begun: PromiseWithResolvers<void> | null,
+  ): Promise<void> {
     for (let attempt = 1; !this.ending; attempt++) {
       let started = false;
       try {
         // A copy that does not answer may have had a bad template, so the second try is a boot.
         const start = attempt === 1 ? (plan.start ?? 'boot') : 'boot';
-        await this.#start(plan, start, watch, begun !== null);
+        await this.#makeQemu(plan, start, watch, begun !== null);
         started = true;
         begun?.resolve();
         if (this.ending) return;
@@ -366,6 +407,11 @@ function figuresOf(figures: BrokerResult<'vm.migrate'>['figures']): MoveFigures 
 /** Whether a VM in this state has, or will have, a kernel for what is in it. */
 export function isAlive(state: Machine['state']): boolean {
   return state === 'starting' || state === 'booting' || state === 'running' || state === 'frozen';
+}
+
+function wordsOfTurn(before: number): string {
+  const others = before === 1 ? 'Another VM' : `${before} VMs`;
+  return `${others} that ${before === 1 ? 'was' : 'were'} asked for earlier start${before === 1 ? 's' : ''} first.`;
 }
 
 function capital(sentence: string): string {

@@ -1,6 +1,8 @@
 // The HTTP API's part for the host's view: a machine's own processes as the kernel under it sees them.
 import * as z from 'zod';
 
+export { capabilitiesOf, capabilityNames } from './capabilities.ts';
+
 const count = z.int().min(0);
 const text = z.string().max(1_024);
 const mask = z
@@ -11,60 +13,6 @@ const mask = z
 /** The kinds of namespaces, as the OCI specification calls them. */
 export const namespaceKinds = ['user', 'mount', 'pid', 'network', 'ipc', 'uts', 'cgroup', 'time'] as const;
 export type NamespaceKind = (typeof namespaceKinds)[number];
-
-/** By their numbers (capabilities(7)). */
-export const capabilityNames = [
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_DAC_READ_SEARCH',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_SETGID',
-  'CAP_SETUID',
-  'CAP_SETPCAP',
-  'CAP_LINUX_IMMUTABLE',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_NET_BROADCAST',
-  'CAP_NET_ADMIN',
-  'CAP_NET_RAW',
-  'CAP_IPC_LOCK',
-  'CAP_IPC_OWNER',
-  'CAP_SYS_MODULE',
-  'CAP_SYS_RAWIO',
-  'CAP_SYS_CHROOT',
-  'CAP_SYS_PTRACE',
-  'CAP_SYS_PACCT',
-  'CAP_SYS_ADMIN',
-  'CAP_SYS_BOOT',
-  'CAP_SYS_NICE',
-  'CAP_SYS_RESOURCE',
-  'CAP_SYS_TIME',
-  'CAP_SYS_TTY_CONFIG',
-  'CAP_MKNOD',
-  'CAP_LEASE',
-  'CAP_AUDIT_WRITE',
-  'CAP_AUDIT_CONTROL',
-  'CAP_SETFCAP',
-  'CAP_MAC_OVERRIDE',
-  'CAP_MAC_ADMIN',
-  'CAP_SYSLOG',
-  'CAP_WAKE_ALARM',
-  'CAP_BLOCK_SUSPEND',
-  'CAP_AUDIT_READ',
-  'CAP_PERFMON',
-  'CAP_BPF',
-  'CAP_CHECKPOINT_RESTORE',
-] as const;
-
-/** The names in a set as the kernel writes it: "00000000a80425fb". What is newer than the list is called by its number. */
-export function capabilitiesOf(set: string): string[] {
-  const bits = BigInt(`0x${set}`);
-  const numbers = Array.from({ length: 64 }, (_, number) => number);
-  return numbers
-    .filter((number) => (bits >> BigInt(number)) & 1n)
-    .map((number) => capabilityNames[number] ?? `CAP_${number}`);
-}
 
 const namespaceIds = z.record(z.enum(namespaceKinds), count.nullable());
 export type NamespaceIds = z.output<typeof namespaceIds>;

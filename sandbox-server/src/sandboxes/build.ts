@@ -1,4 +1,5 @@
 // The machines of a sandbox as objects: those that are about to be made, and those that an earlier run of the server made.
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { SocketHost } from '../broker/socket.ts';
@@ -9,6 +10,7 @@ import { labelsOf, readLabels } from '../machines/labels.ts';
 import { type LearnerMachine, type MachineContext, viewOfPlan, viewOfRecord } from '../machines/machine.ts';
 import { describePlace, type MachinePlan, placeInhabitant } from '../machines/placement.ts';
 import { Stopwatch } from '../machines/stopwatch.ts';
+import { Turns } from '../machines/turns.ts';
 import { bootLimits, VirtualMachine } from '../machines/vm.ts';
 import { metrics } from '../metrics/metrics.ts';
 import { messageOf } from '../problem.ts';
@@ -33,6 +35,8 @@ export interface Built {
 
 export class Builder {
   readonly #options: BuilderOptions;
+  /** A VM that starts keeps a processor busy. */
+  readonly #starts = new Turns(availableParallelism());
 
   constructor(options: BuilderOptions) {
     this.#options = options;
@@ -112,7 +116,8 @@ export class Builder {
   #vm(id: string, labels: Record<string, string>, view: Machine): VirtualMachine {
     const { broker, log, bootLimits: limits = bootLimits } = this.#options;
     const context: MachineContext = { broker, id, labels, log, metrics };
-    return new VirtualMachine(context, view, join(broker.machineDirectory(id), 'link.sock'), limits);
+    const link = join(broker.machineDirectory(id), 'link.sock');
+    return new VirtualMachine(context, view, link, this.#starts, limits);
   }
 
   #takeOver(sandbox: Sandbox, machine: LearnerMachine, record: MachineRecord): void {

@@ -247,6 +247,10 @@ export function answerAsGuest(
     probe: {
       ...probe,
       depth: 'guest',
+      hostname: 'vm',
+      kernel: { ...probe.kernel, release: '6.12.0-cloud' },
+      uptime_ms: 2_500,
+      init: { command: 'bulkheadd', processes: 59 },
       boot: [{ step: 'kernel', start_us: 0, end_us: 900, detail: '', source: '' }],
     },
     subscribe: {},

@@ -1,9 +1,26 @@
-// Fetching the tab's machine: what it is, its memory with progress and a way to stop, and pieces of its disk.
-import { pieceFile, STATE_FILE, type TabImage, tabImageSchema } from './image.ts';
+// Fetching the tab's machine: what it is, its memory with progress and a way to stop, and pieces of its disk. What has arrived
+// is kept (shelf.ts), so that a download that was cut off goes on where it was and a second visit fetches nothing.
+import {
+  filesOf,
+  IMAGE_FILE,
+  imageFiles,
+  pieceFile,
+  statePart,
+  type TabImage,
+  tabImageSchema,
+} from './image.ts';
+import { Shelf } from './shelf.ts';
 
 /** What stands in the way, in a sentence for the reader. */
 export class TabError extends Error {
   override name = 'TabError';
+  /** It may be otherwise in a moment: the connection, or a web host that is busy. */
+  readonly passing: boolean;
+
+  constructor(sentence: string, passing = false) {
+    super(sentence);
+    this.passing = passing;
+  }
 }
 
 export interface FetchOptions {
@@ -12,74 +29,218 @@ export interface FetchOptions {
   progress?: (bytes: number) => void;
 }
 
-/** Attempts at a piece before its reader in the guest gets an error. */
-const PIECE_ATTEMPTS = 4;
+/** Attempts at a file before it is given up; pauses between them double. */
+const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 250;
+/** Files that are asked for at once: enough that the way to the host and back is not waited for. */
+const AT_ONCE = 3;
 
-/** `base`: the address of the image's folder, with a slash at its end. */
+const noConnection = () => new TabError('The machine cannot be fetched: there is no connection.', true);
+
+/** Looks whether a connection is needed at all: without one, the description that was kept is as good. `base`: the address of
+ * the image's folder, with a slash at its end. */
 export async function fetchImage(base: string, v86Version: string, signal?: AbortSignal): Promise<TabImage> {
-  const answer = await get(
-    `${base}image.json`,
-    signal ? { signal, cache: 'no-cache' } : { cache: 'no-cache' },
-  );
-  const image = tabImageSchema.safeParse(await answer.json().catch(() => null));
+  const url = `${base}${IMAGE_FILE}`;
+  const shelf = Shelf.latest();
+  const answer = await get(url, { cache: 'no-cache', ...(signal && { signal }) }).catch(async (error) => {
+    const kept = error instanceof TabError && error.passing ? await shelf.find(url) : null;
+    if (kept) return new Response(kept);
+    throw error;
+  });
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const image = tabImageSchema.safeParse(parsed(bytes));
   if (!image.success) throw new TabError('The description of the machine is not one that this page knows.');
   if (image.data.v86 !== v86Version)
     throw new TabError(
-      `The machine was saved by version ${image.data.v86} of the emulator and this page has ${v86Version}: build both anew.`,
+      `The machine was saved by version ${image.data.v86} of the emulator and this page has ${v86Version}: reload the page, or build both anew.`,
     );
+  await shelf.keep(url, bytes);
   return image.data;
 }
 
-/** The memory of the machine, unpacked while it arrives. */
-export async function fetchState(
-  base: string,
-  image: TabImage,
-  options: FetchOptions = {},
-): Promise<ArrayBuffer> {
-  const { signal, progress } = options;
-  const answer = await get(`${base}${STATE_FILE}?${image.digest}`, signal ? { signal } : {});
-  if (!answer.body) throw new TabError('The machine came without content.');
-  let arrived = 0;
-  const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-    transform(chunk, controller) {
-      arrived += chunk.length;
-      progress?.(arrived);
-      controller.enqueue(chunk);
+/** The files of one image, from the shelf where they are there, else from the web host. */
+export class TabFiles {
+  readonly shelf: Shelf;
+  readonly #image: TabImage;
+  readonly #folder: string;
+
+  constructor(base: string, image: TabImage) {
+    this.#image = image;
+    this.#folder = filesOf(base, image);
+    this.shelf = Shelf.of(image.content);
+    void this.shelf.forgetOthers(image.content);
+  }
+
+  /** Of everything, as it is fetched. */
+  get wholeBytes(): number {
+    return this.#image.state.packedBytes + this.#image.disk.packedBytes;
+  }
+
+  /** The memory of the machine, unpacked while it arrives. */
+  async state({ signal, progress }: FetchOptions = {}): Promise<ArrayBuffer> {
+    const { state } = this.#image;
+    const arrived = new Array<number>(state.parts).fill(0);
+    const total = () => arrived.reduce((sum, bytes) => sum + bytes, 0);
+    const part = (index: number) =>
+      this.#file(statePart(index), {
+        ...(signal && { signal }),
+        progress: (bytes) => {
+          arrived[index] = bytes;
+          progress?.(total());
+        },
+      });
+    try {
+      return await unpack(inOrder(state.parts, part), state.bytes);
+    } catch (error) {
+      if (error instanceof Garbled) await this.shelf.forget(this.#urls());
+      if (signal?.aborted || !(error instanceof TabError && error.passing)) throw error;
+      throw new TabError(
+        `The download was cut off at ${megabytes(total())} of ${megabytes(state.packedBytes)} MB. Try again when the connection is back: it goes on from there.`,
+      );
+    }
+  }
+
+  /** One piece of the disk. A connection that is away for a moment is waited for. */
+  async piece(index: number): Promise<Uint8Array> {
+    const file = pieceFile(index);
+    const packed = await this.#file(file, {});
+    const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+    try {
+      return new Uint8Array(await new Response(unpacked).arrayBuffer());
+    } catch {
+      await this.shelf.forget([this.#folder + file]);
+      throw new Garbled();
+    }
+  }
+
+  /** Fetches all that is not here yet, so that the machine has its whole disk without a network. Resolves to whether this
+   * browser keeps it. */
+  async keepAll({ signal, progress }: FetchOptions = {}): Promise<boolean> {
+    const files = imageFiles(this.#image);
+    const here = await this.shelf.has(this.#urls());
+    const missing = files.filter((file) => !here.has(this.#folder + file));
+    const average = this.wholeBytes / files.length;
+    let done = files.length - missing.length;
+    progress?.(Math.round(done * average));
+    const next = missing[Symbol.iterator]();
+    const fetchRest = async () => {
+      for (const file of next) {
+        await this.#file(file, signal ? { signal } : {});
+        progress?.(Math.round(++done * average));
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, fetchRest));
+    return (await this.shelf.has(this.#urls())).size === files.length;
+  }
+
+  #urls(): string[] {
+    return imageFiles(this.#image).map((file) => this.#folder + file);
+  }
+
+  async #file(name: string, { signal, progress }: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
+    const url = this.#folder + name;
+    const kept = await this.shelf.find(url);
+    if (kept) {
+      progress?.(kept.length);
+      return kept;
+    }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const bytes = await read(await get(url, { ...(signal && { signal }) }), progress);
+        await this.shelf.keep(url, bytes);
+        return bytes;
+      } catch (error) {
+        const passing = error instanceof TabError && error.passing;
+        if (signal?.aborted || !passing || attempt === ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** attempt));
+      }
+    }
+  }
+}
+
+/** It arrived, and is not what was sent. */
+class Garbled extends TabError {
+  constructor() {
+    super(
+      'What was fetched is not the machine: something between this page and its web host changed it. Try again.',
+    );
+  }
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
+const parsed = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return null;
+  }
+};
+
+/** What `count` jobs give, in order, with a few of them under way. */
+async function* inOrder<T>(count: number, job: (index: number) => Promise<T>): AsyncGenerator<T> {
+  const running: Promise<T>[] = [];
+  for (let index = 0; index < count || running.length > 0; ) {
+    while (index < count && running.length < AT_ONCE) {
+      const begun = job(index++);
+      begun.catch(() => {}); // looked at in its turn
+      running.push(begun);
+    }
+    yield (await running.shift()) as T;
+  }
+}
+
+async function unpack(parts: AsyncGenerator<Uint8Array<ArrayBuffer>>, size: number): Promise<ArrayBuffer> {
+  let failure: unknown;
+  const packed = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      try {
+        const { done, value } = await parts.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        failure = error;
+        controller.error(error);
+      }
     },
   });
-  const state = new Uint8Array(image.state.bytes);
+  const state = new Uint8Array(size);
   let filled = 0;
   try {
-    const reader = answer.body.pipeThrough(counted).pipeThrough(new DecompressionStream('gzip')).getReader();
+    const reader = packed.pipeThrough(new DecompressionStream('gzip')).getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (filled + value.length > state.length) throw new TabError('The machine is larger than it says.');
+      if (filled + value.length > size) throw new TabError('The machine is larger than it says.');
       state.set(value, filled);
       filled += value.length;
     }
   } catch (error) {
-    if (signal?.aborted || error instanceof TabError) throw error;
-    throw new TabError('The download was cut off. Try again when the connection is back.');
+    if (failure !== undefined || error instanceof TabError) throw failure ?? error;
+    throw new Garbled();
   }
-  if (filled !== state.length) throw new TabError('The download was cut off. Try again.');
+  if (filled !== size) throw new TabError('The machine is smaller than it says.');
   return state.buffer;
 }
 
-/** One piece of the disk. A connection that is away for a moment is waited for. */
-export async function fetchPiece(base: string, image: TabImage, index: number): Promise<Uint8Array> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const answer = await get(`${base}${pieceFile(index)}?${image.digest}`, {});
-      if (!answer.body) throw new TabError('A piece of the disk came without content.');
-      const unpacked = answer.body.pipeThrough(new DecompressionStream('gzip'));
-      return new Uint8Array(await new Response(unpacked).arrayBuffer());
-    } catch (error) {
-      if (attempt === PIECE_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS * 2 ** attempt));
+/** An answer's bytes, counted while they come. */
+async function read(answer: Response, progress?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+  if (!answer.body) throw new TabError('The machine came without content.');
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  const reader = answer.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      length += value.length;
+      progress?.(length);
     }
+  } catch {
+    throw noConnection();
   }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 async function get(url: string, init: RequestInit): Promise<Response> {
@@ -88,13 +249,18 @@ async function get(url: string, init: RequestInit): Promise<Response> {
     answer = await fetch(url, init);
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new TabError('The machine cannot be fetched: there is no connection.');
+    throw noConnection();
   }
-  if (!answer.ok)
-    throw new TabError(
-      answer.status === 404
-        ? 'This site has no machine for the tab.'
-        : `The machine cannot be fetched: the web host answers ${answer.status}.`,
-    );
-  return answer;
+  if (answer.ok) return answer;
+  const busy = answer.status === 429 || (answer.status >= 500 && answer.status !== 503);
+  throw new TabError(whyRefused(answer.status, url.endsWith(IMAGE_FILE)), busy);
+}
+
+function whyRefused(status: number, isDescription: boolean): string {
+  if (status === 503)
+    return 'The machine for the tab is not built yet: its server is at it, for some minutes.';
+  if (status !== 404) return `The machine cannot be fetched: the web host answers ${status}.`;
+  return isDescription
+    ? 'This site has no machine for the tab.'
+    : 'The site has another machine than this page began with: reload the page.';
 }

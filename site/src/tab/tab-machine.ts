@@ -9,9 +9,12 @@ export type TabState =
   | { phase: 'off' }
   | { phase: 'fetching'; bytes: number; of: number }
   | { phase: 'restoring' }
-  | { phase: 'running'; release: string; memoryBytes: number }
+  | { phase: 'running'; release: string; memoryBytes: number; wholeBytes: number }
   | { phase: 'ended'; console: readonly string[] }
   | { phase: 'failed'; message: string };
+
+/** What a worker says beside the machine's course. */
+export type Aside = Extract<FromWorker, { type: 'keeping' | 'kept' | 'notice' }>;
 
 /** The part of Worker that is used. */
 export interface WorkerLike {
@@ -33,6 +36,8 @@ export const REQUEST_LIMIT_MS = 60_000;
 
 export class TabMachine {
   readonly #makeWorker: () => WorkerLike;
+  /** Told what comes aside. */
+  readonly asides = new Set<(aside: Aside) => void>();
   readonly #listeners = new Set<(state: TabState) => void>();
   #state: TabState = { phase: 'off' };
   #worker: WorkerLike | null = null;
@@ -69,7 +74,9 @@ export class TabMachine {
       if (data.type === 'bytes') port.receive(data.bytes);
       else if (data.type === 'progress') this.#become({ phase: 'fetching', bytes: data.bytes, of: data.of });
       else if (data.type === 'restoring') this.#become({ phase: 'restoring' });
-      else if (data.type === 'running') void this.#greet(port, data.release, data.memoryBytes);
+      else if (data.type === 'running') void this.#greet(port, data);
+      else if (data.type === 'notice' || data.type === 'keeping' || data.type === 'kept')
+        for (const tell of [...this.asides]) tell(data);
       else if (data.type === 'failed') this.#fail(data.message);
       else {
         this.stop();
@@ -93,6 +100,11 @@ export class TabMachine {
     this.#worker?.postMessage({ type: asleep ? 'sleep' : 'wake' });
   }
 
+  /** Has all of its disk fetched and kept, so that it does without a network. */
+  keepWhole(): void {
+    this.#worker?.postMessage({ type: 'keep' });
+  }
+
   async createContainer(
     name: string,
     profile: Profile,
@@ -113,13 +125,14 @@ export class TabMachine {
     return terminal;
   }
 
-  async #greet(port: WorkerPort, release: string, memoryBytes: number): Promise<void> {
+  async #greet(port: WorkerPort, running: Extract<FromWorker, { type: 'running' }>): Promise<void> {
+    const { release, memoryBytes, wholeBytes } = running;
     const guest = new Conversation(() => Promise.resolve(port));
     this.#guest = guest;
     try {
       await guest.greeted(GREETING_LIMIT_MS);
       await renewIdentity(guest, 'tab');
-      if (guest === this.#guest) this.#become({ phase: 'running', release, memoryBytes });
+      if (guest === this.#guest) this.#become({ phase: 'running', release, memoryBytes, wholeBytes });
     } catch (error) {
       if (guest === this.#guest)
         this.#fail(

@@ -2,7 +2,7 @@
 import './no-nested-worker.ts';
 import wasmUrl from 'v86/build/v86.wasm?url';
 import { version } from 'v86/package.json';
-import { fetchImage, fetchPiece, fetchState, TabError } from './download.ts';
+import { fetchImage, TabError, TabFiles } from './download.ts';
 import { Emulator } from './emulator.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pace } from './pace.ts';
@@ -15,17 +15,31 @@ const scope = globalThis as unknown as {
 const tell = (message: FromWorker): void => scope.postMessage(message);
 const pace = new Pace();
 let emulator: Emulator | undefined;
+let files: TabFiles | undefined;
+/** A sentence is said once; the next piece of the disk would say it again. */
+const said = new Set<string>();
+const notice = (message: string): void => {
+  if (said.has(message)) return;
+  said.add(message);
+  tell({ type: 'notice', message });
+};
 
 async function start(base: string): Promise<void> {
   const code = WebAssembly.compileStreaming(fetch(wasmUrl));
   code.catch(() => {}); // looked at below
   const image = await fetchImage(base, version);
-  const state = await fetchState(base, image, {
+  const fetched = new TabFiles(base, image);
+  fetched.shelf.onrefusal = notice;
+  files = fetched;
+  const state = await fetched.state({
     progress: (bytes) => tell({ type: 'progress', bytes, of: image.state.packedBytes }),
   });
   tell({ type: 'restoring' });
   const disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
-    fetchPiece(base, image, index),
+    fetched.piece(index).catch((error) => {
+      notice(`A file of the machine could not be read. ${sentence(error)}`);
+      throw error;
+    }),
   );
   const made = await Emulator.make(await code, { memoryBytes: image.memoryBytes, disk });
   made.pace((delayMs, again) => pace.later(delayMs, again));
@@ -37,7 +51,25 @@ async function start(base: string): Promise<void> {
   });
   made.run();
   emulator = made;
-  tell({ type: 'running', release: image.release, memoryBytes: image.memoryBytes });
+  tell({
+    type: 'running',
+    release: image.release,
+    memoryBytes: image.memoryBytes,
+    wholeBytes: fetched.wholeBytes,
+  });
+}
+
+/** All that the machine may need is fetched, so that it does without a network. */
+async function keep(): Promise<void> {
+  if (!files) return;
+  const of = files.wholeBytes;
+  try {
+    const whole = await files.keepAll({ progress: (bytes) => tell({ type: 'keeping', bytes, of }) });
+    tell({ type: 'kept', whole });
+  } catch (error) {
+    tell({ type: 'kept', whole: false });
+    notice(sentence(error));
+  }
 }
 
 const sentence = (error: unknown): string => {
@@ -50,6 +82,7 @@ const sentence = (error: unknown): string => {
 scope.onmessage = ({ data }) => {
   if (data.type === 'start')
     start(data.base).catch((error) => tell({ type: 'failed', message: sentence(error) }));
+  else if (data.type === 'keep') void keep();
   else if (data.type === 'bytes') emulator?.port.write(data.bytes);
   else if (data.type === 'sleep') pace.sleep();
   else pace.wake();

@@ -1,5 +1,6 @@
 // Requests to sandbox-server. Every one has a time limit, and every failure is a Problem that a page can say.
 import type { ApiError, ApiErrorCode } from '@bulkhead/sandbox-server/protocol';
+import { isStatic } from '../../site-address.ts';
 
 /** What went wrong, for programs and for people. `unreachable`: no sandbox-server answered at this address. */
 export interface Problem {
@@ -30,6 +31,7 @@ export interface RequestOptions {
 /** Sends a request and returns the answer's JSON (undefined for 204). Throws RequestFailed. */
 export async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
   const { method = 'GET', body, within = 10_000, signal } = options;
+  if (isStatic()) throw new RequestFailed(unreachable);
   const limit = AbortSignal.timeout(within);
   let response: Response;
   try {

@@ -1,0 +1,2 @@
+// Monaco's own worker, from this origin.
+import 'monaco-editor/editor/editor.worker';
