@@ -250,7 +250,8 @@ export class RemoteTerminal {
     const mark = `m${Math.random().toString(36).slice(2, 10)}`;
     // In two halves, so that the marks stand whole only in the output, not where the line is echoed.
     const half = `${mark.slice(0, 4)}''${mark.slice(4)}`;
-    this.type(`echo ${half}a; ${command}; echo ${half}z\n`);
+    const end = command.endsWith('&') ? '' : ';'; // after &, a shell wants no other end of a command
+    this.type(`echo ${half}a; ${command}${end} echo ${half}z\n`);
     const [, printed = ''] = await this.see(new RegExp(`${mark}a\\r?\\n([\\s\\S]*?)${mark}z`), limitMs);
     return printed.replaceAll('\r\n', '\n').trim();
   }

@@ -2,7 +2,8 @@
 // reader to look at; here it has to be something, and no complaint of a shell that does not know what is meant.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import type { Sandbox } from '../../sandbox-server/src/protocol/api.ts';
 import { machinesOf, type Offer, type Setup, setups } from '../../site/src/components/sandbox/setup.ts';
 import { readFacts } from '../../site/src/facts/facts.ts';
@@ -71,6 +72,12 @@ afterAll(async () => {
   expect(census(state, cgroup)).toEqual({ processes: [], mounts: [], cgroups: [], namespaces: [] });
 });
 
+// Whatever came of it: one that could not end its own would have taken the next one's place.
+afterEach(async () => {
+  const { sandboxes } = (await learner.ask('GET', apiPaths.sandboxes)).body as { sandboxes: Sandbox[] };
+  for (const { id } of sandboxes) await learner.end(id);
+});
+
 /** The machines of a setup, with a shell in each. */
 async function begin(setup: Setup): Promise<{ sandbox: Sandbox; shells: Map<string, RemoteTerminal> }> {
   let sandbox = await learner.create(machinesOf(setup, true, size));
@@ -101,9 +108,8 @@ describe('the commands of a page', () => {
   const pages = Map.groupBy(ofPages(), ({ page, setup }) => `${page}, ${setup}`);
 
   test.each([...pages])('%s', { timeout: patiently(120_000) }, async (_name, found) => {
-    const { sandbox, shells } = await begin(found[0]?.setup ?? 'container');
+    const { shells } = await begin(found[0]?.setup ?? 'container');
     for (const trial of found) await typeAll(shells, trial);
-    await learner.end(sandbox.id);
   });
 });
 
