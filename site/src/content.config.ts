@@ -4,10 +4,11 @@ import { defineCollection } from 'astro:content';
 import { fileURLToPath } from 'node:url';
 import { docsLoader } from '@astrojs/starlight/loaders';
 import { docsSchema } from '@astrojs/starlight/schema';
-import type { Loader } from 'astro/loaders';
+import { glob, type Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
 import { readGuide } from './facts/guide.ts';
+import { labData, labSchema } from './labs/data.ts';
 
 /** Loads one collection, after all of them have been checked together: a reference leads from one to another. Astro's own
  * file loader would only log what cannot be parsed, and the page would be built without it. */
@@ -44,6 +45,24 @@ const guide: Loader = {
   },
 };
 
+/** The labs of labs/, or of a folder of one's own: those without mistakes. A lab with one is left out, here as by the server. */
+const labs: Loader = {
+  name: 'labs',
+  load: async (context) => {
+    const base = process.env.BULKHEAD_LABS ?? fileURLToPath(new URL('../../labs/', context.config.srcDir));
+    const { data, mistakes } = labData(base);
+    for (const { message } of mistakes) context.logger.error(message);
+    const found = glob({
+      base,
+      pattern: [...data.keys()].map((slug) => `${slug}/lab.mdx`),
+      generateId: ({ entry }) => entry.replace(/\/.*/, ''),
+    });
+    const parseData: typeof context.parseData = ({ id, filePath }) =>
+      context.parseData({ id, data: { ...data.get(id) }, ...(filePath && { filePath }) });
+    await found.load({ ...context, parseData });
+  },
+};
+
 /** What may be wider than a phone can be scrolled with keys too. */
 const reachable = (html: string): string => html.replaceAll('<pre', '<pre tabindex="0"');
 
@@ -66,6 +85,7 @@ const guideSchema = z.object({
 });
 
 export const collections = {
+  labs: defineCollection({ loader: labs, schema: labSchema }),
   docs: defineCollection({
     loader: docsLoader(),
     schema: docsSchema({
