@@ -20,6 +20,13 @@ export class RequestFailed extends Error {
   }
 }
 
+/** What went wrong, of whatever was thrown. */
+export function problemFrom(error: unknown): Problem {
+  if (error instanceof RequestFailed) return error.problem;
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'failed', message, retryAt: null };
+}
+
 export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   body?: unknown;

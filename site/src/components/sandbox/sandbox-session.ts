@@ -14,7 +14,7 @@ import type {
 } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
 import { VmControls } from '../vm/vm-controls.ts';
-import { type Problem, RequestFailed, type RequestOptions, request } from './api.ts';
+import { type Problem, problemFrom, RequestFailed, type RequestOptions, request } from './api.ts';
 import { Turn } from './turn.ts';
 
 /** What befell a machine, as a page heard it; `id` counts within the session. */
@@ -154,6 +154,11 @@ export class SandboxSession {
     } catch (error) {
       this.#failed(error, 'alone');
     }
+  }
+
+  /** Follows a sandbox of this learner that is known already, whichever page it belongs to. */
+  adopt(sandbox: Sandbox): void {
+    this.#join(sandbox, { rejoined: true });
   }
 
   /** Starts a sandbox and joins it, at once or when its turn has come; false when it was refused (`problem` says why). */
@@ -444,10 +449,7 @@ export class SandboxSession {
 
   #failed(error: unknown, phase: SandboxView['phase']): void {
     if (this.#leaving.signal.aborted) return;
-    const problem: Problem =
-      error instanceof RequestFailed
-        ? error.problem
-        : { code: 'failed', message: error instanceof Error ? error.message : String(error), retryAt: null };
+    const problem = problemFrom(error);
     this.#enter(problem.code === 'unreachable' && phase !== 'running' ? 'alone' : phase, { problem });
   }
 
