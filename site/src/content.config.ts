@@ -58,8 +58,12 @@ const labs: Loader = {
       pattern: [...data.keys()].map((slug) => `${slug}/lab.mdx`),
       generateId: ({ entry }) => entry.replace(/\/.*/, ''),
     });
-    const parseData: typeof context.parseData = ({ id, filePath }) =>
-      context.parseData({ id, data: { ...data.get(id) }, ...(filePath && { filePath }) });
+    const parseData = (({ id, filePath }) =>
+      context.parseData({
+        id,
+        data: { ...data.get(id) },
+        ...(filePath && { filePath }),
+      })) as typeof context.parseData;
     await found.load({ ...context, parseData });
   },
 };
