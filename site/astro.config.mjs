@@ -5,7 +5,9 @@ import starlight from '@astrojs/starlight';
 import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
 import { monacoStyles } from './build/monaco-styles.mjs';
+import { offline } from './src/offline/integration.ts';
 import { siteRoot } from './src/publish/address.ts';
+import { compressed } from './src/publish/compress.ts';
 import { inSitemap, publish } from './src/publish/integration.ts';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
@@ -36,9 +38,9 @@ export default defineConfig({
         },
       },
     },
-    // Scripts find each other from where they are, not from the root of the host: the static build may be in any folder.
+    // Scripts and styles find each other from where they are, not from the root of the host: the static build may be in any folder.
     experimental: {
-      renderBuiltUrl: (_file, { hostType }) => (hostType === 'js' ? { relative: true } : undefined),
+      renderBuiltUrl: (_file, { hostType }) => (hostType === 'html' ? undefined : { relative: true }),
     },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },
@@ -123,5 +125,7 @@ export default defineConfig({
     svelte(),
     sitemap({ serialize: inSitemap }),
     publish(),
+    offline(),
+    compressed(),
   ],
 });
