@@ -38,9 +38,9 @@ export default defineConfig({
         },
       },
     },
-    // Scripts and styles find each other from where they are, not from the root of the host: the static build may be in any folder.
+    // Scripts find each other from where they are, not from the root of the host: the static build may be in any folder.
     experimental: {
-      renderBuiltUrl: (_file, { hostType }) => (hostType === 'html' ? undefined : { relative: true }),
+      renderBuiltUrl: (_file, { hostType }) => (hostType === 'js' ? { relative: true } : undefined),
     },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },

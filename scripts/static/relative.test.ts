@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { relativePage, rootFrom } from './relative.ts';
+import { relativePage, relativeStyle, rootFrom } from './relative.ts';
 
 const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><link href="/assets/a.css"><script>1</script></head>
 <body><a href="/">home</a> <a href="/compare/#vm">compare</a> <a href="https://example.org/">out</a> <a href="#here">here</a>
@@ -31,6 +31,13 @@ test('what is no address of the site stays', () => {
   ])
     expect(made).toContain(same);
   expect(made).toContain('href="./assets/a.css"');
+});
+
+test('a style sheet finds its fonts from where it is', () => {
+  const style = 'a{background:url(/assets/f.woff2)}b{background:url("data:image/png;base64,AA/=")}';
+  expect(relativeStyle(style, rootFrom('assets/a.css'))).toBe(
+    'a{background:url(../assets/f.woff2)}b{background:url("data:image/png;base64,AA/=")}',
+  );
 });
 
 test('it allows its own inline scripts, by hash, and says so where a web host does not', () => {

@@ -18,6 +18,10 @@ export function relativePage(html: string, root: string): string {
   return withPolicy(relative);
 }
 
+/** The same of a style sheet. */
+export const relativeStyle = (css: string, root: string): string =>
+  css.replace(/(\burl\(["']?)\/(?!\/)/g, `$1${root}`);
+
 /** The way from a file of the site to its root. */
 export const rootFrom = (file: string): string => '../'.repeat(file.split('/').length - 1) || './';
 

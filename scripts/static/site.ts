@@ -22,7 +22,7 @@ import {
   tabImageSchema,
 } from '../../site/src/tab/image.ts';
 import { PlainError } from '../progress.ts';
-import { relativePage, rootFrom } from './relative.ts';
+import { relativePage, relativeStyle, rootFrom } from './relative.ts';
 
 export interface StaticSite {
   /** The built site. */
@@ -45,6 +45,10 @@ export function writeStaticSite({ dist, linux, out }: StaticSite): TabImage | nu
   for (const file of globSync('**/*.html', { cwd: made })) {
     const page = join(made, file);
     writeFileSync(page, relativePage(readFileSync(page, 'utf8'), rootOf(file)));
+  }
+  for (const file of globSync('**/*.css', { cwd: made })) {
+    const style = join(made, file);
+    writeFileSync(style, relativeStyle(readFileSync(style, 'utf8'), rootFrom(file)));
   }
   writeServiceWorker(made);
   // GitHub Pages leaves out what begins with an underscore unless it is told not to.

@@ -1,6 +1,6 @@
 // Writes sw.js: the service worker, with the version and the list of what was built.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,9 @@ import type { AstroIntegration } from 'astro';
 
 export const WORKER_FILE = 'sw.js';
 const SOURCE = fileURLToPath(new URL('service-worker.ts', import.meta.url));
+
+/** Lines before the source. */
+const CONSTANTS = 2;
 
 /** What is for others than readers (cards, feeds), or is there in another form. */
 const LEFT_OUT = /\.(png|xml|txt|map|br|gz|json)$|^404\.html$|^sw\.js$/;
@@ -22,8 +25,12 @@ function filesBelow(folder: string): string[] {
     .sort();
 }
 
-/** Writes the service worker of the site that was built into `dist`. */
+/** Writes the service worker of the site that was built into `dist`; again, when what was built has been changed. */
 export function writeServiceWorker(dist: string): void {
+  const target = join(dist, WORKER_FILE);
+  const source = existsSync(target)
+    ? readFileSync(target, 'utf8').split('\n').slice(CONSTANTS).join('\n')
+    : stripTypeScriptTypes(readFileSync(SOURCE, 'utf8'));
   const version = createHash('sha256');
   const files = [];
   for (const file of filesBelow(dist)) {
@@ -32,11 +39,10 @@ export function writeServiceWorker(dist: string): void {
     version.update(`\0${file}\0`).update(readFileSync(join(dist, file)));
     files.push(file.replace(/(^|\/)index\.html$/, '$1'));
   }
-  const source = readFileSync(SOURCE, 'utf8');
   version.update(source);
   const constants = { VERSION: version.digest('hex').slice(0, 16), FILES: files };
   const text = Object.entries(constants).map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`);
-  writeFileSync(join(dist, WORKER_FILE), `${text.join('\n')}\n${stripTypeScriptTypes(source)}`);
+  writeFileSync(target, [...text, source].join('\n'));
 }
 
 export function offline(): AstroIntegration {
