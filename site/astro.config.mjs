@@ -51,7 +51,7 @@ export default defineConfig({
       description: 'How computers are partitioned, taught with real containers and real virtual machines.',
       favicon: '/favicon.svg',
       credits: false,
-      // Three pages need no search; Pagefind also wants WebAssembly, which the server's policy forbids.
+      // The search has a dialog and an index of its own, with more in it than pages (src/publish/search-index.ts).
       pagefind: false,
       expressiveCode: false,
       disable404Route: true,

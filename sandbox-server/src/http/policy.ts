@@ -15,10 +15,11 @@ export const securityHeaders: Record<string, string> = {
 export const apiPolicy = "default-src 'none'; frame-ancestors 'none'";
 
 /** A worker has the policy that its own script came with. The service worker fetches pages and files of this site; the emulator
- * (site/src/tab/worker.ts) does too, and compiles WebAssembly, which no page may. */
+ * (site/src/tab/worker.ts) does too, and compiles WebAssembly, which no page may; so does the search. */
 const workerPolicies: readonly [RegExp, string][] = [
   [/\/sw\.js$/, workerPolicy("script-src 'self'")],
   [/\/assets\/worker\.[\w-]{8}\.js$/, workerPolicy("script-src 'self' 'wasm-unsafe-eval'")],
+  [/\/pagefind\/pagefind-worker\.js$/, workerPolicy("script-src 'self' 'wasm-unsafe-eval'")],
 ];
 
 function workerPolicy(script: string): string {
