@@ -7,7 +7,9 @@ import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
 import { monacoStyles } from './build/monaco-styles.mjs';
 import { runBlocks } from './src/labs/run-blocks.ts';
+import { offline } from './src/offline/integration.ts';
 import { siteRoot } from './src/publish/address.ts';
+import { compressed } from './src/publish/compress.ts';
 import { inSitemap, publish } from './src/publish/integration.ts';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
@@ -125,5 +127,7 @@ export default defineConfig({
     svelte(),
     sitemap({ serialize: inSitemap }),
     publish(),
+    offline(),
+    compressed(),
   ],
 });

@@ -2,9 +2,10 @@
 import type { ApiError, ApiErrorCode } from '@bulkhead/sandbox-server/protocol';
 import { isStatic } from '../../site-address.ts';
 
-/** What went wrong, for programs and for people. `unreachable`: no sandbox-server answered at this address. */
+/** What went wrong, for programs and for people. `unreachable`: no sandbox-server answered at this address; `cancelled`: the
+ * reader gave it up. */
 export interface Problem {
-  code: ApiErrorCode | 'unreachable' | 'too_slow';
+  code: ApiErrorCode | 'unreachable' | 'too_slow' | 'cancelled';
   message: string;
   /** Unix time at which trying again makes sense, where the server said so. */
   retryAt: number | null;
