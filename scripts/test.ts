@@ -120,6 +120,8 @@ const playwright = (name: string, project: string, workers: number): Suite => ({
 
 const SUITES: readonly Suite[] = [
   { name: 'format and lint', command: [NODE, bin('@biomejs/biome/bin/biome'), 'check', '.'] },
+  { name: 'spelling', command: [NODE, bin('cspell/bin.mjs'), '--no-progress'] },
+  { name: 'prose', command: [NODE, join(ROOT, 'scripts/prose.ts')] },
   { name: 'types', command: [NODE, bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
   {
     name: 'types of the site',
