@@ -5,7 +5,9 @@ import starlight from '@astrojs/starlight';
 import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
 import { monacoStyles } from './build/monaco-styles.mjs';
+import { offline } from './src/offline/integration.ts';
 import { siteRoot } from './src/publish/address.ts';
+import { compressed } from './src/publish/compress.ts';
 import { inSitemap, publish } from './src/publish/integration.ts';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
@@ -123,5 +125,7 @@ export default defineConfig({
     svelte(),
     sitemap({ serialize: inSitemap }),
     publish(),
+    offline(),
+    compressed(),
   ],
 });
