@@ -4,6 +4,9 @@ import type { BrokerMethod, BrokerParams, BrokerResult } from '@bulkhead/sandbox
 import { REQUEST_LIMIT_MS, type TabMachine } from './tab-machine.ts';
 
 const TIMES = 4;
+/** The most that a broker lets a command take. */
+const LONGEST_MS = 60_000;
+const longer = (ms: number): number => Math.min(LONGEST_MS, ms * TIMES);
 
 /** The broker in the machine as it runs now; after a restart it is another. Throws what that throws. */
 export function patiently(machine: TabMachine): Host {
@@ -20,8 +23,9 @@ export function patiently(machine: TabMachine): Host {
       params: BrokerParams<M>,
       { timeoutMs = 0, ...options }: RequestOptions = {},
     ): Promise<BrokerResult<M>> {
+      const asked = 'timeout_ms' in params ? { ...params, timeout_ms: longer(params.timeout_ms) } : params;
       const patience = Math.max(REQUEST_LIMIT_MS, timeoutMs * TIMES);
-      return await machine.during(() => host().request(method, params, { ...options, timeoutMs: patience }));
+      return await machine.during(() => host().request(method, asked, { ...options, timeoutMs: patience }));
     },
     attach: async (machine, terminal) => await host().attach(machine, terminal),
     dial: async (machine, port) => await host().dial(machine, port),
