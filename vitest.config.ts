@@ -4,7 +4,7 @@ import { patiently } from './tests/patience.ts';
 /**
  * `unit` stands beside the code and runs anywhere. `integration` crosses folders, needs root and real kernels, and runs
  * one file at a time because it counts processes, mounts and cgroups before and after. `escape` attacks what is running.
- * `tab` wants the image of the Linux in the tab, which takes minutes to build: `npm run tab`.
+ * `tab` wants the image of the Linux in the tab, which takes minutes to build (labs/images/build --only tab).
  */
 export default defineConfig({
   test: {

@@ -107,6 +107,14 @@ export const OPTIONS = [
     help: 'machines that may run at once; 0: one for each 32 MiB of memory, at least 64',
   },
   {
+    name: 'tab',
+    value: 'WHETHER',
+    env: 'BULKHEAD_TAB',
+    fallback: 'on',
+    problem: oneOf('on', 'off'),
+    help: "on: a Linux for readers' tabs is built in the background, once (some minutes, 100 MB); off",
+  },
+  {
     name: 'config',
     value: 'FILE',
     env: 'BULKHEAD_CONFIG',

@@ -95,6 +95,7 @@ const startServer = (options: Options): ChildProcess => {
   const flags = further.flatMap(([name, value]) => [`--${name}`, value]);
   flags.push('--address', options.address, '--port', options.port);
   flags.push('--state', join(options.state, 'server'), '--site', join(app, 'site/dist'));
+  flags.push('--linux', join(options.state, 'images/tab'));
   flags.push('--broker', join(options.state, 'run/control.sock'), '--stop-on-eof');
   flags.push('--log-level', options['log-level']);
   if (options['public-url'] !== '') flags.push('--public-url', options['public-url']);

@@ -8,6 +8,7 @@ import { serveReadingPages } from './reading-pages.ts';
 import { checkPort, Services } from './services.ts';
 import { inStep, PROGRAMS, setUp } from './setup.ts';
 import { distribution } from './system-packages.ts';
+import { buildTabImage } from './tab-image.ts';
 
 const STEPS = 6;
 
@@ -35,9 +36,15 @@ const main = async (): Promise<void> => {
   ensureRoot();
 
   const services = new Services(options);
+  const ending = new AbortController();
   const interrupted = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        ending.abort();
+        resolve();
+      });
   });
+  let tabImage: Promise<unknown> = Promise.resolve();
   const setup = async (): Promise<boolean> => {
     await setUp({
       state: options.state,
@@ -61,12 +68,15 @@ const main = async (): Promise<void> => {
         interrupted.then(() => []),
       ]))
         console.log(remark);
+      if (options.tab === 'on' && !ending.signal.aborted)
+        tabImage = buildTabImage(`${options.state}/images`, (line) => console.log(line), ending.signal);
       await interrupted;
     }
   } finally {
     interruptRunning();
     if (services.running) console.log('\nEnding every sandbox …');
     await services.stop();
+    await tabImage;
   }
 };
 

@@ -25,7 +25,21 @@ export default defineConfig({
   vite: {
     build: { assetsInlineLimit: 0 },
     plugins: [monacoStyles()],
-    worker: { format: 'es' },
+    // A worker is named like all else that is kept for ever, and found by its name where it needs a policy of its own.
+    worker: {
+      format: 'es',
+      rollupOptions: {
+        output: {
+          entryFileNames: 'assets/[name].[hash].js',
+          chunkFileNames: 'assets/[name].[hash].js',
+          assetFileNames: 'assets/[name].[hash][extname]',
+        },
+      },
+    },
+    // Scripts find each other from where they are, not from the root of the host: the static build may be in any folder.
+    experimental: {
+      renderBuiltUrl: (_file, { hostType }) => (hostType === 'js' ? { relative: true } : undefined),
+    },
     // Where only the site is served (`astro dev`), the API still lives in sandbox-server.
     server: { proxy: { '/api': { target: 'http://127.0.0.1:8080', ws: true, changeOrigin: false } } },
   },
@@ -35,7 +49,7 @@ export default defineConfig({
       description: 'How computers are partitioned, taught with real containers and real virtual machines.',
       favicon: '/favicon.svg',
       credits: false,
-      // Three pages need no search; Pagefind also wants WebAssembly, which the server's policy forbids.
+      // The search has a dialog and an index of its own, with more in it than pages (src/publish/search-index.ts).
       pagefind: false,
       expressiveCode: false,
       disable404Route: true,

@@ -59,7 +59,7 @@ explain_failure() {
 
 # begin_build DIR: an empty directory to build in, which is gone however the build ends.
 begin_build() {
-    building=$(mktemp -d "$1/.building-XXXXXX")
+    building=$(mktemp -d "$1/.$work-XXXXXX")
     trap end_build EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP

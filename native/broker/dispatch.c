@@ -95,6 +95,7 @@ static const param exec_params[] = {
     PARAM_MACHINE,
     PARAM_COMMAND(false),
     {.name = "stdin", .kind = PARAM_STRING, .optional = true, .max = MIB},
+    {.name = "as_learner", .kind = PARAM_BOOLEAN, .optional = true},
     {.name = "timeout_ms", .kind = PARAM_INTEGER, .min = 1, .max = 60000},
     {.name = "max_output_bytes", .kind = PARAM_INTEGER, .min = 0, .max = 65536},
     PARAM_END,

@@ -82,10 +82,16 @@ int exec_by_runtime(process_spec *spec, json_t **answer, bh_error *err) {
 // runtime itself has to complain about comes in its log, apart from what the command prints.
 static int run_in_container(const request *r, process_spec *spec, json_t **answer, bh_error *err) {
     state_name runtime = program(r->broker, "bulkhead"), root = runtime_root(r->broker);
-    const char *argv[ARGUMENTS_MAX] = {runtime.text,   "--root", root.text, "--log",    "/proc/self/fd/3",
-                                       "--log-format", "json",   "exec",    "--cgroup", spec->cgroup,
-                                       "--cwd",        "/root",  "--user",  "0"};
-    size_t count = 14;
+    const char *argv[ARGUMENTS_MAX] = {runtime.text, "--root", root.text, "--log", "/proc/self/fd/3", "--log-format",
+                                       "json",       "exec",   "--cwd",   "/root", "--user",          "0"};
+    size_t count = 12;
+    // From a group that the container does not see nothing can be moved into one that it has made. What is to do as a
+    // shell of its learner does is therefore in the container's group, and a time-out then ends only the command
+    // itself.
+    if (!json_is_true(json_object_get(r->params, "as_learner"))) {
+        argv[count++] = "--cgroup";
+        argv[count++] = spec->cgroup;
+    }
     for (size_t i = 0; profile_environment[i]; i++) {
         argv[count++] = "--env";
         argv[count++] = profile_environment[i];

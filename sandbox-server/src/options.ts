@@ -53,6 +53,7 @@ const schema = z.strictObject({
   state: directory.describe("the server's own directory"),
   broker: directory.describe("the broker's control socket"),
   site: directory.describe('the built site'),
+  linux: directory.describe('the image of the Linux that runs in a tab'),
   labs: directory.describe('the labs, a folder each'),
   'log-level': z.enum(['error', 'warn', 'info', 'debug']).describe('error, warn, info or debug'),
   metrics: z
@@ -94,6 +95,7 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   'preview-url': '',
   state: '/var/lib/bulkhead/server',
   broker: '/var/lib/bulkhead/run/control.sock',
+  linux: '/var/lib/bulkhead/images/tab',
   site: new URL('../../site/dist', import.meta.url).pathname,
   labs: new URL('../../labs', import.meta.url).pathname,
   'log-level': 'info',
@@ -112,7 +114,7 @@ const defaults: Record<Exclude<keyof Options, 'stop-on-eof'>, string> = {
   'trust-proxy': '',
 };
 
-const { config: _config, broker: _broker, 'stop-on-eof': _stop, ...inFile } = schema.shape;
+const { config: _config, broker: _broker, linux: _linux, 'stop-on-eof': _stop, ...inFile } = schema.shape;
 /** What a configuration file may say: what the server takes, but for what follows from `state`, and what the broker
  * takes. */
 export const fileSettings = { ...inFile, ...brokerSettings };
@@ -146,7 +148,12 @@ function readFile(path: string): Record<string, string> {
   try {
     const { state, ...settings } = readConfig(path, fileSettings);
     if (state === undefined) return settings;
-    return { ...settings, state: join(state, 'server'), broker: join(state, 'run/control.sock') };
+    return {
+      ...settings,
+      state: join(state, 'server'),
+      broker: join(state, 'run/control.sock'),
+      linux: join(state, 'images/tab'),
+    };
   } catch (error) {
     if (error instanceof ConfigError) throw new OptionError(error.message);
     throw error;

@@ -17,6 +17,7 @@ const statuses: Record<ApiErrorCode, number> = {
   unsupported: 501,
   full: 503,
   no_host: 503,
+  not_built: 503,
 };
 
 /** The HTTP status that a code is answered with. */

@@ -88,6 +88,7 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
     secret,
     previews,
     site: options.site,
+    linux: options.linux,
     version: manifest.version,
     requests,
     log,

@@ -2,10 +2,11 @@
 
 import { defineCollection } from 'astro:content';
 import { fileURLToPath } from 'node:url';
-import { docsLoader } from '@astrojs/starlight/loaders';
-import { docsSchema } from '@astrojs/starlight/schema';
+import { docsLoader, i18nLoader } from '@astrojs/starlight/loaders';
+import { docsSchema, i18nSchema } from '@astrojs/starlight/schema';
 import type { Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
+import english from './content/i18n/en.json' with { type: 'json' };
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
 import { readGuide } from './facts/guide.ts';
 
@@ -65,7 +66,16 @@ const guideSchema = z.object({
   ),
 });
 
+/** The words of the frame around the pages, which a second language has to have too: all of them, and no others. */
+const strings = z.strictObject(
+  Object.fromEntries(Object.keys(english).map((name) => [name, z.string()])) as Record<
+    keyof typeof english,
+    z.ZodString
+  >,
+);
+
 export const collections = {
+  i18n: defineCollection({ loader: i18nLoader(), schema: i18nSchema({ extend: strings }) }),
   docs: defineCollection({
     loader: docsLoader(),
     schema: docsSchema({

@@ -24,6 +24,7 @@ import { attachHandler } from './attach.ts';
 import { limitKey, type Proxies } from './client-address.ts';
 import { registerHealth } from './health.ts';
 import { RateLimit, rates } from './limits.ts';
+import { LINUX_PATH, serveLinux } from './linux.ts';
 import { registerOpenApi } from './openapi/document.ts';
 import type { Origins } from './origins.ts';
 import { registerPeople } from './people.ts';
@@ -55,6 +56,8 @@ export interface AppOptions {
   previews: Previews;
   /** Directory of the built site. */
   site: string;
+  /** Directory of the image of the Linux for the tab, if there is one. */
+  linux: string;
   version: string;
   requests: Requests;
   log: Logger;
@@ -111,6 +114,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   registerOpenApi(app, options.version);
   registerPeople(app, { ...options, sessions, access });
   registerWorkshops(app, { ...options, sessions, access });
+  await serveLinux(app, options.linux);
   const missingPage = await serveSite(app, options.site);
   app.setNotFoundHandler((request, reply) => {
     if (request.method === 'GET' && !isApi(request.url)) return missingPage(reply);
@@ -123,11 +127,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 /** Host on everything, Origin on everything that changes something, and a limit on how much anybody may ask. */
 function guardEveryRequest(app: FastifyInstance, { origins, proxies }: AppOptions): void {
   const limit = new RateLimit(rates.any);
+  const linuxLimit = new RateLimit(rates.linux);
   app.addHook('onRequest', async (request, reply) => {
     const { remoteAddress } = request.socket;
     request.from = limitKey(proxies.client(remoteAddress, request.headers['x-forwarded-for']));
     reply.headers(securityHeaders);
-    if (isApi(request.url)) {
+    const isLinux = request.url.startsWith(LINUX_PATH);
+    if (isApi(request.url) || isLinux) {
       reply.headers(apiHeaders);
     }
     const { host, origin } = request.headers;
@@ -139,7 +145,7 @@ function guardEveryRequest(app: FastifyInstance, { origins, proxies }: AppOption
     if (!reads && !origins.isOurPage(origin, host)) {
       throw new Problem('forbidden', 'Only pages of this site may do that.');
     }
-    const retryAfter = limit.take(request.from);
+    const retryAfter = (isLinux ? linuxLimit : limit).take(request.from);
     if (retryAfter > 0) throw new Problem('rate', 'Too many requests from your address.', { retryAfter });
   });
 }

@@ -10,6 +10,8 @@ export interface Rate {
 /** One classroom may share an address, so these are for a room of 200, not for one person. */
 export const rates = {
   any: { burst: 600, perSecond: 100 },
+  // A machine for the tab is some 30 files, or 500 with its whole disk; a browser asks for them once.
+  linux: { burst: 8_000, perSecond: 500 },
   create: { burst: 60, perSecond: 5 },
   // And of one learner: a lab is begun again now and then, not all the time.
   createOwn: { burst: 20, perSecond: 1 / 3 },

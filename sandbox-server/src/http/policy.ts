@@ -14,6 +14,23 @@ export const securityHeaders: Record<string, string> = {
 /** For answers that are no pages. */
 export const apiPolicy = "default-src 'none'; frame-ancestors 'none'";
 
+/** A worker has the policy that its own script came with. The service worker fetches pages and files of this site; the emulator
+ * (site/src/tab/worker.ts) does too, and compiles WebAssembly, which no page may; so does the search. */
+const workerPolicies: readonly [RegExp, string][] = [
+  [/\/sw\.js$/, workerPolicy("script-src 'self'")],
+  [/\/assets\/worker\.[\w-]{8}\.js$/, workerPolicy("script-src 'self' 'wasm-unsafe-eval'")],
+  [/\/pagefind\/pagefind-worker\.js$/, workerPolicy("script-src 'self' 'wasm-unsafe-eval'")],
+];
+
+function workerPolicy(script: string): string {
+  return ["default-src 'none'", script, "connect-src 'self'", "frame-ancestors 'none'"].join('; ');
+}
+
+/** The policy of a file that is no page. */
+export function policyOf(path: string): string {
+  return workerPolicies.find(([file]) => file.test(path))?.[1] ?? apiPolicy;
+}
+
 /** The policy of a page: its own origin, and the inline scripts that were in it when it was built (by hash), nothing
  * else. Styles may be inline because xterm.js writes its colours and cell sizes into style elements and attributes. */
 export function pagePolicy(html: string): string {

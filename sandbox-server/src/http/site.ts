@@ -3,10 +3,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { apiPolicy, PagePolicies, pagePolicy } from './policy.ts';
+import { PagePolicies, pagePolicy, policyOf } from './policy.ts';
 
-const FOREVER = 'public, max-age=31536000, immutable';
-const ASK_EVERY_TIME = 'no-cache';
+export const FOREVER = 'public, max-age=31536000, immutable';
+export const ASK_EVERY_TIME = 'no-cache';
 /** Astro puts a hash of the content into these names: assets/Site.BYXUblem.css. */
 const hashed = /\/(?:assets|_astro)\/[^/]+\.[\w-]{8}\.\w+$/;
 
@@ -25,10 +25,14 @@ export async function serveSite(
       cacheControl: false,
       dotfiles: 'ignore',
       redirect: true,
+      preCompressed: true,
+      decorateReply: false,
       setHeaders: (reply, path, stat) => {
-        const isPage = path.endsWith('.html');
-        reply.header('cache-control', hashed.test(path) ? FOREVER : ASK_EVERY_TIME);
-        reply.header('content-security-policy', isPage ? policies.of(path, stat.mtimeMs) : apiPolicy);
+        // The build puts a compressed file beside each that is worth it.
+        const file = path.replace(/\.(br|gz)$/, '');
+        const isPage = file.endsWith('.html');
+        reply.header('cache-control', hashed.test(file) ? FOREVER : ASK_EVERY_TIME);
+        reply.header('content-security-policy', isPage ? policies.of(file, stat.mtimeMs) : policyOf(file));
       },
     });
   } else {
@@ -41,7 +45,7 @@ export async function serveSite(
       return sendPage(
         reply,
         '<!doctype html><html lang="en"><title>Not found</title><h1>There is no such page</h1></html>',
-        apiPolicy,
+        policyOf('404.html'),
       );
     }
     return sendPage(reply, readFileSync(missing, 'utf8'), policies.of(missing, statSync(missing).mtimeMs));

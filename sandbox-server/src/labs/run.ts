@@ -182,7 +182,7 @@ export class LabRun {
     try {
       const machine = this.#sandbox.machine(step.machine);
       const shell = /^#!\S*(bash| bash)\n/.test(step.solve) ? '/bin/bash' : '/bin/sh';
-      const wish = { command: [shell, '-c', step.solve, 'solve'], timeoutMs: SOLVE_MS };
+      const wish = { command: [shell, '-c', step.solve, 'solve'], timeoutMs: SOLVE_MS, asLearner: true };
       const ran = await machine.work((host, id) => runCommand(host, id, wish));
       const output = plainOutput(`${ran.stdout}${ran.stderr}`);
       if (ran.timedOut) tell('failed', `It did not finish in ${SOLVE_MS / 1_000} s.`, output);

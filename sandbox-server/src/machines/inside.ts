@@ -17,10 +17,21 @@ const OUTPUT_MAX = 65_536;
 const GRACE_MS = 15_000;
 
 /** Runs a command as the machine's root. Rejects with Problem where there is no such command, and with BrokerError when
- * none could be run; how the command ended is in the answer. */
-export async function runCommand(host: Host, machine: string, wish: RunCommand): Promise<Ran> {
-  const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = wish;
-  const params = { machine, command, timeout_ms: timeoutMs, max_output_bytes: OUTPUT_MAX };
+ * none could be run; how the command ended is in the answer. `asLearner`: in the control group where the learner's own shells
+ * are, so that it can do with control groups what they can. */
+export async function runCommand(
+  host: Host,
+  machine: string,
+  wish: RunCommand & { asLearner?: boolean },
+): Promise<Ran> {
+  const { command, timeoutMs = DEFAULT_TIMEOUT_MS, asLearner = false } = wish;
+  const params = {
+    machine,
+    command,
+    timeout_ms: timeoutMs,
+    max_output_bytes: OUTPUT_MAX,
+    ...(asLearner && { as_learner: true }),
+  };
   const ran = await host.request('exec', params, { timeoutMs: timeoutMs + GRACE_MS }).catch(explainCommand);
   const { status, signal, truncated, stdout, stderr } = ran;
   const durationMs = ran.duration_us / 1_000;

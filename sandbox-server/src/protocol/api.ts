@@ -40,6 +40,7 @@ export const apiErrorCodes = [
   'rate', // 429: too many requests; Retry-After says when
   'full', // 503: the host has no room, nor the queue; Retry-After says when to try again
   'no_host', // 503: the broker does not answer, so nothing can be started
+  'not_built', // 503: the Linux for the tab is being built, or is not going to be; Retry-After says when to look
   'too_big', // 422: the host never has room for it, also when nothing else runs
   'unmet', // 422: nobody here has what a machine needs; `field` names its needs
   'unsupported', // 501: this host cannot make what was asked for, such as a VM

@@ -396,6 +396,10 @@ export const brokerMethods = {
       machine: machineIdSchema,
       command: commandSchema,
       stdin: z.string().optional().describe('What the program reads; nothing otherwise.'),
+      as_learner: z
+        .boolean()
+        .optional()
+        .describe('In the control group of the machine, where its learner can move it; otherwise beside it.'),
       timeout_ms: z.int().min(1).max(60_000).describe('Milliseconds until it is killed.'),
       max_output_bytes: z.int().min(0).max(65_536).describe('Kept of each output stream.'),
     }),

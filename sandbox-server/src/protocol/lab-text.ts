@@ -89,6 +89,7 @@ export const labTags = {
         .string()
         .regex(/^\/[^\s]+$/, 'an absolute path without spaces')
         .describe('The file, absolute.'),
+      run: z.string().min(1).max(300).optional().describe("What the editor's Run types into the terminal."),
       machine,
     })
     .describe('Opens a file in the editor.'),

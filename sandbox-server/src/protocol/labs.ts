@@ -94,6 +94,7 @@ export const createLabSandboxSchema = z
     rows: rowsSchema.optional().describe('With columns: the size of the first terminals; else 80 by 24.'),
   })
   .describe("POST /api/sandboxes, for a lab: its machines, with the lab's files in place.");
+export type CreateLabSandbox = z.input<typeof createLabSandboxSchema>;
 
 export const solutionSchema = z
   .strictObject({ script: z.string().describe('What a learner could type.') })

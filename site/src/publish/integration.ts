@@ -3,12 +3,15 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AstroIntegration } from 'astro';
+import { readFacts } from '../facts/facts.ts';
 import { cardOf, fullAddress, siteRoot } from './address.ts';
 import { type BuiltPage, builtPages } from './built-pages.ts';
 import { cardDrawing } from './cards.ts';
 import { datesOfFiles, datesOfPage } from './dates.ts';
 import { feed } from './feed.ts';
 import { provideFonts } from './fonts.ts';
+import { LIST_HERE, pageList } from './page-list.ts';
+import { placesOfFacts, writeIndex } from './search-index.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -60,8 +63,14 @@ export function publish(): AstroIntegration {
           `User-agent: *\nDisallow: /api/\n${address.known ? `Sitemap: ${fullAddress('/sitemap-index.xml', address)}\n` : ''}`,
         );
         inFolder(join(dist, 'sitemap-index.xml'), address.root);
+        const list = join(dist, 'search/index.html');
+        writeFileSync(list, readFileSync(list, 'utf8').replace(LIST_HERE, pageList(pages)));
+        const places = placesOfFacts(readFacts(join(REPOSITORY, 'site/src/content/facts')));
+        await writeIndex(dist, pages, places);
         await drawCards(dist, pages, join(REPOSITORY, 'node_modules/.cache/bulkhead/fonts'));
-        logger.info(`feed and cards of ${pages.length} pages, for ${address.root}`);
+        logger.info(
+          `${pages.length} pages and ${places.length} entries in the search, the feed and on cards, for ${address.root}`,
+        );
       },
     },
   };

@@ -4,12 +4,15 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { readFacts } from '../facts/facts.ts';
 import { siteRoot } from './address.ts';
 import { pageOf } from './built-pages.ts';
 import { balanced, cardDrawing } from './cards.ts';
 import { datesOfFiles, datesOfPage, sourcesOf } from './dates.ts';
 import { feed } from './feed.ts';
 import { unpackWoff } from './fonts.ts';
+import { pageList } from './page-list.ts';
+import { placesOfFacts } from './search-index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bh-publish-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -107,4 +110,26 @@ describe('cards', () => {
     expect(tables).toEqual(expect.arrayContaining(['cmap', 'glyf', 'head', 'hmtx']));
     expect(() => unpackWoff(Buffer.from('<svg>'))).toThrow('not a WOFF');
   });
+});
+
+describe('the search', () => {
+  const facts = readFacts(join(import.meta.dirname, '../content/facts'));
+  const places = placesOfFacts(facts);
+
+  test('has every term, claim, entry and property as a place of its own', () => {
+    const many = facts.glossary.size + facts.claims.size + facts.timeline.size + facts.properties.size;
+    expect(new Set(places.map(({ url }) => url)).size).toBe(many);
+    for (const { url, title, text } of places) {
+      expect(url).toMatch(/^\/[a-z0-9]+\/#[a-z0-9-]+$/);
+      expect(text, url).toContain(title);
+    }
+  });
+});
+
+test('the list of all pages has each once, under a heading that fits', () => {
+  const list = pageList([page, { ...page, path: '/matrix/', title: 'The <matrix>' }]);
+  expect(list.match(/<a /g)).toHaveLength(2);
+  expect(list).toContain('<h2>Concepts</h2><ul><li><a href="/concepts/chroot/">chroot &#38; co</a>');
+  expect(list).toContain('The &#60;matrix&#62;');
+  expect(list).not.toContain('<h2>History</h2>');
 });

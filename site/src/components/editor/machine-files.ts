@@ -1,7 +1,7 @@
 // The files of a machine, wherever it runs: what the editor needs of one.
 import type { Directory, FilePart, WriteFile } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
-import { request } from '../sandbox/api.ts';
+import type { RequestOptions } from '../sandbox/api.ts';
 import { afterActivity } from './activity.ts';
 
 /** Every promise rejects with RequestFailed, whose message a page can say; of a file that is not there, with the code
@@ -16,14 +16,18 @@ export interface MachineFiles {
   watch(look: () => void): () => void;
 }
 
-/** The files of a machine that the server gave. */
-export function serverFiles(sandbox: string, machine: string): MachineFiles {
+/** The files of a machine, by the API; `ask` carries its requests to wherever the machine is. */
+export function machineFiles(
+  ask: <T>(path: string, options?: RequestOptions) => Promise<T>,
+  sandbox: string,
+  machine: string,
+): MachineFiles {
   const files = apiPaths.files(sandbox, machine);
   const at = (address: string, path: string) => `${address}?${new URLSearchParams({ path })}`;
   return {
-    list: (path) => request<Directory>(at(apiPaths.directory(sandbox, machine), path)),
-    read: (path) => request<FilePart>(at(files, path)),
-    write: (body) => request<void>(files, { method: 'PUT', body }),
+    list: (path) => ask<Directory>(at(apiPaths.directory(sandbox, machine), path)),
+    read: (path) => ask<FilePart>(at(files, path)),
+    write: (body) => ask<void>(files, { method: 'PUT', body }),
     watch: afterActivity,
   };
 }

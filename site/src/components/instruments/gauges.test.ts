@@ -38,6 +38,8 @@ test('limits that were met are counted from the beginning, and none is news too'
     ['oom', 0, '0 processes'],
     ['refused', 1, '1 fork'],
   ]);
+  const throttling = { periods: 1, throttledPeriods: 0, throttledMs: 0 };
+  expect(talliesOf({ ...stats, throttling })[0]?.text).toBe('never, in 1 period with work');
   expect(talliesOf(undefined).every(({ count, text }) => count === null && text === 'not told')).toBe(true);
 });
 

@@ -44,10 +44,10 @@ export function gaugesOf(stats: MachineStats | undefined, limits: Machine['limit
     },
     {
       id: 'pids',
-      label: 'processes and threads',
+      label: 'tasks',
       share: share(stats?.pids, pidsLimit),
       text: of(String(stats?.pids ?? '–'), pidsLimit === null ? null : String(pidsLimit)),
-      note: '',
+      note: 'processes and threads',
     },
   ];
 }
@@ -81,7 +81,9 @@ export function talliesOf(stats: MachineStats | undefined): Tally[] {
       label: 'held back for its CPU time',
       count: throttling?.throttledPeriods ?? null,
       text: throttling
-        ? `in ${throttling.throttledPeriods} of ${throttling.periods} periods, ${formatMs(throttling.throttledMs)} in all`
+        ? throttling.throttledPeriods === 0
+          ? `never, in ${things(throttling.periods, 'period', 'periods')} with work`
+          : `in ${throttling.throttledPeriods} of ${throttling.periods} periods, ${formatMs(throttling.throttledMs)} in all`
         : 'not told',
     },
     {

@@ -33,9 +33,16 @@ class TryIt extends HTMLElement {
   async #mount(): Promise<InlineShell> {
     if (this.#opener) this.#opener.hidden = true;
     const target = this.querySelector('.shell') ?? this;
-    const { mountInlineShell } = await import('./inline-shell.ts');
-    const { setup } = this.dataset;
-    return mountInlineShell(target, setup === 'nested' || setup === 'pair' ? setup : 'container');
+    const [{ mountInlineShell }, { readInstrumentNames }] = await Promise.all([
+      import('./inline-shell.ts'),
+      import('../instruments/instruments.ts'),
+    ]);
+    const { setup, instruments, instrumentsOf: of } = this.dataset;
+    return mountInlineShell(target, {
+      setup: setup === 'nested' || setup === 'pair' ? setup : 'container',
+      instruments: readInstrumentNames(instruments),
+      of: of === 'box' || of === 'vm' ? of : undefined,
+    });
   }
 
   async #leave(): Promise<void> {

@@ -1,11 +1,14 @@
 // The sandbox of a page: what the server says of it, what it is waiting for, and what went wrong. It knows no UI.
 import type {
+  Check,
+  CreateLabSandbox,
   CreateSandbox,
   Machine,
   MachineStats,
   RestartMachine,
   Sandbox,
   SandboxEvent,
+  Solve,
   Status,
   Ticket,
 } from '@bulkhead/sandbox-server/protocol';
@@ -43,6 +46,9 @@ export interface SandboxView {
   seen: Readonly<Record<string, SeenMachine>>;
   /** What befell its machines, oldest first, at most 50. */
   notices: readonly HeardNotice[];
+  /** By step, of a sandbox that was made for a lab: how its checks and its solutions go. */
+  checks: Readonly<Record<string, Check>>;
+  solves: Readonly<Record<string, Solve>>;
   expiring: Extract<SandboxEvent, { event: 'expiring' }>['data'] | null;
   /** Sandboxes of the same learner that belong to other pages. */
   others: Sandbox[];
@@ -54,9 +60,14 @@ export interface SandboxView {
   reason: string | null;
 }
 
+/** What may be started: machines, or those of a lab. */
+export type Wanted = CreateSandbox | CreateLabSandbox;
+
 export interface SandboxSessionOptions {
   /** Whether a running sandbox, or one that is waited for, is one that this page would have started. */
   mine: (sandbox: Pick<Sandbox, 'machines'> | Pick<Ticket, 'machines'>) => boolean;
+  /** The lab that this page is about: its sandbox is the one that was made for that. Without it, one that was made for none. */
+  lab?: string;
   /** Opens the stream of events at an address; Node's tests bring another. */
   listen?: (path: string) => EventSource;
 }
@@ -68,6 +79,7 @@ const START_LIMIT_MS = 30_000;
 
 export class SandboxSession {
   readonly #mine: SandboxSessionOptions['mine'];
+  readonly #lab: string | undefined;
   readonly #listen: (path: string) => EventSource;
   readonly #listeners = new Set<(view: SandboxView) => void>();
   readonly #leaving = new AbortController();
@@ -81,7 +93,7 @@ export class SandboxSession {
   #noticed = 0;
   #turn: Turn | null = null;
   /** What was asked for last, to ask again when the place for it was lost. */
-  #wanted: CreateSandbox | null = null;
+  #wanted: Wanted | null = null;
   #view: SandboxView = {
     phase: 'looking',
     since: Date.now(),
@@ -94,6 +106,8 @@ export class SandboxSession {
     measuredAt: 0,
     seen: {},
     notices: [],
+    checks: {},
+    solves: {},
     expiring: null,
     others: [],
     problem: null,
@@ -103,6 +117,7 @@ export class SandboxSession {
 
   constructor(options: SandboxSessionOptions) {
     this.#mine = options.mine;
+    this.#lab = options.lab;
     this.#listen = options.listen ?? ((path) => new EventSource(path));
   }
 
@@ -117,6 +132,10 @@ export class SandboxSession {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Asks the API where its machines are. Throws RequestFailed. */
+  readonly ask = <T>(path: string, options: RequestOptions = {}): Promise<T> =>
+    this.#request<T>(path, options);
+
   /** Asks what the server has, and joins this page's sandbox if it still runs. */
   async look(): Promise<void> {
     this.#enter('looking', { problem: null });
@@ -126,7 +145,7 @@ export class SandboxSession {
         status.you.sandboxes.length > 0
           ? (await this.#request<{ sandboxes: Sandbox[] }>(apiPaths.sandboxes)).sandboxes
           : [];
-      const mine = theirs.find((sandbox) => this.#mine(sandbox));
+      const mine = theirs.find((sandbox) => sandbox.lab === this.#lab && (this.#lab || this.#mine(sandbox)));
       const others = theirs.filter((sandbox) => sandbox !== mine);
       const waiting = status.you.waiting.find((ticket) => this.#mine(ticket));
       if (mine) this.#join(mine, { status, others, rejoined: true });
@@ -138,7 +157,7 @@ export class SandboxSession {
   }
 
   /** Starts a sandbox and joins it, at once or when its turn has come; false when it was refused (`problem` says why). */
-  async start(wanted: CreateSandbox): Promise<boolean> {
+  async start(wanted: Wanted): Promise<boolean> {
     this.#wanted = wanted;
     this.#enter('starting', { problem: null, reason: null, waitedMs: 0 });
     try {
@@ -273,7 +292,7 @@ export class SandboxSession {
   }
 
   /** A click may be faster than the first answer, which brings the cookie: without one it is fetched, and asked again. */
-  async #create(wanted: CreateSandbox): Promise<Sandbox | Ticket> {
+  async #create(wanted: Wanted): Promise<Sandbox | Ticket> {
     const ask = () =>
       this.#request<Sandbox | Ticket>(apiPaths.sandboxes, {
         method: 'POST',
@@ -340,7 +359,7 @@ export class SandboxSession {
   #join(sandbox: Sandbox, more: Partial<SandboxView>): void {
     const other = sandbox.id !== this.#view.sandbox?.id;
     if (other) this.#forgetVms();
-    const known = other ? { seen: {}, notices: [] } : {};
+    const known = other ? { seen: {}, notices: [], checks: {}, solves: {} } : {};
     const unmeasured = { stats: {}, measuredAt: 0, expiring: null, problem: null };
     this.#enter('running', { sandbox, ticket: null, ...known, ...unmeasured, ...more });
     this.#follow(sandbox);
@@ -387,6 +406,8 @@ export class SandboxSession {
       this.#change({ notices: notices.slice(-MOST_NOTICES) });
     });
     on('moving', ({ machine, ...figures }) => this.vm(machine)?.hear(figures));
+    on('check', (check) => this.#change({ checks: { ...this.#view.checks, [check.step]: check } }));
+    on('solve', (solve) => this.#change({ solves: { ...this.#view.solves, [solve.step]: solve } }));
     on('expiring', (expiring) => this.#change({ expiring }));
     on('ended', ({ reason }) => this.#ended(reason));
   }
@@ -407,7 +428,13 @@ export class SandboxSession {
     const { sandbox } = this.#view;
     if (!sandbox) return;
     const machines = sandbox.machines.map((known) => (known.name === machine.name ? machine : known));
-    this.#change({ sandbox: { ...sandbox, machines } });
+    // A machine that begins again is as it was: how its steps stood is no more.
+    const stands = ([, check]: [string, Check]) => check.machine !== machine.name;
+    const checks =
+      machine.state === 'starting'
+        ? Object.fromEntries(Object.entries(this.#view.checks).filter(stands))
+        : this.#view.checks;
+    this.#change({ sandbox: { ...sandbox, machines }, checks });
   }
 
   #ended(reason: string): void {
