@@ -87,7 +87,7 @@ const buildImages = async (step: Step, imagesDir: string): Promise<string> => {
 };
 
 /** `address` is where the site will be read, for what must name it in full; empty if nobody said. */
-const buildSite = async (step: Step, address: string): Promise<string> => {
+export const buildSite = async (step: Step, address: string): Promise<string> => {
   const key = fingerprint(
     [join(ROOT, 'site'), join(ROOT, 'sandbox-server/src/protocol'), join(ROOT, 'package-lock.json')],
     address,

@@ -1,11 +1,15 @@
 // The site is static: `astro build` needs no network and no server, and every page reads without JavaScript.
+import { satteri } from '@astrojs/markdown-satteri';
 import mdx from '@astrojs/mdx';
 import sitemap from '@astrojs/sitemap';
 import starlight from '@astrojs/starlight';
 import svelte from '@astrojs/svelte';
 import { defineConfig } from 'astro/config';
 import { monacoStyles } from './build/monaco-styles.mjs';
+import { runBlocks } from './src/labs/run-blocks.ts';
+import { offline } from './src/offline/integration.ts';
 import { siteRoot } from './src/publish/address.ts';
+import { compressed } from './src/publish/compress.ts';
 import { inSitemap, publish } from './src/publish/integration.ts';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
@@ -19,7 +23,7 @@ export default defineConfig({
   trailingSlash: 'always',
   build: { inlineStylesheets: 'never', assets: 'assets' },
   // Code on these pages is shell commands; a highlighter would add inline styles, which the server's policy forbids.
-  markdown: { syntaxHighlight: false },
+  markdown: { syntaxHighlight: false, processor: satteri({ mdastPlugins: [runBlocks] }) },
   prefetch: false,
   telemetry: false,
   vite: {
@@ -112,6 +116,7 @@ export default defineConfig({
             { label: 'How your container was made', link: '/made/' },
             { label: 'The matrix', link: '/matrix/' },
             { label: 'Figures', link: '/figures/' },
+            { label: 'Recordings', link: '/recordings/' },
             { label: 'Glossary', link: '/glossary/' },
             { label: 'Sources', link: '/sources/' },
           ],
@@ -123,5 +128,7 @@ export default defineConfig({
     svelte(),
     sitemap({ serialize: inSitemap }),
     publish(),
+    offline(),
+    compressed(),
   ],
 });

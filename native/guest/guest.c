@@ -2,6 +2,7 @@
 #include "guest/guest.h"
 
 #include "base/cleanup.h"
+#include "base/command_line.h"
 #include "base/loop.h"
 #include "broker/broker.h"
 #include "broker/log.h"
@@ -27,6 +28,10 @@
 #define STATE_DIR "/run/bulkhead"
 // Ids for containers in the VM. Any range will do: nothing in a guest has a user above 65534.
 #define ID_BASE 0x50000000
+// The processor is a program: in a reader's tab some fifty times slower than the one below it, and on a busy device
+// slower still. To open a terminal takes seconds there.
+#define EMULATED_PARAMETER "bulkhead.emulated"
+#define EMULATED_TERMINAL_PATIENCE_MS 60000
 
 // The root file system lives in memory and on a read-only disk, so there is nothing to save. The kernel was started
 // with `reboot=t` and QEMU with -no-reboot: a restart ends the VM on every machine type, whether it has ACPI or not.
@@ -93,6 +98,9 @@ static int serve(boot_step *init, bh_error *err) {
         .boot = boot_trace(),
         .renew = renew_identity,
     };
+    char unused[2];
+    if (kernel_parameter(EMULATED_PARAMETER, unused, sizeof unused))
+        config.terminal_patience_ms = EMULATED_TERMINAL_PATIENCE_MS;
     broker *b = broker_new(&config, l, err);
     if (!b || link_port_open(b, l, err) < 0)
         return -1;

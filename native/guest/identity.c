@@ -2,6 +2,7 @@
 #include "guest/identity.h"
 
 #include "base/cleanup.h"
+#include "base/command_line.h"
 #include "base/fs.h"
 #include "guest/boot_trace.h"
 
@@ -17,22 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define HOSTNAME_PARAMETER "bulkhead.hostname="
-
-// Fails when the kernel was given no such parameter: the broker on the host always does.
-static int read_hostname(char *hostname, size_t size, bh_error *err) {
-    char command_line[2048];
-    if (fs_read(AT_FDCWD, "/proc/cmdline", command_line, sizeof command_line, err) < 0)
-        return -1;
-    char *rest = command_line;
-    for (char *word; (word = strsep(&rest, " ")) != NULL;) {
-        if (strncmp(word, HOSTNAME_PARAMETER, strlen(HOSTNAME_PARAMETER)) == 0) {
-            snprintf(hostname, size, "%s", word + strlen(HOSTNAME_PARAMETER));
-            return 0;
-        }
-    }
-    return bh_fail(err, 0, "the kernel's command line has no " HOSTNAME_PARAMETER);
-}
+#define HOSTNAME_PARAMETER "bulkhead.hostname"
 
 // In place: a copy's files are in memory already, and one that replaces another costs an overlay ten times as much. Cut
 // only where the old text was longer, for the same reason.
@@ -73,8 +59,9 @@ static int become(const char *hostname, bh_error *err) {
 int set_identity(bh_error *err) {
     BOOT_STEP("identity");
     char hostname[65];
-    if (read_hostname(hostname, sizeof hostname, err) < 0)
-        return -1;
+    // The broker on the host always gives one.
+    if (!kernel_parameter(HOSTNAME_PARAMETER, hostname, sizeof hostname))
+        return bh_fail(err, 0, "the kernel's command line has no " HOSTNAME_PARAMETER "=");
     boot_step_detail(&step, "%s", hostname);
     return become(hostname, err);
 }

@@ -4,11 +4,12 @@ import { defineCollection } from 'astro:content';
 import { fileURLToPath } from 'node:url';
 import { docsLoader, i18nLoader } from '@astrojs/starlight/loaders';
 import { docsSchema, i18nSchema } from '@astrojs/starlight/schema';
-import type { Loader } from 'astro/loaders';
+import { glob, type Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
 import english from './content/i18n/en.json' with { type: 'json' };
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
 import { readGuide } from './facts/guide.ts';
+import { labData, labSchema } from './labs/data.ts';
 
 /** Loads one collection, after all of them have been checked together: a reference leads from one to another. Astro's own
  * file loader would only log what cannot be parsed, and the page would be built without it. */
@@ -45,6 +46,28 @@ const guide: Loader = {
   },
 };
 
+/** The labs of labs/, or of a folder of one's own: those without mistakes. A lab with one is left out, here as by the server. */
+const labs: Loader = {
+  name: 'labs',
+  load: async (context) => {
+    const base = process.env.BULKHEAD_LABS ?? fileURLToPath(new URL('../../labs/', context.config.srcDir));
+    const { data, mistakes } = labData(base);
+    for (const { message } of mistakes) context.logger.error(message);
+    const found = glob({
+      base,
+      pattern: [...data.keys()].map((slug) => `${slug}/lab.mdx`),
+      generateId: ({ entry }) => entry.replace(/\/.*/, ''),
+    });
+    const parseData = (({ id, filePath }) =>
+      context.parseData({
+        id,
+        data: { ...data.get(id) },
+        ...(filePath && { filePath }),
+      })) as typeof context.parseData;
+    await found.load({ ...context, parseData });
+  },
+};
+
 /** What may be wider than a phone can be scrolled with keys too. */
 const reachable = (html: string): string => html.replaceAll('<pre', '<pre tabindex="0"');
 
@@ -75,6 +98,7 @@ const strings = z.strictObject(
 );
 
 export const collections = {
+  labs: defineCollection({ loader: labs, schema: labSchema }),
   i18n: defineCollection({ loader: i18nLoader(), schema: i18nSchema({ extend: strings }) }),
   docs: defineCollection({
     loader: docsLoader(),

@@ -13,8 +13,21 @@ export const pages = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
   .map((file) => `/${file.replace(/index\.html$/, '')}`)
   .sort();
 /** Pages to read: all but those that are an application, and the one for addresses that lead nowhere. */
-export const applications = ['/', '/compare/', '/tab/'];
-export const reading = pages.filter((path) => !applications.includes(path) && !path.endsWith('.html'));
+export const applications = ['/', '/compare/', '/tab/', '/yours/'];
+/** A page with a terminal and steps beside it; the list of labs is a page to read. */
+export const isLab = (path: string): boolean => /^\/labs\/./.test(path);
+export const reading = pages.filter(
+  (path) => !applications.includes(path) && !isLab(path) && !path.endsWith('.html'),
+);
+
+const KIB = 1_024;
+/** What a page may cost before anything on it is used, compressed (bytes). */
+export const budgetOf = (path: string): { script: number; stylesheet: number } | undefined =>
+  reading.includes(path)
+    ? { script: 30 * KIB, stylesheet: 20 * KIB }
+    : isLab(path)
+      ? { script: 160 * KIB, stylesheet: 40 * KIB }
+      : undefined;
 
 /** What the browser complained of while the page was open. */
 export function complaints(page: Page): string[] {
@@ -64,6 +77,13 @@ export const overflowing = (page: Page) =>
           .filter((element) => element.getBoundingClientRect().right > innerWidth + 0.5)
           .map((element) => `${element.tagName.toLowerCase()}.${element.getAttribute('class') ?? ''}`),
   );
+
+/** Ids that more than one element of the page has: a link to one of them leads to either. */
+export const repeatedIds = (page: Page) =>
+  page.evaluate(() => {
+    const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+    return ids.filter((id, index) => ids.indexOf(id) !== index);
+  });
 
 export const axeViolations = (page: Page) => violations(new AxeBuilder({ page }).withTags(WCAG));
 

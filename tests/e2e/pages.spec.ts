@@ -5,6 +5,7 @@ import { type Stack, startStack } from '../integration/stack.ts';
 import {
   applications,
   axeViolations,
+  budgetOf,
   complaints,
   contrastViolations,
   layoutShift,
@@ -12,12 +13,11 @@ import {
   overflowing,
   pages,
   reading,
+  repeatedIds,
   watchLayout,
   weigh,
 } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
-
-const KIB = 1_024;
 
 // Recording a trace would cost more than these tests do.
 test.use({ trace: 'off' });
@@ -31,7 +31,7 @@ test.afterAll(() => stack.stop());
 test.beforeEach(({ page }) => watchLayout(page));
 
 for (const path of pages) {
-  test(`${path} can be read by everybody, in both themes, at 360 and at 1440 px, and is light`, async ({
+  test(`${path} can be read by everybody, in both themes, at 360, 768 and 1440 px, and is light`, async ({
     page,
   }) => {
     // Axe looks at every pair of colours of long pages, which takes a busy machine more than a minute.
@@ -50,12 +50,18 @@ for (const path of pages) {
       expect.soft(await overflowing(page), `wider than ${width} px`).toEqual([]);
       expect.soft(await axeViolations(page), `WCAG 2.2 AA at ${width} px, ${colorScheme}`).toEqual([]);
       if (width === 360) continue;
-      if (reading.includes(path)) {
+      const budget = budgetOf(path);
+      if (budget) {
         const { script, stylesheet } = await weight();
         expect(script).toBeGreaterThan(0);
-        expect.soft(script, 'JavaScript, compressed').toBeLessThanOrEqual(30 * KIB);
-        expect.soft(stylesheet, 'style sheets, compressed').toBeLessThanOrEqual(20 * KIB);
+        expect.soft(script, 'JavaScript, compressed').toBeLessThanOrEqual(budget.script);
+        expect.soft(stylesheet, 'style sheets, compressed').toBeLessThanOrEqual(budget.stylesheet);
       }
+      expect.soft(await repeatedIds(page), 'ids that are there twice').toEqual([]);
+      // In between, on a tablet, only the width can be wrong.
+      await page.setViewportSize({ width: 768, height: 800 });
+      expect.soft(await overflowing(page), 'wider than 768 px').toEqual([]);
+      await page.setViewportSize({ width, height: 800 });
       await page.emulateMedia({ colorScheme: 'dark' });
       expect.soft(await contrastViolations(page), `contrast by night at ${width} px`).toEqual([]);
     }
@@ -76,6 +82,25 @@ test('pages read without JavaScript, and those that need it say so', async ({ br
     await expect(page.getByText(/needs JavaScript/), path).toBeVisible();
   }
   await context.close();
+});
+
+test('every link to elsewhere is an address that can be opened', async ({ request }) => {
+  const wrong: string[] = [];
+  for (const path of pages) {
+    const html = await (await request.get(stack.url + path)).text();
+    for (const [, href = ''] of html.matchAll(/<a\s[^>]*?href="((?!\/|#)[^"]*)"/g)) {
+      const url = URL.canParse(href) ? new URL(href) : undefined;
+      // A host without a dot is a name of some network, and a space or a comma at the end is a slip of the pen.
+      if (
+        !url ||
+        !/^https?:$/.test(url.protocol) ||
+        !/\.[a-z]{2,}$/.test(url.hostname) ||
+        /[\s<>([.,]$/.test(href)
+      )
+        wrong.push(`${href} (on ${path})`);
+    }
+  }
+  expect(wrong).toEqual([]);
 });
 
 test('every link between the pages leads somewhere', async ({ request }) => {

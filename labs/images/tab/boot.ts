@@ -6,7 +6,15 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { Conversation } from '../../../sandbox-server/src/broker/conversation.ts';
+import { Conversation, GUEST_ITSELF } from '../../../sandbox-server/src/broker/conversation.ts';
+import {
+  ATTACH_VERSION,
+  decodeFrame,
+  encodeFrame,
+  FrameSplitter,
+  prefixFrame,
+  RING_BYTES,
+} from '../../../sandbox-server/src/protocol/frames.ts';
 import { Emulator } from '../../../site/src/tab/emulator.ts';
 import {
   IMAGE_FILE,
@@ -18,6 +26,12 @@ import {
   tabImageSchema,
 } from '../../../site/src/tab/image.ts';
 import { PieceDisk } from '../../../site/src/tab/piece-disk.ts';
+import {
+  containerLimits,
+  PREPARED_NAME,
+  PREPARED_TERMINAL,
+  prepared,
+} from '../../../site/src/tab/prepared.ts';
 import { installed } from './components.ts';
 
 const MIB = 2 ** 20;
@@ -26,6 +40,7 @@ const PIECE_BYTES = 256 * 1024;
 /** A booting machine on a busy computer; 10 to 60 s were seen. */
 const BOOT_LIMIT_MS = 300_000;
 const LIMIT_MS = 60_000;
+const WAIT = { timeoutMs: 2 * LIMIT_MS };
 
 const { values } = parseArgs({
   options: Object.fromEntries(
@@ -50,7 +65,7 @@ const read = (path: string): ArrayBuffer => {
  * the next three look for, and no second processor to calibrate against. */
 const COMMAND_LINE =
   'rdinit=/bin/bulkheadd console=ttyS0 quiet panic=-1 reboot=p mitigations=off init_on_free=1 ' +
-  'noisapnp pnpbios=off no_timer_check tsc=reliable lsm=capability bulkhead.hostname=tab';
+  'noisapnp pnpbios=off no_timer_check tsc=reliable lsm=capability,selinux bulkhead.hostname=tab bulkhead.emulated';
 
 const diskBytes = Number(readFileSync(join(system, 'disk.bytes'), 'utf8'));
 const disk = new PieceDisk(diskBytes, PIECE_BYTES, async (index) =>
@@ -80,25 +95,59 @@ emulator.run();
 const guest = new Conversation(() => Promise.resolve(emulator.port));
 await guest.greeted(BOOT_LIMIT_MS);
 
-/** A container is made, used and ended, so that what the first real one needs is in the page cache. */
-const rehearse = async (profile: 'hardened' | 'nested'): Promise<void> => {
-  const machine = `rehearsal-${profile}`;
-  await guest.request(
+/** A container is made, used and ended, so that what others need is in the page cache; then one is made that stays, with a
+ * shell at its prompt, for whoever asks first. */
+const prepare = async (profile: keyof typeof prepared): Promise<TabImage['prepared'][number]> => {
+  const rehearsal = `rehearsal-${profile}`;
+  await makeContainer(rehearsal, profile);
+  const { terminal } = await openTerminal(rehearsal);
+  await run(rehearsal, 'ls -l / && ps aux && id && free -m && cat /proc/self/status');
+  await guest.request('terminal.close', { machine: rehearsal, terminal }, WAIT);
+  await guest.request('machine.delete', { machine: rehearsal }, WAIT);
+  const machine = prepared[profile];
+  const { trace } = await makeContainer(machine, profile);
+  await promptOf(machine, (await openTerminal(machine)).terminal);
+  return { machine, trace };
+};
+
+const makeContainer = (machine: string, profile: keyof typeof prepared) =>
+  guest.request(
     'container.create',
     {
       machine,
       image: 'base',
       profile,
-      hostname: 'box',
-      limits: { memory_bytes: 64 * MIB, pids: 64, cpu_millis: 1_000, disk_bytes: 16 * MIB },
+      hostname: PREPARED_NAME,
+      limits: containerLimits,
       labels: {},
     },
-    { timeoutMs: LIMIT_MS },
+    WAIT,
   );
-  const { terminal } = await guest.request('terminal.open', { machine, columns: 80, rows: 24 });
-  await run(machine, 'ls -l / && ps aux && id && free -m && cat /proc/self/status');
-  await guest.request('terminal.close', { machine, terminal });
-  await guest.request('machine.delete', { machine }, { timeoutMs: LIMIT_MS });
+
+const openTerminal = (machine: string) =>
+  guest.request('terminal.open', { machine, ...PREPARED_TERMINAL }, WAIT);
+
+/** Waits until the shell has printed its prompt, and leaves the terminal as if nobody had been there. */
+const promptOf = async (machine: string, terminal: string): Promise<void> => {
+  const stream = await guest.attach(machine, terminal);
+  const frames = new FrameSplitter();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let screen = '';
+  const take = (bytes: Uint8Array) => {
+    const frame = decodeFrame(bytes);
+    if (frame.type === 'output') screen += new TextDecoder().decode(frame.bytes);
+    if (/[#$] \S*$/.test(screen)) resolve();
+  };
+  stream.open({
+    data: (bytes) => frames.push(bytes, take),
+    closed: (reason) => reject(new Error(`the terminal of ${machine}: ${reason}`)),
+  });
+  const say = (frame: Parameters<typeof encodeFrame>[0]) => stream.write(prefixFrame(encodeFrame(frame)));
+  say({ type: 'role', mayType: false });
+  say({ type: 'attach', version: ATTACH_VERSION, offset: 0, credit: RING_BYTES, ...PREPARED_TERMINAL });
+  const late = setTimeout(() => reject(new Error(`${machine} shows no prompt: ${screen}`)), LIMIT_MS);
+  await promise.finally(() => clearTimeout(late));
+  stream.close('it stands at its prompt');
 };
 const run = async (machine: string, script: string): Promise<string> => {
   const { status, stdout, stderr } = await guest.request(
@@ -110,8 +159,9 @@ const run = async (machine: string, script: string): Promise<string> => {
   return stdout;
 };
 
-await rehearse('hardened');
-await rehearse('nested');
+const ready = [await prepare('hardened'), await prepare('nested')];
+// Of a second machine, the learner's shell is one of the guest itself.
+await guest.request('terminal.prepare', { machine: GUEST_ITSELF }, WAIT);
 const { kernel } = await guest.request('probe', {});
 // Nothing may be under way that a copy would wait for.
 while (disk.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -140,6 +190,7 @@ const image: TabImage = tabImageSchema.parse({
   memoryBytes: MEMORY_BYTES,
   state: { bytes: state.length, packedBytes: packed.length, parts },
   disk: diskSize,
+  prepared: ready,
   packages: [
     // Whose code is in the saved memory, or reads it; bulkheadd's own is this project's.
     ...installed('/', 'seabios'),

@@ -7,7 +7,7 @@ source "$here/tab/system.sh"
 ensure_tab() {
     local out=$1 root=$here/../.. system digest
     system=$(digest_of "$here/tab"/{system.sh,components.ts,licences.ts,packages,modules,disk-modules,sysroot} "$here/base/overlay" "$here/base/excluded" "$here/debian.sh")
-    digest=$({ echo "$system" && digest_of "$here/tab" "$root"/site/src/tab/{emulator,console-port,piece-disk,image}.ts && native_digest "$root" &&
+    digest=$({ echo "$system" && digest_of "$here/tab" "$root"/site/src/tab/{emulator,console-port,piece-disk,image,prepared}.ts && native_digest "$root" &&
         sha256sum <"$root/node_modules/v86/build/v86.wasm"; } | sha256sum | cut -d ' ' -f 1)
     if [[ $(image_value "$out/tab" digest) == "$digest" ]]; then
         say "tab: up to date"

@@ -31,6 +31,7 @@ build_tab_system() {
 pack_tab_disk() {
     local rootfs=$1 kernel=$2 target=$3 disk=$building/disk.img
     finish_rootfs "$rootfs"
+    sed -i 's/^Debian 13,/Debian 12,/' "$rootfs/etc/motd"
     mv "$kernel/lib/modules" "$rootfs/lib/modules"
     chroot "$rootfs" /usr/sbin/depmod "$release"
     collect_modules "$rootfs" "$here/tab/modules" "$building/modules"

@@ -14,14 +14,13 @@ import type {
 import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
 import { type ByteDuplex, untilClosed } from '../protocol/bytes.ts';
 import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
-import { FROZEN, LearnerMachine, limitsOf, type MachineContext, orIfGone } from './machine.ts';
+import { createContainer } from './creation.ts';
+import { FROZEN, LearnerMachine, limitsOf, type MachineContext } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { isAlive, type VirtualMachine } from './vm.ts';
 
-/** A container is made in milliseconds; this is for a host that swaps, and for an emulated one. */
-const CREATE_TIMEOUT_MS = 30_000;
 /** What a guest says is shown, but not at any length. */
 const REASON_MAX = 300;
 
@@ -241,27 +240,7 @@ export class ContainerMachine extends LearnerMachine {
   }
 
   async #make(plan: MachinePlan, watch: Stopwatch, again: boolean): Promise<void> {
-    const { broker, id, labels } = this.context;
-    const wait = { timeoutMs: CREATE_TIMEOUT_MS };
-    const create = () =>
-      broker.request(
-        'container.create',
-        {
-          machine: id,
-          image: plan.image,
-          profile: plan.profile ?? 'hardened',
-          hostname: plan.name,
-          limits: plan.limits,
-          labels,
-        },
-        wait,
-      );
-    const what = again ? 'make container anew' : 'make container';
-    const { machine, trace } = await watch.step('broker', what, plan.image, () =>
-      again ? orIfGone(broker.request('machine.restart', { machine: id }, wait), create) : create(),
-    );
-    // The runtime's last step is the last thing before the broker answers, to within a fraction of a millisecond.
-    watch.placeTrace('runtime', trace, watch.now());
+    const machine = await createContainer(this.context, plan, watch, again);
     this.update({ hostPid: machine.pid, createdAt: machine.created_ms, label: machine.label ?? null });
     await this.becomeReady(plan, watch);
   }

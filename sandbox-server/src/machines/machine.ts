@@ -108,6 +108,11 @@ export abstract class LearnerMachine {
     this.#noteTime('ready');
   }
 
+  /** It was made elsewhere; `watch` tells how. To be called before `handOver`. */
+  protected noteMaking(watch: Stopwatch): void {
+    this.#watch = watch;
+  }
+
   /** Has the broker remember other labels with it. Rejects with BrokerError. */
   async label(labels: Record<string, string>): Promise<void> {
     await this.context.broker.request('machine.label', { machine: this.id, labels });

@@ -138,7 +138,8 @@ function checkWish(wish: Wish, path: string): void {
     refuse(columns === undefined ? 'columns' : 'rows', 'A terminal needs both columns and rows.');
 }
 
-function sortOf({ name, kind, profile, needs = [] }: Wish, path: string): Sort {
+/** What a wish amounts to. Throws Problem `bad_request` when it contradicts itself. */
+export function sortOf({ name, kind, profile, needs = [] }: Wish, path: string): Sort {
   const carrier = false;
   if (kind === 'vm') return { kind, profile: null, needs: inOrder(needs), carrier };
   if (profile === 'hardened' && needs.includes('nested')) {

@@ -1,6 +1,7 @@
 // What the text of a lab may have besides prose: its tags and their attributes, and the blocks of commands that run on a
 // click. docs/writing-labs.md tells their writers.
 import * as z from 'zod';
+import { instruments } from './lab-instruments.ts';
 import { stepAttributesSchema } from './labs.ts';
 import { machineNameSchema } from './names.ts';
 
@@ -14,17 +15,9 @@ const answers = z
 const right = z.int().min(0).max(5).describe('The place of the right one among the answers, from 0.');
 const keys = z.string().min(1).max(200).describe('Keys of facts, with spaces between.');
 
-/** The instruments that the player has, and what each shows. */
-export const instruments = {
-  gauges: 'memory, processor, processes and pressure of a machine, against its limits',
-  'host-view': "a machine's processes as the kernel under it sees them",
-  launch: 'the steps in which a machine was made, with their times',
-  namespaces: 'the namespaces of a machine, and which of its processes are in which',
-} as const;
 export const instrumentSchema = z
   .enum(Object.keys(instruments) as (keyof typeof instruments)[])
   .describe('The instrument.');
-export type InstrumentName = z.output<typeof instrumentSchema>;
 
 const questionSchema = z
   .strictObject({

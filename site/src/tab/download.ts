@@ -117,16 +117,22 @@ export class TabFiles {
    * browser keeps it. */
   async keepAll({ signal, progress }: FetchOptions = {}): Promise<boolean> {
     const files = imageFiles(this.#image);
+    const { state, disk } = this.#image;
+    // Near enough to show: parts are equal but for the last, pieces about so.
+    const weights = files.map((_file, index) =>
+      index < state.parts ? state.packedBytes / state.parts : disk.packedBytes / (files.length - state.parts),
+    );
     const here = await this.shelf.has(this.#urls());
-    const missing = files.filter((file) => !here.has(this.#folder + file));
-    const average = this.wholeBytes / files.length;
-    let done = files.length - missing.length;
-    progress?.(Math.round(done * average));
-    const next = missing[Symbol.iterator]();
+    const isHere = (file: string) => here.has(this.#folder + file);
+    let bytes = weights.reduce((sum, weight, index) => sum + (isHere(files[index] ?? '') ? weight : 0), 0);
+    progress?.(Math.round(bytes));
+    const next = files.entries();
     const fetchRest = async () => {
-      for (const file of next) {
+      for (const [index, file] of next) {
+        if (isHere(file)) continue;
         await this.#file(file, signal ? { signal } : {});
-        progress?.(Math.round(++done * average));
+        bytes += weights[index] ?? 0;
+        progress?.(Math.round(bytes));
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, fetchRest));

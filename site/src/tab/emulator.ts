@@ -24,7 +24,11 @@ export interface Firmware {
  * it reads; tests run all of this. */
 interface Internals {
   v86: {
-    cpu: { devices: { virtio_console: VirtioConsole }; reboot_internal(): void };
+    cpu: {
+      devices: { virtio_console: VirtioConsole };
+      wasm_memory: WebAssembly.Memory;
+      reboot_internal(): void;
+    };
     bus: { send(event: string): void };
     do_tick(): void;
     yield(delayMs: number, tick: number): void;
@@ -122,6 +126,11 @@ export class Emulator {
 
   async destroy(): Promise<void> {
     await this.#v86.destroy();
+  }
+
+  /** What it takes of the tab's memory. */
+  get memoryBytes(): number {
+    return this.#internals.cpu.wasm_memory.buffer.byteLength;
   }
 
   /** The last lines of the serial console: what a kernel says when it panics. */

@@ -1,4 +1,5 @@
 // What the tab image consists of: its image.json, written by labs/images/tab/boot.ts and read before anything is fetched.
+import { traceStepSchema } from '@bulkhead/sandbox-server/protocol/broker';
 import * as z from 'zod';
 
 const component = z.strictObject({
@@ -31,6 +32,9 @@ export const tabImageSchema = z.strictObject({
   disk: z
     .strictObject({ bytes: z.int(), packedBytes: z.int(), pieceBytes: z.int() })
     .describe('disk/0000.bin and so on, each a gzip file: its disk in pieces.'),
+  prepared: z
+    .array(z.strictObject({ machine: z.string(), trace: z.array(traceStepSchema) }))
+    .describe('Containers that run in it already, for whoever asks first (plan.ts), and how each was made.'),
   packages: z.array(component).describe('What it is made of.'),
 });
 export type TabImage = z.infer<typeof tabImageSchema>;

@@ -7,9 +7,15 @@ export class Pace {
   #next: (() => void) | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asleep = false;
+  #busyMs = 0;
 
   constructor() {
     this.#channel.port1.onmessage = () => this.#go();
+  }
+
+  /** Milliseconds in which the emulator had the thread. */
+  get busyMs(): number {
+    return this.#busyMs;
   }
 
   /** Calls `again` after so many milliseconds, in place of what was to be called. */
@@ -36,6 +42,8 @@ export class Pace {
     if (this.#asleep) return;
     const next = this.#next;
     this.#next = null;
+    const began = performance.now();
     next?.();
+    this.#busyMs += performance.now() - began;
   }
 }

@@ -2,14 +2,22 @@
 import { Conversation, GUEST_ITSELF } from '@bulkhead/sandbox-server/broker/conversation';
 import type { MachineRecord, TraceStep } from '@bulkhead/sandbox-server/protocol';
 import type { ByteDuplex, ByteHandlers } from '@bulkhead/sandbox-server/protocol/bytes';
-import type { FromWorker, ToWorker } from './messages.ts';
+import type { FromWorker, ToWorker, Use } from './messages.ts';
+import { containerLimits } from './prepared.ts';
 import { renewIdentity } from './renew.ts';
 
 export type TabState =
   | { phase: 'off' }
   | { phase: 'fetching'; bytes: number; of: number }
   | { phase: 'restoring' }
-  | { phase: 'running'; release: string; memoryBytes: number; wholeBytes: number }
+  | {
+      phase: 'running';
+      release: string;
+      memoryBytes: number;
+      wholeBytes: number;
+      digest: string;
+      resumed: boolean;
+    }
   | { phase: 'ended'; console: readonly string[] }
   | { phase: 'failed'; message: string };
 
@@ -26,9 +34,6 @@ export interface WorkerLike {
 
 export type Profile = 'hardened' | 'nested';
 
-const MIB = 2 ** 20;
-/** A container's share of a machine of 192 MiB. */
-const LIMITS = { memory_bytes: 64 * MIB, pids: 128, cpu_millis: 1_000, disk_bytes: 32 * MIB };
 /** A restored guest answers at once; one that does not on a busy device within this has not been restored. */
 const GREETING_LIMIT_MS = 60_000;
 /** An emulated processor is some fifty times slower than the one that it runs on. */
@@ -39,6 +44,7 @@ export class TabMachine {
   /** Told what comes aside. */
   readonly asides = new Set<(aside: Aside) => void>();
   readonly #listeners = new Set<(state: TabState) => void>();
+  readonly #answers = new Map<'saved' | 'use', (told: never) => void>();
   #state: TabState = { phase: 'off' };
   #worker: WorkerLike | null = null;
   #guest: Conversation | null = null;
@@ -60,8 +66,16 @@ export class TabMachine {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Fetches and restores the machine whose image lies at `base`. */
-  start(base: string): void {
+  get state(): TabState {
+    return this.#state;
+  }
+
+  /** Fetches and restores the machine whose image lies at `base`. `name`: under which it is saved on this device, and goes on
+   * from if it was; without one it is not. `hostname`: what it calls itself. */
+  start(
+    base: string,
+    { name = null, hostname = 'tab' }: { name?: string | null; hostname?: string } = {},
+  ): void {
     this.stop();
     const worker = this.#makeWorker();
     this.#worker = worker;
@@ -74,16 +88,17 @@ export class TabMachine {
       if (data.type === 'bytes') port.receive(data.bytes);
       else if (data.type === 'progress') this.#become({ phase: 'fetching', bytes: data.bytes, of: data.of });
       else if (data.type === 'restoring') this.#become({ phase: 'restoring' });
-      else if (data.type === 'running') void this.#greet(port, data);
+      else if (data.type === 'running') void this.#greet(port, data, hostname);
       else if (data.type === 'notice' || data.type === 'keeping' || data.type === 'kept')
         for (const tell of [...this.asides]) tell(data);
+      else if (data.type === 'saved' || data.type === 'use') this.#answers.get(data.type)?.(data as never);
       else if (data.type === 'failed') this.#fail(data.message);
       else {
         this.stop();
         this.#become({ phase: 'ended', console: data.console });
       }
     };
-    worker.postMessage({ type: 'start', base });
+    worker.postMessage({ type: 'start', base, name });
   }
 
   /** Stops everything, a download as well. What was in the machine is gone. */
@@ -92,7 +107,30 @@ export class TabMachine {
     this.#guest = null;
     this.#worker?.terminate();
     this.#worker = null;
+    for (const answer of [...this.#answers.values()]) answer(undefined as never);
     if (this.#state.phase !== 'off') this.#become({ phase: 'off' });
+  }
+
+  /** Saves what is in its memory on this device; resolves to whether that was possible (`asides` say why not). */
+  async save(): Promise<boolean> {
+    return (await this.#ask('save', 'saved'))?.done ?? false;
+  }
+
+  /** What it costs the tab; null while there is nothing. */
+  async use(): Promise<Use | null> {
+    return (await this.#ask('use', 'use'))?.use ?? null;
+  }
+
+  /** One question of a kind at a time; undefined when the machine is stopped before the answer. */
+  async #ask<T extends 'saved' | 'use'>(
+    question: 'save' | 'use',
+    answer: T,
+  ): Promise<Extract<FromWorker, { type: T }> | undefined> {
+    if (!this.#worker || this.#answers.has(answer)) return undefined;
+    const { promise, resolve } = Promise.withResolvers<Extract<FromWorker, { type: T }> | undefined>();
+    this.#answers.set(answer, resolve as (told: never) => void);
+    this.#worker.postMessage({ type: question });
+    return promise.finally(() => this.#answers.delete(answer));
   }
 
   /** While nobody looks, the machine stands still and costs nothing. */
@@ -111,7 +149,7 @@ export class TabMachine {
   ): Promise<{ machine: MachineRecord; trace: readonly TraceStep[] }> {
     return await this.guest.request(
       'container.create',
-      { machine: name, image: 'base', profile, hostname: name, limits: LIMITS, labels: {} },
+      { machine: name, image: 'base', profile, hostname: name, limits: containerLimits, labels: {} },
       { timeoutMs: REQUEST_LIMIT_MS },
     );
   }
@@ -125,14 +163,17 @@ export class TabMachine {
     return terminal;
   }
 
-  async #greet(port: WorkerPort, running: Extract<FromWorker, { type: 'running' }>): Promise<void> {
-    const { release, memoryBytes, wholeBytes } = running;
+  async #greet(
+    port: WorkerPort,
+    { type: _, ...running }: Extract<FromWorker, { type: 'running' }>,
+    hostname: string,
+  ): Promise<void> {
     const guest = new Conversation(() => Promise.resolve(port));
     this.#guest = guest;
     try {
       await guest.greeted(GREETING_LIMIT_MS);
-      await renewIdentity(guest, 'tab');
-      if (guest === this.#guest) this.#become({ phase: 'running', release, memoryBytes, wholeBytes });
+      await renewIdentity(guest, hostname);
+      if (guest === this.#guest) this.#become({ phase: 'running', ...running });
     } catch (error) {
       if (guest === this.#guest)
         this.#fail(

@@ -1,12 +1,15 @@
-// The emulator, off the page's thread: fetches the machine, restores it, and carries bytes between its port and the page.
+// The emulator, off the page's thread: fetches the machine or what was saved of it, restores it, and carries bytes between its
+// port and the page.
 import './no-nested-worker.ts';
 import wasmUrl from 'v86/build/v86.wasm?url';
 import { version } from 'v86/package.json';
 import { fetchImage, TabError, TabFiles } from './download.ts';
 import { Emulator } from './emulator.ts';
+import type { TabImage } from './image.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pace } from './pace.ts';
 import { PieceDisk } from './piece-disk.ts';
+import { drop, type SavedMachine, save, saved, whyNotSaved } from './saved.ts';
 
 const scope = globalThis as unknown as {
   onmessage: (event: { data: ToWorker }) => void;
@@ -16,6 +19,9 @@ const tell = (message: FromWorker): void => scope.postMessage(message);
 const pace = new Pace();
 let emulator: Emulator | undefined;
 let files: TabFiles | undefined;
+let disk: PieceDisk | undefined;
+/** Where what is in the machine is saved. */
+let slot: { name: string; digest: string } | undefined;
 /** A sentence is said once; the next piece of the disk would say it again. */
 const said = new Set<string>();
 const notice = (message: string): void => {
@@ -24,18 +30,21 @@ const notice = (message: string): void => {
   tell({ type: 'notice', message });
 };
 
-async function start(base: string): Promise<void> {
+async function start(base: string, name: string | null): Promise<void> {
   const code = WebAssembly.compileStreaming(fetch(wasmUrl));
   code.catch(() => {}); // looked at below
   const image = await fetchImage(base, version);
   const fetched = new TabFiles(base, image);
   fetched.shelf.onrefusal = notice;
   files = fetched;
-  const state = await fetched.state({
-    progress: (bytes) => tell({ type: 'progress', bytes, of: image.state.packedBytes }),
-  });
+  const before = name === null ? undefined : await savedOf(image, name);
+  const state =
+    before?.state ??
+    (await fetched.state({
+      progress: (bytes) => tell({ type: 'progress', bytes, of: image.state.packedBytes }),
+    }));
   tell({ type: 'restoring' });
-  const disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
+  disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
     fetched.piece(index).catch((error) => {
       notice(`A file of the machine could not be read. ${sentence(error)}`);
       throw error;
@@ -44,7 +53,11 @@ async function start(base: string): Promise<void> {
   const made = await Emulator.make(await code, { memoryBytes: image.memoryBytes, disk });
   made.pace((delayMs, again) => pace.later(delayMs, again));
   await made.restore(state);
-  made.onRestart(() => tell({ type: 'ended', console: made.console }));
+  made.onRestart(() => {
+    if (name !== null) void drop(name); // what has ended does not go on
+    slot = undefined;
+    tell({ type: 'ended', console: made.console });
+  });
   made.port.open({
     data: (bytes) => tell({ type: 'bytes', bytes }),
     closed: () => {},
@@ -56,7 +69,33 @@ async function start(base: string): Promise<void> {
     release: image.release,
     memoryBytes: image.memoryBytes,
     wholeBytes: fetched.wholeBytes,
+    digest: image.digest,
+    resumed: before !== undefined,
   });
+  if (name !== null) slot = { name, digest: image.digest };
+}
+
+/** What another image's machine had in its memory, this one's emulator cannot read. */
+async function savedOf({ digest }: TabImage, name: string): Promise<SavedMachine | undefined> {
+  const found = await saved<SavedMachine>(name);
+  if (!found || found.digest === digest) return found;
+  await drop(name);
+  return undefined;
+}
+
+/** It stands still meanwhile. While it waits for a piece of its disk it is not saved: nobody would bring that piece to the
+ * machine that goes on from there. */
+async function saveNow(): Promise<void> {
+  if (!emulator || !slot || (disk?.waiting ?? 0) > 0) return tell({ type: 'saved', done: false });
+  try {
+    const state = await emulator.save();
+    const record: SavedMachine = { digest: slot.digest, savedAt: Date.now(), state };
+    await save(slot.name, record);
+    tell({ type: 'saved', done: true });
+  } catch (error) {
+    tell({ type: 'saved', done: false });
+    notice(whyNotSaved(error));
+  }
 }
 
 /** All that the machine may need is fetched, so that it does without a network. */
@@ -81,9 +120,12 @@ const sentence = (error: unknown): string => {
 
 scope.onmessage = ({ data }) => {
   if (data.type === 'start')
-    start(data.base).catch((error) => tell({ type: 'failed', message: sentence(error) }));
+    start(data.base, data.name).catch((error) => tell({ type: 'failed', message: sentence(error) }));
   else if (data.type === 'keep') void keep();
   else if (data.type === 'bytes') emulator?.port.write(data.bytes);
+  else if (data.type === 'save') void saveNow();
+  else if (data.type === 'use')
+    tell({ type: 'use', use: { busyMs: pace.busyMs, memoryBytes: emulator?.memoryBytes ?? 0 } });
   else if (data.type === 'sleep') pace.sleep();
   else pace.wake();
 };

@@ -11,13 +11,16 @@ export interface Launch {
   done: boolean;
   /** It had been made beforehand, `agoMs` before it was asked for, and was given within `givenMs`. */
   pooled: { agoMs: number; givenMs: number } | null;
+  /** It runs in the reader's tab. */
+  inTab: boolean;
 }
 
 /** The launch of a machine; without steps where nobody measured it, or nothing is known of it yet. */
 export function launchOf(name: string, kind: Machine['kind'], label: string, machine?: Machine): Launch {
   const measures = machine?.measures;
   const done = measures?.terminalMs != null || (machine?.terminals.length === 0 && measures?.readyMs != null);
-  return { name, kind, label, steps: measures?.steps ?? [], done, pooled: pooledOf(measures) };
+  const inTab = machine?.where.depth === 'tab';
+  return { name, kind, label, steps: measures?.steps ?? [], done, pooled: pooledOf(measures), inTab };
 }
 
 /** The launches of a sandbox's machines by their names, of those that were measured. */

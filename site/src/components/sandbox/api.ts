@@ -2,9 +2,10 @@
 import type { ApiError, ApiErrorCode } from '@bulkhead/sandbox-server/protocol';
 import { isStatic } from '../../site-address.ts';
 
-/** What went wrong, for programs and for people. `unreachable`: no sandbox-server answered at this address. */
+/** What went wrong, for programs and for people. `unreachable`: no sandbox-server answered at this address; `cancelled`: the
+ * reader gave it up. */
 export interface Problem {
-  code: ApiErrorCode | 'unreachable' | 'too_slow';
+  code: ApiErrorCode | 'unreachable' | 'too_slow' | 'cancelled';
   message: string;
   /** Unix time at which trying again makes sense, where the server said so. */
   retryAt: number | null;
@@ -18,6 +19,13 @@ export class RequestFailed extends Error {
     super(problem.message);
     this.problem = problem;
   }
+}
+
+/** What went wrong, of whatever was thrown. */
+export function problemFrom(error: unknown): Problem {
+  if (error instanceof RequestFailed) return error.problem;
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'failed', message, retryAt: null };
 }
 
 export interface RequestOptions {

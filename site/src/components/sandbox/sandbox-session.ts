@@ -1,4 +1,5 @@
-// The sandbox of a page: what the server says of it, what it is waiting for, and what went wrong. It knows no UI.
+// The sandbox of a page: what is said of it where it runs, what it is waiting for, and what went wrong. It knows no UI, and
+// whether a server or this tab has the machines it only passes on.
 import type {
   Check,
   CreateLabSandbox,
@@ -13,8 +14,11 @@ import type {
   Ticket,
 } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
+import type { TabOffer, TabState } from '../../tab/door.ts';
+import type { SocketLike } from '../terminal/terminal-session.ts';
 import { VmControls } from '../vm/vm-controls.ts';
-import { type Problem, RequestFailed, type RequestOptions, request } from './api.ts';
+import { type Problem, problemFrom, RequestFailed, type RequestOptions } from './api.ts';
+import { type EventsLike, type Place, serverPlace, type TabDoor, type TabPlace, tabDoor } from './place.ts';
 import { Turn } from './turn.ts';
 
 /** What befell a machine, as a page heard it; `id` counts within the session. */
@@ -23,8 +27,14 @@ export type HeardNotice = Extract<SandboxEvent, { event: 'notice' }>['data'] & {
 export type SeenMachine = Extract<SandboxEvent, { event: 'view' }>['data'];
 
 export interface SandboxView {
+  /** Where its machines run, or would. */
+  place: Place['name'];
+  /** What this tab could do instead of a server; null where nobody has had to ask. */
+  offer: TabOffer | null;
+  /** How far the machine in this tab is; null while its place is the server. */
+  tab: TabState | null;
   /**
-   * looking: asking the server what there is. alone: no server answers. ready: something could be started.
+   * looking: asking what there is. alone: no server answers. ready: something could be started.
    * starting: the request is on its way. waiting: the host is full, and there is a place in its queue. running: there is a
    * sandbox. ended: there was one.
    */
@@ -69,7 +79,9 @@ export interface SandboxSessionOptions {
   /** The lab that this page is about: its sandbox is the one that was made for that. Without it, one that was made for none. */
   lab?: string;
   /** Opens the stream of events at an address; Node's tests bring another. */
-  listen?: (path: string) => EventSource;
+  listen?: (path: string) => EventsLike;
+  /** The way to this tab as a place. */
+  tab?: TabDoor;
 }
 
 const MOST_NOTICES = 50;
@@ -80,12 +92,16 @@ const START_LIMIT_MS = 30_000;
 export class SandboxSession {
   readonly #mine: SandboxSessionOptions['mine'];
   readonly #lab: string | undefined;
-  readonly #listen: (path: string) => EventSource;
+  readonly #server: Place;
+  readonly #door: TabDoor;
+  #place: Place;
+  #tab: TabPlace | null = null;
+  #leaveTab = () => {};
   readonly #listeners = new Set<(view: SandboxView) => void>();
   readonly #leaving = new AbortController();
   /** By machine, of the sandbox that is joined. */
   readonly #vms = new Map<string, VmControls>();
-  #events: EventSource | null = null;
+  #events: EventsLike | null = null;
   /** How many look at the host's view of each machine. */
   readonly #seeing = new Map<string, number>();
   /** The views that the events which are open now bring. */
@@ -95,6 +111,9 @@ export class SandboxSession {
   /** What was asked for last, to ask again when the place for it was lost. */
   #wanted: Wanted | null = null;
   #view: SandboxView = {
+    place: 'server',
+    offer: null,
+    tab: null,
     phase: 'looking',
     since: Date.now(),
     status: null,
@@ -118,7 +137,9 @@ export class SandboxSession {
   constructor(options: SandboxSessionOptions) {
     this.#mine = options.mine;
     this.#lab = options.lab;
-    this.#listen = options.listen ?? ((path) => new EventSource(path));
+    this.#server = options.listen ? { ...serverPlace, listen: options.listen } : serverPlace;
+    this.#place = this.#server;
+    this.#door = options.tab ?? tabDoor;
   }
 
   get view(): SandboxView {
@@ -132,13 +153,58 @@ export class SandboxSession {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Carries a terminal of its machines, wherever they are: what <Terminal> is to be given. */
+  readonly connect = (url: string): SocketLike => this.#place.connect(url);
+
   /** Asks the API where its machines are. Throws RequestFailed. */
   readonly ask = <T>(path: string, options: RequestOptions = {}): Promise<T> =>
     this.#request<T>(path, options);
 
-  /** Asks what the server has, and joins this page's sandbox if it still runs. */
+  /** Asks what there is, a server first, and joins this page's sandbox if it still runs. */
   async look(): Promise<void> {
     this.#enter('looking', { problem: null });
+    await this.#lookThere();
+    const { phase, status } = this.#view;
+    const full = phase === 'ready' && (!status?.host || (status.room?.containers ?? 1) < 1);
+    if (this.#view.place === 'server' && (phase === 'alone' || phase === 'waiting' || full))
+      await this.#lookAtTab(phase === 'alone');
+  }
+
+  /** From now on its machines run in this tab; the reader agrees to what that takes. */
+  async useTab(): Promise<void> {
+    try {
+      this.#door.agree();
+      if (this.#view.phase === 'waiting') await this.leaveQueue();
+      await this.#enterTab();
+    } catch (error) {
+      this.#failed(error, 'alone');
+    }
+  }
+
+  /** Its machines are to be looked for on a server again. */
+  async useServer(): Promise<void> {
+    this.#leaveTab();
+    this.#events?.close();
+    this.#place = this.#server;
+    this.#change({ place: 'server', tab: null, sandbox: null, offer: null });
+    await this.look();
+  }
+
+  /** Gives up the download that a start in this tab waits for. */
+  cancelStart(): void {
+    if (this.#tab && this.#view.phase === 'starting') this.#tab.stop();
+  }
+
+  /** Deletes what this tab has left on the device, with every machine in it. */
+  async forgetTab(): Promise<void> {
+    await this.#door.forget();
+    if (this.#view.place === 'tab') {
+      await this.end();
+      await this.useServer();
+    } else await this.#lookAtTab(false);
+  }
+
+  async #lookThere(): Promise<void> {
     try {
       const status = await this.#request<Status>(apiPaths.status, { within: 5_000 });
       const theirs =
@@ -156,18 +222,35 @@ export class SandboxSession {
     }
   }
 
+  /** Follows a sandbox of this learner that is known already, whichever page it belongs to. */
+  adopt(sandbox: Sandbox): void {
+    this.#join(sandbox, { rejoined: true });
+  }
+
   /** Starts a sandbox and joins it, at once or when its turn has come; false when it was refused (`problem` says why). */
   async start(wanted: Wanted): Promise<boolean> {
     this.#wanted = wanted;
     this.#enter('starting', { problem: null, reason: null, waitedMs: 0 });
     try {
       const got = await this.#create(wanted);
-      if ('ticket' in got) this.#wait(got);
-      else this.#join(got, { rejoined: false });
+      if ('ticket' in got) {
+        this.#wait(got);
+        void this.#lookAtTab(false);
+      } else this.#join(got, { rejoined: false });
       return true;
     } catch (error) {
+      if (error instanceof RequestFailed && error.problem.code === 'cancelled') {
+        this.#enter('ready', { problem: null });
+        return false;
+      }
       this.#failed(error, 'ready');
-      if (this.#view.problem?.code === 'quota') await this.#lookForOthers();
+      const code = this.#view.problem?.code;
+      if (code === 'quota') await this.#lookForOthers();
+      if (
+        this.#view.place === 'server' &&
+        (code === 'full' || code === 'no_host' || this.#view.phase === 'alone')
+      )
+        await this.#lookAtTab(false);
       return false;
     }
   }
@@ -267,7 +350,12 @@ export class SandboxSession {
     if (!id) return;
     try {
       await this.#request(apiPaths.sandbox(id), { method: 'DELETE', within: 20_000 });
-      if (id === this.#view.sandbox?.id) this.#ended('You ended it. Nothing of it is left on the host.');
+      if (id === this.#view.sandbox?.id)
+        this.#ended(
+          this.#place.name === 'tab'
+            ? 'You ended it. Nothing of it is left in this tab.'
+            : 'You ended it. Nothing of it is left on the host.',
+        );
       else this.#change({ others: this.#view.others.filter((other) => other.id !== id), problem: null });
     } catch (error) {
       this.#failed(error, this.#view.phase);
@@ -276,6 +364,7 @@ export class SandboxSession {
 
   dispose(): void {
     this.#leaving.abort();
+    this.#leaveTab();
     this.#events?.close();
     this.#turn?.dispose();
     this.#listeners.clear();
@@ -288,7 +377,31 @@ export class SandboxSession {
   }
 
   #request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-    return request<T>(path, { ...options, signal: this.#leaving.signal });
+    return this.#place.ask<T>(path, { ...options, signal: this.#leaving.signal });
+  }
+
+  /** `use`: go there at once if the reader has agreed to it before. */
+  async #lookAtTab(use: boolean): Promise<void> {
+    const offer = await this.#door.offer().catch((): TabOffer | null => null);
+    if (this.#leaving.signal.aborted) return;
+    this.#change({ offer });
+    if (use && offer?.able && offer.agreed && this.#view.phase === 'alone')
+      await this.#enterTab().catch((error: unknown) => this.#failed(error, 'alone'));
+  }
+
+  async #enterTab(): Promise<void> {
+    const tab = await this.#door.open();
+    if (this.#leaving.signal.aborted) return;
+    this.#leaveTab();
+    this.#place = tab;
+    this.#tab = tab;
+    this.#change({ place: 'tab', problem: null, others: [] });
+    const leave = tab.subscribe((state) => this.#change({ tab: state }));
+    this.#leaveTab = () => {
+      leave();
+      this.#tab = null;
+    };
+    await this.#lookThere();
   }
 
   /** A click may be faster than the first answer, which brings the cookie: without one it is fetched, and asked again. */
@@ -319,7 +432,7 @@ export class SandboxSession {
     this.#enter('waiting', { ticket, ...more });
     this.#turn = new Turn(ticket, {
       ask: (...request) => this.#request(...request),
-      listen: this.#listen,
+      listen: (path) => this.#place.listen(path),
       onchange: (now) => void this.#noteTurn(now),
       onlost: () => void this.#askAgain(),
     });
@@ -382,7 +495,7 @@ export class SandboxSession {
     const views = this.#wantedViews();
     this.#seeingNow = views.join();
     this.#events?.close();
-    const events = this.#listen(apiPaths.events(sandbox.id, views));
+    const events = this.#place.listen(apiPaths.events(sandbox.id, views));
     this.#events = events;
     events.onopen = () => this.#change({ hearing: true });
     events.onerror = () => {
@@ -444,10 +557,7 @@ export class SandboxSession {
 
   #failed(error: unknown, phase: SandboxView['phase']): void {
     if (this.#leaving.signal.aborted) return;
-    const problem: Problem =
-      error instanceof RequestFailed
-        ? error.problem
-        : { code: 'failed', message: error instanceof Error ? error.message : String(error), retryAt: null };
+    const problem = problemFrom(error);
     this.#enter(problem.code === 'unreachable' && phase !== 'running' ? 'alone' : phase, { problem });
   }
 

@@ -2,12 +2,13 @@
 import type { Ticket } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
 import { RequestFailed, type request } from './api.ts';
+import type { EventsLike } from './place.ts';
 
 const AGAIN_MS = 2_000;
 
 export interface TurnOptions {
   ask: typeof request;
-  listen: (path: string) => EventSource;
+  listen: (path: string) => EventsLike;
   /** The place, or what is known of it, has changed; also that the turn has come, that it was refused, or left elsewhere. */
   onchange: (ticket: Ticket) => void;
   /** The server does not know the place any more: it was started again, or could not be reached for too long. */
@@ -17,7 +18,7 @@ export interface TurnOptions {
 export class Turn {
   readonly #options: TurnOptions;
   #ticket: Ticket;
-  #events: EventSource | null = null;
+  #events: EventsLike | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #over = false;
 

@@ -1,0 +1,66 @@
+// Decides about the machines of a sandbox in the tab: what each is made with, and why it runs where it does.
+import { explained, hostLacks } from '@bulkhead/sandbox-server/machines/needs';
+import { type MachinePlan, sortOf, type Wish } from '@bulkhead/sandbox-server/machines/placement';
+import { Problem } from '@bulkhead/sandbox-server/problem';
+import type { Probe } from '@bulkhead/sandbox-server/protocol/broker';
+import { containerLimits } from './prepared.ts';
+
+/** What this tab is, as far as plans depend on it. */
+export interface TabGround {
+  release: string;
+  memoryBytes: number;
+  probe: Probe | null;
+  /** Why there is no second emulator here; null where there may be one. */
+  noSecond: string | null;
+}
+
+const whyHere =
+  'An emulator in this page runs the kernel that it shares: nothing of it is on a server, and it ends with this tab.';
+const whySecond =
+  'A second emulator in this page is a computer of its own, with a kernel of its own; it was copied from the same saved memory.';
+
+/** Decides about the machines of a sandbox. Throws Problem. */
+export function planInTab(wanted: readonly Wish[], ground: TabGround): MachinePlan[] {
+  return wanted.map((wish, index) => planOne(wish, `machines.${index}`, ground));
+}
+
+function planOne(
+  wish: Wish,
+  path: string,
+  { release, memoryBytes, probe, noSecond }: TabGround,
+): MachinePlan {
+  const { name, columns, rows } = wish;
+  const sort = sortOf(wish, path);
+  const terminal = columns && rows ? { columns, rows } : null;
+  const where = { depth: 'tab', host: 'this tab', vm: null, kernel: release } as const;
+  const same = { name, ...sort, terminal };
+  if (wish.in !== undefined)
+    throw new Problem('unsupported', 'In this tab no containers are made inside the second machine.', {
+      field: `${path}.in`,
+    });
+  if (sort.kind === 'vm') {
+    if (noSecond) throw new Problem('unsupported', noSecond, { field: `${path}.kind` });
+    return {
+      ...same,
+      start: 'template',
+      image: 'vm',
+      limits: { memory_bytes: memoryBytes, cpu_millis: 1_000, pids: 0, disk_bytes: 0 },
+      where: { ...where, kernel: null, accel: 'tcg' },
+      why: whySecond,
+    };
+  }
+  // What a learner may break, or load, here is only a kernel in the learner's own tab.
+  const lacking = probe && sort.needs.find((need) => need === 'selinux' && hostLacks(need, probe) !== null);
+  if (lacking)
+    throw new Problem('unmet', `The kernel in this tab has no ${explained(lacking)}.`, {
+      field: `${path}.needs`,
+    });
+  return {
+    ...same,
+    start: null,
+    image: 'base',
+    limits: containerLimits,
+    where: { ...where, accel: null },
+    why: whyHere,
+  };
+}

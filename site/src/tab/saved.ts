@@ -1,0 +1,71 @@
+// What was in the tab's machines, saved on the reader's device (IndexedDB), so that a page that is loaded again goes on where
+// it was. Storage may be blocked, full or cleared at any time: then there is nothing. The files of the image are elsewhere
+// (shelf.ts).
+
+/** A machine's memory. It fits only the emulator and the hardware that the image with this digest was made for. */
+export interface SavedMachine {
+  digest: string;
+  savedAt: number;
+  state: ArrayBuffer;
+}
+
+const DATABASE = 'bulkhead-tab';
+const STORE = 'saved';
+
+/** Throws what the browser throws: storage blocked, full, or of a later version of this site. */
+export async function save(name: string, value: unknown): Promise<void> {
+  await inStore('readwrite', (store) => store.put(value, name));
+}
+
+/** Undefined where there is nothing, or nothing can be had. */
+export async function saved<T>(name: string): Promise<T | undefined> {
+  try {
+    return (await inStore('readonly', (store) => store.get(name))) as T | undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function drop(name: string): Promise<void> {
+  await inStore('readwrite', (store) => store.delete(name)).catch(() => {});
+}
+
+/** Everything. */
+export async function forgetSaved(): Promise<void> {
+  await inStore('readwrite', (store) => store.clear()).catch(() => {});
+}
+
+/** Why it could not be saved, in a sentence. */
+export function whyNotSaved(error: unknown): string {
+  const name = error instanceof Error || error instanceof DOMException ? error.name : '';
+  return name === 'QuotaExceededError'
+    ? "This browser's storage is full: when the page is loaded again, the machine begins anew."
+    : 'This browser saves nothing for this site: when the page is loaded again, the machine begins anew.';
+}
+
+async function inStore<T>(
+  mode: IDBTransactionMode,
+  what: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T> {
+  const database = await open();
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      const transaction = database.transaction(STORE, mode);
+      const request = what(transaction.objectStore(STORE));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error ?? request.error);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1); // throws where storage is blocked
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error('another page holds an older version of the storage'));
+  });
+}

@@ -1,0 +1,91 @@
+// The site as a folder on a plain web host, and then without one: what was fetched once is all that a reader needs.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, type Page, test } from '@playwright/test';
+import { filesIn, type PlainHost, serveFiles } from '../../scripts/static/server.ts';
+import { writeStaticSite } from '../../scripts/static/site.ts';
+import { DIST } from '../e2e/plain-site.ts';
+import { TerminalPage } from '../e2e/terminal-page.ts';
+import { TAB_IMAGE } from './place.ts';
+
+/** An emulated processor, on a machine that may be three times slower than this one. */
+const PATIENCE = 120_000;
+/** The site must not know where it is. */
+const UNDER = '/people/ada/walls/';
+
+test.use({ serviceWorkers: 'allow' });
+
+let made: string;
+let host: PlainHost;
+test.beforeAll(async () => {
+  made = mkdtempSync(join(tmpdir(), 'bh-static-'));
+  const out = join(made, 'site');
+  writeStaticSite({ dist: DIST, linux: TAB_IMAGE, out });
+  host = await serveFiles({ fileAt: filesIn(out), under: UNDER });
+});
+test.afterAll(() => {
+  host.close();
+  rmSync(made, { recursive: true, force: true });
+});
+
+/** Everything that was asked for and is not below the site's own folder. */
+const strays = (page: Page): string[] => {
+  const seen: string[] = [];
+  page.on('request', (request) => {
+    const url = request.url();
+    if (url.startsWith('http') && !url.startsWith(`${host.url}/`)) seen.push(url);
+  });
+  return seen;
+};
+
+test('a site in a folder asks for nothing outside it, and every link stays in it', async ({ page }) => {
+  const asked = strays(page);
+  for (const path of ['/', '/compare/', '/concepts/namespaces/', '/history/', '/tab/']) {
+    await page.goto(host.url + path, { waitUntil: 'networkidle' });
+    await expect(page.locator('h1')).toBeVisible();
+    const links = await page
+      .locator('a[href]')
+      .evaluateAll((all) =>
+        all.map((link) => new URL(link.getAttribute('href') ?? '', document.baseURI).href),
+      );
+    const { origin } = new URL(host.url);
+    expect(
+      links.filter((href) => href.startsWith(origin) && !href.startsWith(`${host.url}/`)),
+      path,
+    ).toEqual([]);
+  }
+  expect(asked).toEqual([]);
+});
+
+test('with the network cut after a first visit, a machine starts, makes containers, and its limits hold', async ({
+  page,
+  context,
+}) => {
+  await page.goto(`${host.url}/tab/`);
+  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
+  await page.getByRole('button', { name: /Keep all of it/ }).click({ timeout: PATIENCE });
+  await expect(page.getByTestId('kept')).toBeVisible({ timeout: PATIENCE });
+
+  // Not only is the browser told that it is offline: nobody listens any more.
+  await context.setOffline(true);
+  host.close();
+
+  await page.reload();
+  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
+  const terminal = new TerminalPage(page, 'terminal-tab');
+  const prompt = (name: string) =>
+    expect.poll(() => terminal.screen(), { timeout: PATIENCE }).toMatch(new RegExp(`${name}.*[$#] *$`, 'm'));
+  await prompt('box1');
+  await terminal.run(
+    'python3 -c "b = b\'x\' * (96 << 20)"; echo "status $?"',
+    /^Killed[\s\S]*^status 137$/m,
+    PATIENCE,
+  );
+  await page.getByRole('button', { name: 'One to build partitions in' }).click();
+  await prompt('box2');
+  await terminal.run('unshare --uts sh -c "hostname inner; hostname"; hostname', /^inner\nbox2$/m, PATIENCE);
+  // A page that was never visited is there too.
+  await page.goto(`${host.url}/concepts/namespaces/`);
+  await expect(page.locator('h1')).toHaveText(/amespace/);
+});
