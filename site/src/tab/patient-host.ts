@@ -23,7 +23,8 @@ export function patiently(machine: TabMachine): Host {
       params: BrokerParams<M>,
       { timeoutMs = 0, ...options }: RequestOptions = {},
     ): Promise<BrokerResult<M>> {
-      const asked = 'timeout_ms' in params ? { ...params, timeout_ms: longer(params.timeout_ms) } : params;
+      const limit = 'timeout_ms' in params ? params.timeout_ms : undefined;
+      const asked = limit === undefined ? params : { ...params, timeout_ms: longer(limit) };
       const patience = Math.max(REQUEST_LIMIT_MS, timeoutMs * TIMES);
       return await machine.during(() => host().request(method, asked, { ...options, timeoutMs: patience }));
     },
