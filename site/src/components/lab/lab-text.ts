@@ -105,8 +105,9 @@ export class LabText {
     const part = this.#open();
     part.focus({ preventScroll: true });
     // Where the text scrolls by itself it begins at its top; where the page does, that goes there.
-    this.#root.parentElement?.scrollTo(0, 0);
-    this.#root.closest('.lab')?.scrollIntoView({ block: 'start' });
+    const pane = this.#root.parentElement;
+    if (pane && pane.scrollHeight > pane.clientHeight) pane.scrollTo(0, 0);
+    else pane?.scrollIntoView({ block: 'start' });
   }
 
   #enable(runs: boolean): void {
