@@ -116,6 +116,7 @@ export default defineConfig({
             { label: 'How your container was made', link: '/made/' },
             { label: 'The matrix', link: '/matrix/' },
             { label: 'Figures', link: '/figures/' },
+            { label: 'Recordings', link: '/recordings/' },
             { label: 'Glossary', link: '/glossary/' },
             { label: 'Sources', link: '/sources/' },
           ],

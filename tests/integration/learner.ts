@@ -136,6 +136,8 @@ export class RemoteTerminal {
   losses = 0;
   #fault: Error | null = null;
   #changed: (() => void)[] = [];
+  /** Hears what is printed, as it comes. */
+  onoutput: (bytes: Uint8Array) => void = () => {};
 
   constructor(connect: () => WebSocket, { columns = 80, rows = 24 }: Visit = {}) {
     this.#connect = connect;
@@ -248,7 +250,8 @@ export class RemoteTerminal {
     const mark = `m${Math.random().toString(36).slice(2, 10)}`;
     // In two halves, so that the marks stand whole only in the output, not where the line is echoed.
     const half = `${mark.slice(0, 4)}''${mark.slice(4)}`;
-    this.type(`echo ${half}a; ${command}; echo ${half}z\n`);
+    const end = command.endsWith('&') ? '' : ';'; // after &, a shell wants no other end of a command
+    this.type(`echo ${half}a; ${command}${end} echo ${half}z\n`);
     const [, printed = ''] = await this.see(new RegExp(`${mark}a\\r?\\n([\\s\\S]*?)${mark}z`), limitMs);
     return printed.replaceAll('\r\n', '\n').trim();
   }
@@ -264,6 +267,7 @@ export class RemoteTerminal {
     } else if (frame.type === 'output') {
       this.#expectOffset(frame.offset);
       this.#pieces.push(Buffer.from(frame.bytes));
+      this.onoutput(frame.bytes);
       this.#length += frame.bytes.length;
       this.#undrawn += frame.bytes.length;
       if (this.#undrawn >= RING_BYTES / 4) {

@@ -31,9 +31,10 @@ function documents(replaced: Partial<FactTexts> = {}): FactTexts {
     eras: 'early: { title: Early, page: early, from: 1959, to: 1983, summary: before }',
     timeline: entry(),
     claims:
-      'c1: { number: 1, part: one, claim: it is, verdict: right, in2013: it was, now: it is, see: ls, tried: true, sources: [] }',
+      'c1: { number: 1, part: one, claim: it is, verdict: right, in2013: it was, now: it is, see: ls, tried: true, sources: [], experiment: { setup: none, because: it is over } }',
     technologies: 'jail: { label: a jail, short: jail, kind: jail, says: FreeBSD }',
-    properties: "own-kernel: { number: 1, label: own kernel, cells: { jail: 'no [1]' } }",
+    properties:
+      "own-kernel: { number: 1, label: own kernel, cells: { jail: 'no [1]' }, experiment: { setup: none, because: it is so } }",
     notes: 'n1: { number: 1, text: it has not, sources: [cks] }',
     figures:
       'f: { group: start, title: t, setting: s, unit: ms, better: less, values: [{ label: a, value: 1 }], sources: [losh] }',
@@ -73,6 +74,21 @@ describe('facts', () => {
     ['a figure', { figures: documents().figures.replace('losh', 'gossip') }],
   ] satisfies [string, Partial<FactTexts>][])('refuse a source that does not exist in %s', (_, bad) => {
     expect(() => parseFacts(documents(bad))).toThrow('there is no source gossip');
+  });
+
+  it.each([
+    ['nothing at all', '', /experiment/],
+    ['a shell without a command', ', experiment: { setup: pair, commands: [], shows: it }', /commands/],
+    [
+      'a command without what to look for',
+      ', experiment: { setup: pair, commands: [{ command: ls }], shows: it }',
+      /look/,
+    ],
+    ['no reason why there is none', ', experiment: { setup: none }', /because/],
+    ['a machine that no setup has', ', experiment: { setup: lpar, because: it is }', /setup/],
+  ])('refuse a claim with %s to try', (_what, experiment, message) => {
+    const claims = documents().claims.replace(/, experiment: \{.*?\}/, experiment);
+    expect(() => parseFacts(documents({ claims }))).toThrow(message);
   });
 
   it('refuse a date without a source', () => {

@@ -1,6 +1,7 @@
 // What a fact must bring with it to be printed: every key known, every date and figure with its source. Types are
 // inferred from these schemas; facts.ts checks what needs more than one document (does that source exist?).
 import { z } from 'astro/zod';
+import { setups } from '../components/sandbox/setup.ts';
 import { categoryNames } from '../data/categories.ts';
 import { type KindName, kinds, wallNames } from '../data/kinds.ts';
 
@@ -18,6 +19,29 @@ const page = z
   .regex(/^\/([a-z0-9-]+\/)*(#[a-z0-9-]+)?$/, 'must be an address on this site, as /compare/');
 /** Something a reader can do on this site. */
 const trial = z.strictObject({ href: page, label: text });
+
+/** A recording of src/recordings, for where there is no server: the build stops where it is not there. */
+const recording = slug.optional();
+const shell = {
+  commands: z
+    .array(
+      z.strictObject({
+        command: text,
+        look: text.describe('what to look for, without giving it away'),
+        /** Of a pair: where it is typed; in both unless stated. */
+        in: z.enum(['box', 'vm']).optional(),
+      }),
+    )
+    .min(1),
+  shows: text.describe('what can be seen then, and why it is so'),
+  recording,
+};
+/** What a reader can do about a claim or a property, there and then; where nothing can be done, why not. */
+export const experimentSchema = z.discriminatedUnion('setup', [
+  z.strictObject({ setup: z.enum(setups), ...shell }),
+  z.strictObject({ setup: z.literal('elsewhere'), ...trial.shape, recording }),
+  z.strictObject({ setup: z.literal('none'), because: text, recording }),
+]);
 
 export const sourceSchema = z
   .strictObject({
@@ -108,12 +132,13 @@ export const claimSchema = z.strictObject({
   now: text,
   /** What anybody can run to see it. */
   see: text,
+  /** What can be done about it here. */
+  experiment: experimentSchema,
   /** It was run while these pages were prepared; `see` says with what result. */
   tried: z.boolean(),
   sources: z.array(sourceKey),
   /** What is printed where there is neither a source nor an experiment: that there is none. */
   unsourced: text.optional(),
-  try: trial.optional(),
 });
 
 export const cellMarks = ['yes', 'partly', 'no', 'unknown', 'n/a'] as const;
@@ -140,7 +165,8 @@ export const propertySchema = z.strictObject({
   contentious: text.optional(),
   /** One for each technology, by its key. */
   cells: z.record(slug, cell),
-  try: trial.optional(),
+  /** "Show me". */
+  experiment: experimentSchema,
 });
 
 export const noteSchema = z.strictObject({
@@ -187,6 +213,7 @@ export type Source = z.infer<typeof sourceSchema>;
 export type Era = z.infer<typeof eraSchema>;
 export type FactDate = z.infer<typeof dateSchema>;
 export type TimelineEntry = z.infer<typeof timelineSchema>;
+export type Experiment = z.infer<typeof experimentSchema>;
 export type Claim = z.infer<typeof claimSchema>;
 export type Verdict = (typeof verdicts)[number];
 export type Technology = z.infer<typeof technologySchema>;

@@ -1,4 +1,4 @@
-// Chooses columns of the matrix and sorts its rows. A phone begins with three columns, and with the rest one touch away.
+// Chooses columns of the matrix, sorts its rows, and opens what a row can be shown by. A phone begins with three columns, and with the rest one touch away.
 
 const onAPhone = ['jail', 'rootless', 'vm'];
 
@@ -9,6 +9,10 @@ class MatrixTable extends HTMLElement {
       this.#showColumns();
     }
     this.addEventListener('change', () => this.#showColumns());
+    for (const link of this.querySelectorAll<HTMLAnchorElement>('a.show')) {
+      link.addEventListener('click', () => open(link.hash));
+    }
+    open(location.hash);
     for (const head of this.#heads) {
       head.querySelector('button')?.addEventListener('click', () => this.#sort(head));
     }
@@ -40,6 +44,13 @@ class MatrixTable extends HTMLElement {
     );
     body?.append(...rows);
   }
+}
+
+/** The experiment that an address names, if it names one. */
+function open(hash: string): void {
+  if (!hash.startsWith('#show-')) return;
+  const details = document.getElementById(hash.slice(1))?.querySelector('details');
+  if (details) details.open = true;
 }
 
 customElements.define('matrix-table', MatrixTable);
