@@ -13,7 +13,7 @@ export const pages = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
   .map((file) => `/${file.replace(/index\.html$/, '')}`)
   .sort();
 /** Pages to read: all but those that are an application, and the one for addresses that lead nowhere. */
-export const applications = ['/', '/compare/', '/tab/'];
+export const applications = ['/', '/compare/', '/tab/', '/yours/'];
 /** A page with a terminal and steps beside it; the list of labs is a page to read. */
 export const isLab = (path: string): boolean => /^\/labs\/./.test(path);
 export const reading = pages.filter(
