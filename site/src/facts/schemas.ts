@@ -213,6 +213,8 @@ export const termSchema = z.strictObject({
   also: z.array(text).optional(),
   says: text,
   kind: kindName.optional(),
+  /** It is a word of every day too: its first use on a page is linked only where somebody marks it. */
+  byHand: z.literal(true).optional(),
   /** Where there is more to read. */
   more: page.optional(),
 });
