@@ -7,6 +7,7 @@ const glossary = new Map<string, Term>([
   ['chroot', { term: 'chroot', says: 'It is about names.' }],
   ['user-namespace', { term: 'user namespace', says: 'User ids of its own.' }],
   ['namespace', { term: 'namespace', also: ['namespaces'], says: 'A table of names.' }],
+  ['zone', { term: 'zone', says: 'Solaris’s.', except: ['time zone'] }],
   ['share', { term: 'share', says: 'A weight.', byHand: true }],
 ]);
 const linked = (html: string) =>
@@ -32,7 +33,8 @@ describe('words of the glossary', () => {
     ['the margin', '<p><span class="sidenote sources-here"><span>A jail, by its author</span></span></p>'],
     ['an attribute', '<p title="a jail > b">it</p>'],
     ['a script', '<p><script>const a = "jail < b";</script></p>'],
-    ['another word', '<p>jailer, un-jail, /jail, jail-like, jail.conf</p>'],
+    ['another word', '<p>jailer, un-jail, /jail, jail-like, jail.conf, jail/370</p>'],
+    ['a phrase that means something else', '<p>the time\nzone</p>'],
     ['everyday speech', '<p>They share it.</p>'],
     ['what is no text', '<div>jail</div>'],
   ])('are left alone in %s', (_where, html) => {
@@ -41,6 +43,7 @@ describe('words of the glossary', () => {
 
   test('are linked after the margin has ended, and after an element without an end', () => {
     expect(linked('<p><span class="sidenote">x</span> a jail</p>')).toEqual(['jail']);
+    expect(linked('<p>a time zone, and a zone</p>')).toEqual(['zone']);
     expect(linked('<p>one<br>a jail, <em>and</em> chroot</p>')).toEqual(['jail', 'chroot']);
   });
 

@@ -28,12 +28,12 @@ export function linkTerms(html: string, glossary: ReadonlyMap<string, Term>): st
   }
   if (keyOf.size === 0) return html;
   const forms = [...keyOf.keys()].sort((one, other) => other.length - one.length).map(quoted);
-  const words = new RegExp(`(?<![\\w/.’'-])(?:${forms.join('|')})(?![\\w’'-]|\\.\\w)`, 'g');
+  const words = new RegExp(`(?<![\\w/.’'-])(?:${forms.join('|')})(?![\\w’'/-]|\\.\\w)`, 'g');
   const used = new Set<string>();
-  const link = (form: string): string => {
+  const link = (form: string, at: number, text: string): string => {
     const key = keyOf.get(form);
     const entry = key === undefined || used.has(key) ? undefined : glossary.get(key);
-    if (key === undefined || !entry) return form;
+    if (key === undefined || !entry || meansElse(entry, at, text)) return form;
     used.add(key);
     return termLink(key, entry, form);
   };
@@ -54,6 +54,15 @@ export function linkTerms(html: string, glossary: ReadonlyMap<string, Term>): st
     }
     return part;
   });
+}
+
+/** Whether the word at `at` is part of a phrase in which it is not the field's word. */
+function meansElse({ except = [] }: Term, at: number, text: string): boolean {
+  return except.some((phrase) =>
+    [...text.matchAll(new RegExp(quoted(phrase).replaceAll(' ', '\\s+'), 'gi'))].some(
+      ({ index, 0: found }) => index <= at && at < index + found.length,
+    ),
+  );
 }
 
 /** The element that an end tag ends: one of that name, or of that name in the margin. */

@@ -215,6 +215,8 @@ export const termSchema = z.strictObject({
   kind: kindName.optional(),
   /** It is a word of every day too: its first use on a page is linked only where somebody marks it. */
   byHand: z.literal(true).optional(),
+  /** Phrases in which it is not the word of the field: a time zone. */
+  except: z.array(text).optional(),
   /** Where there is more to read. */
   more: page.optional(),
 });
