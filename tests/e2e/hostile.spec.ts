@@ -142,6 +142,26 @@ test('the words of a check are text, and nothing of them turns what stands besid
   await isInert();
 });
 
+test('names of files are shown as they are, or spelt out', async () => {
+  await open(page, site, `/labs/${LAB}/#program`);
+  await page.getByTestId('start-lab').click();
+  await new TerminalPage(page, 'terminal-box').waitForPrompt('box');
+
+  const [sandbox] = await mine();
+  if (!sandbox) throw new Error('no sandbox');
+  const names = [`/root/${MARKUP}`, '/root/photo\u202egpj.exe', '/root/a\u001b]0;owned\u0007b'];
+  for (const path of names)
+    await ask('PUT', apiPaths.files(sandbox.id, 'box'), {
+      path,
+      content: Buffer.from(MARKUP).toString('base64'),
+    });
+  await page.locator('.lab-edit button').filter({ visible: true }).click();
+  for (const name of [MARKUP, 'photo⟨U+202E⟩gpj.exe', 'a␛]0;owned␇b'])
+    await expect(page.getByRole('button', { name, exact: true })).toBeVisible(patient);
+  await page.getByRole('button', { name: MARKUP, exact: true }).click();
+  await isInert();
+});
+
 /** What a hostile page tries, each with what came of it. `SITE`, `HOST` and `ID` are put in by the test. */
 const ATTEMPTS = `
 const said = {};
