@@ -42,8 +42,9 @@ export function makeEditor(place: HTMLElement, { ariaLabel, readOnly, screenRead
     readOnly,
     accessibilitySupport: screenReader ? 'on' : 'auto',
     automaticLayout: true,
-    // Its six colours are not the page's.
-    bracketPairColorization: { enabled: false },
+    // A text area takes the keys, as everywhere else on the page: an EditContext is no field to whoever looks whether the
+    // learner is typing, be it the page's own shortcuts or a screen reader.
+    editContext: false,
     fontFamily: '"Plex Mono", ui-monospace, monospace',
     fontSize: 14,
     lineHeight: 1.5,
@@ -72,6 +73,10 @@ export function modelFor(text: string, language: string): editor.ITextModel {
   const model = editor.createModel(text, language);
   model.setEOL(editor.EndOfLineSequence.LF);
   model.detectIndentation(true, 4);
+  // Six colours for brackets, none of them the page's.
+  model.updateOptions({
+    bracketColorizationOptions: { enabled: false, independentColorPoolPerBracketType: false },
+  });
   return model;
 }
 
