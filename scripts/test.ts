@@ -6,6 +6,7 @@ import { ensureRoot, interruptRunning, isRoot, run } from './privilege.ts';
 import { duration, PlainError } from './progress.ts';
 import { IMAGES, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
 import { checkDistribution, distribution } from './system-packages.ts';
+import { buildTabImage } from './tab-image.ts';
 
 /** What a suite's tests came to; `names` are those of the failed ones, as far as its runner tells them. */
 type Count = { passed: number; failed: number; skipped: number; names?: readonly string[] };
@@ -15,8 +16,17 @@ type Suite = {
   readonly root?: boolean;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** It wants the Linux for the tab, which is built while other suites run. */
+  readonly tab?: boolean;
   /** Reads how many tests ran from what was printed or written; without it the command's status counts as one test. */
   readonly count?: (output: string) => Count;
+};
+
+const NO_TAB: Count = {
+  passed: 0,
+  failed: 1,
+  skipped: 0,
+  names: ['the Linux for the tab could not be built'],
 };
 
 const RESULTS = join(ROOT, 'tests/results');
@@ -58,7 +68,7 @@ const vitestCount = (file: string) => (): Count => {
   };
 };
 
-const playwrightCount = (file: string) => (): Count => {
+const playwrightCount = (file: string, folder: string) => (): Count => {
   type Group = { suites?: Group[]; specs?: { title: string; file: string; ok: boolean }[] };
   const { stats, errors, suites } = readJson<{
     stats: { expected: number; unexpected: number; flaky: number; skipped: number };
@@ -66,7 +76,7 @@ const playwrightCount = (file: string) => (): Count => {
     suites: Group[];
   }>(file);
   const failed = (group: Group): string[] => [
-    ...(group.specs ?? []).filter(({ ok }) => !ok).map(({ title, file: at }) => `tests/e2e/${at} › ${title}`),
+    ...(group.specs ?? []).filter(({ ok }) => !ok).map(({ title, file: at }) => `${folder}/${at} › ${title}`),
     ...(group.suites ?? []).flatMap(failed),
   ];
   return {
@@ -107,15 +117,15 @@ const vitest = (project: string, root = false): Suite => ({
   count: vitestCount(`${project}.json`),
 });
 
-const playwright = (name: string, project: string, workers: number): Suite => ({
+const playwright = (name: string, project: string, workers: number, folder = 'tests/e2e'): Suite => ({
   name,
   root: true,
   command: [
-    ...[NODE, bin('@playwright/test/cli.js'), 'test', '--config', 'tests/e2e/playwright.config.ts'],
+    ...[NODE, bin('@playwright/test/cli.js'), 'test', '--config', `${folder}/playwright.config.ts`],
     ...[`--project=${project}`, `--workers=${workers}`, ...(workers > 1 ? ['--fully-parallel'] : [])],
   ],
   env: { PLAYWRIGHT_JSON_OUTPUT_FILE: join(RESULTS, `e2e-${project}.json`) },
-  count: playwrightCount(`e2e-${project}.json`),
+  count: playwrightCount(`e2e-${project}.json`, folder),
 });
 
 const SUITES: readonly Suite[] = [
@@ -150,6 +160,8 @@ const SUITES: readonly Suite[] = [
   vitest('escape', true),
   playwright('e2e', 'stack', 1),
   playwright('e2e, pages', 'pages', 2),
+  { ...vitest('tab'), tab: true },
+  { ...playwright('tab, pages', 'tab', 2, 'tests/tab'), tab: true },
 ];
 
 const runSuite = async (suite: Suite): Promise<Count> => {
@@ -203,6 +215,10 @@ const main = async (): Promise<number> => {
   await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
   rmSync(RESULTS, { recursive: true, force: true });
   mkdirSync(RESULTS, { recursive: true });
+  // Minutes, the first time, and after a change to native/ one: beside the other suites, as nice as can be.
+  const tabImage = suites.some(({ tab }) => tab)
+    ? buildTabImage(IMAGES, (line) => console.log(`  (${line})`))
+    : Promise.resolve(true);
 
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
@@ -210,7 +226,7 @@ const main = async (): Promise<number> => {
   for (const suite of suites) {
     console.log(`\n== ${suite.name}`);
     const began = performance.now();
-    const count = await runSuite(suite);
+    const count = suite.tab && !(await tabImage) ? NO_TAB : await runSuite(suite);
     total.passed += count.passed;
     total.failed += count.failed;
     total.skipped += count.skipped;

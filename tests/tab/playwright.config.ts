@@ -5,6 +5,7 @@ import e2e from '../e2e/playwright.config.ts';
 export default defineConfig({
   ...e2e,
   testDir: '.',
+  projects: [{ name: 'tab', testMatch: '*.spec.ts' }],
   timeout: 240_000,
   reporter: [['list'], ['json', { outputFile: '../results/tab-browser.json' }]],
   outputDir: '../results/tab',
