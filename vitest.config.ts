@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 import { patiently } from './tests/patience.ts';
 
 /**
- * `unit` stands beside the code and runs anywhere. `integration` crosses folders, needs root and real kernels, and runs
- * one file at a time because it counts processes, mounts and cgroups before and after. `escape` attacks what is running.
+ * `unit` stands beside the code and runs anywhere. `integration` crosses folders and needs root and real kernels; two of its
+ * files run at once, for each counts only what bears its own stack's name. `escape` attacks what is running, alone.
  * `tab` wants the image of the Linux in the tab, which takes minutes to build (labs/images/build --only tab).
  */
 export default defineConfig({
@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
-          fileParallelism: false,
+          maxWorkers: 2,
           expect: { poll: { timeout: patiently(1_000) } },
           testTimeout: patiently(60_000),
           hookTimeout: patiently(120_000),

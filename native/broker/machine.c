@@ -49,12 +49,13 @@ static json_t *limits_to_json(const machine *m) {
 }
 
 json_t *machine_to_json(const machine *m, const char *boot_id) {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:O, s:I, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s:b}",
-                     "boot", boot_id, "machine", m->id, "kind", kinds[m->kind], "state", states[m->state], "image",
-                     m->image, "profile", m->profile, "hostname", m->hostname, "accel", m->accel, "limits",
-                     limits_to_json(m), "labels", m->labels, "created_ms", (json_int_t)m->created_ms, "exit", m->exit,
-                     "slot", m->slot, "pid", (int)m->pid, "start_time", (json_int_t)m->start_time, "selinux",
-                     m->selinux, "label", m->label, "cause", end_cause_name(m->cause), "frozen", m->frozen);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:O, s:I, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s:b, s:b}", "boot",
+        boot_id, "machine", m->id, "kind", kinds[m->kind], "state", states[m->state], "image", m->image, "profile",
+        m->profile, "hostname", m->hostname, "accel", m->accel, "limits", limits_to_json(m), "labels", m->labels,
+        "created_ms", (json_int_t)m->created_ms, "exit", m->exit, "slot", m->slot, "pid", (int)m->pid, "start_time",
+        (json_int_t)m->start_time, "selinux", m->selinux, "label", m->label, "cause", end_cause_name(m->cause),
+        "frozen", m->frozen, "restarting", m->restarting);
 }
 
 json_t *machine_describe(const machine *m) {
@@ -118,15 +119,15 @@ machine *machine_from_json(json_t *record, char *boot_id, bh_error *err) {
     const char *boot, *id, *kind, *state, *image, *profile, *hostname, *accel, *exit_text, *label, *cause;
     json_t *limits, *labels;
     json_int_t created, start_time;
-    int slot, pid, selinux, frozen = 0; // absent from the record of an earlier version
+    int slot, pid, selinux, frozen = 0, restarting = 0; // the last two are absent from records of earlier versions
     json_error_t why;
     if (json_unpack_ex(
             record, &why, 0,
-            "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s?b !}", "boot",
-            &boot, "machine", &id, "kind", &kind, "state", &state, "image", &image, "profile", &profile, "hostname",
-            &hostname, "accel", &accel, "limits", &limits, "labels", &labels, "created_ms", &created, "exit",
-            &exit_text, "slot", &slot, "pid", &pid, "start_time", &start_time, "selinux", &selinux, "label", &label,
-            "cause", &cause, "frozen", &frozen) < 0) {
+            "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:s, s:i, s:i, s:I, s:b, s:s, s:s, s?b, s?b !}",
+            "boot", &boot, "machine", &id, "kind", &kind, "state", &state, "image", &image, "profile", &profile,
+            "hostname", &hostname, "accel", &accel, "limits", &limits, "labels", &labels, "created_ms", &created,
+            "exit", &exit_text, "slot", &slot, "pid", &pid, "start_time", &start_time, "selinux", &selinux, "label",
+            &label, "cause", &cause, "frozen", &frozen, "restarting", &restarting) < 0) {
         bh_fail(err, 0, "not a machine record: %s", why.text);
         return NULL;
     }
@@ -157,6 +158,7 @@ machine *machine_from_json(json_t *record, char *boot_id, bh_error *err) {
     copy_text(m->label, sizeof m->label, label);
     m->selinux = selinux;
     m->frozen = frozen;
+    m->restarting = restarting;
     m->cause = end_cause_from(cause);
     json_decref(m->labels);
     m->labels = json_incref(labels);

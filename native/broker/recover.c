@@ -7,6 +7,7 @@
 #include "broker/freeze.h"
 #include "broker/log.h"
 #include "broker/move.h"
+#include "broker/restart.h"
 #include "broker/terminal.h"
 #include "broker/watch.h"
 
@@ -39,6 +40,17 @@ static machine *read_record(const broker *b, const char *id, char *boot_id, bh_e
     return m;
 }
 
+// Its restart was cut short. What there is of the new one goes, and what outlives a restart stays: its name, its ids,
+// its snapshots. Whoever asked has it begun once more.
+static void begin_anew(machine *m) {
+    bh_error err;
+    if (machine_clear(m->broker, m->id, &err) < 0)
+        log_error("machine %s: %s", m->id, err.message);
+    bh_fail(&err, 0, "the broker ended meanwhile");
+    m->pid = 0;
+    machine_restart_failed(m, &err);
+}
+
 static void take_over(broker *b, const char *id) {
     bh_error err;
     char boot_id[40];
@@ -48,12 +60,16 @@ static void take_over(broker *b, const char *id) {
         return;
     }
     m->broker = b;
-    if (strcmp(boot_id, b->boot_id) != 0 || m->state == MACHINE_CREATING) {
-        wipe(b, id, m->state == MACHINE_CREATING ? "its making was cut short" : "it is from before the last reboot");
+    bool cut_short = m->state == MACHINE_CREATING && !m->restarting;
+    if (strcmp(boot_id, b->boot_id) != 0 || cut_short) {
+        wipe(b, id, cut_short ? "its making was cut short" : "it is from before the last reboot");
         machine_free(m);
         return;
     }
     broker_remember(b, m);
+    if (m->state == MACHINE_CREATING)
+        begin_anew(m);
+    m->restarting = false;
     if (m->state == MACHINE_EXITED)
         machine_recall_end(m);
     move_recover(m);

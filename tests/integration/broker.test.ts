@@ -523,6 +523,31 @@ describe('a broker that was killed', () => {
   });
 });
 
+describe('a broker that was killed while it restarts a machine', () => {
+  afterEach(() => broker.dispose());
+
+  it('still has the machine, which can be begun again', async () => {
+    broker = await TestBroker.start();
+    await broker.create('again', { labels: { owner: 'x' } });
+    // Whatever moment the kill hits: its end, its making, or the first moments of what was made.
+    for (const delay of [0, 1, 2, 4, 8, 16]) {
+      const restarted = broker.control.request('machine.restart', { machine: 'again' }).catch(() => null);
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      await broker.kill();
+      await restarted;
+      await broker.start();
+      const { machines } = await broker.control.request('machine.list', {});
+      expect(machines).toMatchObject([{ machine: 'again', labels: { owner: 'x' } }]);
+      await broker.control.request('machine.restart', { machine: 'again' });
+      expect(await broker.shell('again', 'hostname')).toBe('again');
+    }
+    await broker.control.request('machine.delete', { machine: 'again' });
+    // A launch that had made a process, and written nothing down yet, ends by itself: its runtime is gone.
+    await expect.poll(() => broker.census().processes).toHaveLength(1);
+    expectNothingLeft();
+  });
+});
+
 describe('the end of a broker', () => {
   for (const how of ['eof', 'SIGTERM', 'SIGINT'] as const) {
     it(`ends every machine (${how})`, async () => {

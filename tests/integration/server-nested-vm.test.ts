@@ -349,7 +349,7 @@ describe('the end of a VM', () => {
     });
     expect((await restart('vm')).status).toBe(200);
     await learner.waitFor(sandbox.id, 'vm', 'running');
-    expect((await restart('box')).status).toBe(200);
+    expect(await restart('box'), stack.report()).toMatchObject({ status: 200 });
     sandbox = await learner.waitFor(sandbox.id, 'box', 'running');
     expect((await run('box', 'cat /proc/sys/kernel/hostname')).stdout).toBe('box\n');
     expect(view('nest').state).toBe('ended');

@@ -207,14 +207,29 @@ async function stopped(child: ChildProcess | null): Promise<void> {
   await exit;
 }
 
-/** A port of this machine's own address that nobody listens on now. */
+/** Below what Linux gives to outgoing connections (ip_local_port_range), or one of those might have a server's port just when
+ * that is started again. */
+const PORTS = { first: 15_000, count: 8_000 };
+
+/** A port of this machine's own address that nobody listens on now, nor on the one after it, where previews are served. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = PORTS.first + 2 * Math.floor(Math.random() * PORTS.count);
+    if ((await isFree(port)) && (await isFree(port + 1))) return port;
+  }
+  throw new Error(`no port from ${PORTS.first} on is free`);
+}
+
+async function isFree(port: number): Promise<boolean> {
   const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port is free');
-  return address.port;
+  const listens = new Promise<boolean>((resolve) => {
+    probe.on('listening', () => resolve(true)).on('error', () => resolve(false));
+  });
+  probe.listen(port, '127.0.0.1');
+  const free = await listens;
+  if (free) {
+    probe.close();
+    await once(probe, 'close');
+  }
+  return free;
 }

@@ -26,10 +26,10 @@ afterEach(async () => {
 });
 
 /** A VM whose guest has 150 ms to say hello, and every state it is seen in. */
-function makeVm(id = newId()) {
+function makeVm(id = newId(), starts = new Turns(1), limitMs = 150) {
   const context = { broker: host, id, labels: {}, log: pino({ level: 'silent' }) };
   const link = `${host.machineDirectory(id)}/link.sock`;
-  const vm = new VirtualMachine(context, viewOfPlan(plan), link, new Turns(1), { kvm: 150, tcg: 150 });
+  const vm = new VirtualMachine(context, viewOfPlan(plan), link, starts, { kvm: limitMs, tcg: limitMs });
   const seen: Machine[] = [];
   vm.changes.add((view) => seen.push(view));
   return { vm, seen, states: () => [...new Set(seen.map(({ state }) => state))] };
@@ -98,6 +98,50 @@ describe('the boot of a VM', () => {
     expect(vm.view.reason).toMatch(/did not say hello within 0\.15 s/);
     expect(broker.machines.size).toBe(0);
     await vm.end();
+  });
+
+  test('one that hangs when it begins again keeps its place and its snapshots, and can begin once more', async () => {
+    broker.linked = (socket) => void answerAsGuest(socket);
+    const { vm } = makeVm();
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => vm.view.state === 'running');
+    broker.linked = () => {};
+    await vm.restart({}, performance.now());
+    await until(() => vm.view.state === 'failed');
+    expect(vm.view.reason).toMatch(/0\.15 s\. Restart it once more; its snapshots are kept\./);
+    expect(broker.machines.has(vm.id)).toBe(true);
+    broker.linked = (socket) => void answerAsGuest(socket);
+    await vm.restart({}, performance.now());
+    await until(() => vm.view.state === 'running');
+    await vm.end();
+  });
+
+  test('one that is asked for while another starts says so, and begins after it', async () => {
+    const starts = new Turns(1);
+    const greetings: (() => void)[] = [];
+    broker.linked = (socket) => void greetings.push(() => answerAsGuest(socket));
+    const [first, second] = [makeVm(newId(), starts, 20_000), makeVm(newId(), starts, 20_000)];
+    await first.vm.create(plan, new Stopwatch(performance.now()));
+    await second.vm.create(plan, new Stopwatch(performance.now()));
+    await until(() => greetings.length === 1);
+    expect(second.vm.view).toMatchObject({ state: 'starting', reason: expect.stringMatching(/^Another VM/) });
+    greetings[0]?.();
+    await until(() => greetings.length === 2);
+    greetings[1]?.();
+    await until(() => second.vm.view.state === 'running');
+    expect(first.vm.view.state).toBe('running');
+    expect(second.vm.view.reason).toBeNull();
+    await Promise.all([first.vm.end(), second.vm.end()]);
+  });
+
+  test('one that is ended while it waits for its turn is not made', async () => {
+    const starts = new Turns(1);
+    starts.take(() => {});
+    const { vm } = makeVm(newId(), starts);
+    await vm.create(plan, new Stopwatch(performance.now()));
+    await vm.end();
+    expect(vm.view.state).toBe('ended');
+    expect(broker.requests.filter((request) => request.startsWith('vm.create'))).toHaveLength(0);
   });
 
   test('one whose QEMU dies is started once more without waiting for the limit', async () => {

@@ -295,9 +295,9 @@ export class VirtualMachine extends LearnerMachine {
         // What the broker refuses it would refuse again; only what hung or died may do better.
         const again = started && attempt < ATTEMPTS;
         if (again) this.update({ reason: `${capital(why)}. It was ended and is being started once more.` });
-        // One that begins again is cleared away by doing so once more, and keeps its snapshots.
-        const gone = again && begun ? true : await this.#clearAway();
-        if (!again || !gone) return this.#fail(why);
+        // One that begins again is cleared away by doing so once more, now or when its learner asks, and keeps its snapshots.
+        const gone = begun !== null || (await this.#clearAway());
+        if (!again || !gone) return this.#fail(why, begun !== null);
         watch.again(why);
       }
     }
@@ -351,9 +351,12 @@ export class VirtualMachine extends LearnerMachine {
     }
   }
 
-  #fail(why: string): void {
+  #fail(why: string, restarted: boolean): void {
     if (this.ending) return;
-    const reason = `The VM did not start: ${why}. End the sandbox and start again; if it happens again, see the log.`;
+    const next = restarted
+      ? 'Restart it once more; its snapshots are kept.'
+      : 'End the sandbox and start again; if it happens again, see the log.';
+    const reason = `The VM did not start: ${why}. ${next}`;
     this.update({ state: 'failed', reason, terminals: [] });
   }
 
