@@ -12,7 +12,6 @@ import 'monaco-editor/features/indentation/register';
 import 'monaco-editor/features/linesOperations/register';
 import 'monaco-editor/features/multicursor/register';
 import 'monaco-editor/features/smartSelect/register';
-import 'monaco-editor/features/toggleTabFocusMode/register';
 import 'monaco-editor/features/wordOperations/register';
 import 'monaco-editor/languages/definitions/cpp/register';
 import 'monaco-editor/languages/definitions/shell/register';
@@ -87,10 +86,6 @@ export function replaceText(model: editor.ITextModel, text: string): void {
   model.pushEditOperations([], [{ range: model.getFullModelRange(), text }], () => null);
   model.pushStackElement();
 }
-
-/** Whether Tab moves the focus, as Ctrl+M has it (Ctrl+Shift+M on a Mac). */
-export const tabLeaves = (area: editor.ICodeEditor): boolean =>
-  area.getOption(editor.EditorOption.tabFocusMode);
 
 /** Of Monaco's kinds of token, which has which of the page's colours. */
 const inks: readonly (readonly [token: string, variable: string, style?: string])[] = [
