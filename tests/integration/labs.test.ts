@@ -11,7 +11,7 @@ import { type Stack, startStack } from './stack.ts';
 
 const LABS = join(import.meta.dirname, '../../labs');
 const { labs, mistakes } = loadLabs(LABS);
-const LIMIT_MS = patiently(240_000);
+const LIMIT_MS = patiently(480_000);
 
 /** Whether it wants a VM here: its own, or one that carries a container which needs what the host may lack. */
 const wantsVm = ({ matter }: Lab) =>

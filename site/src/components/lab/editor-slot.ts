@@ -16,5 +16,5 @@ export interface EditorProps {
   onrun: (command: string) => void;
 }
 
-export const loadEditor = async (): Promise<Component<EditorProps>> =>
-  (await import('../editor/LabEditor.svelte')).default;
+export const loadEditor = (): Promise<Component<EditorProps>> =>
+  import('../editor/LabEditor.svelte').then((loaded) => loaded.default);
