@@ -13,10 +13,21 @@ const headings: [string, (path: string) => boolean][] = [
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
+/** In the order in which the rail beside an essay has them; what is not in it comes after, by its address. */
+function inOrder(pages: readonly BuiltPage[]): BuiltPage[] {
+  const rail =
+    pages.map(({ html }) => /<aside class="rail[\s\S]*?<\/aside>/.exec(html)?.[0]).find(Boolean) ?? '';
+  const place = ({ path }: BuiltPage): number => {
+    const at = rail.indexOf(`href="${path}"`);
+    return at < 0 ? rail.length : at;
+  };
+  return [...pages].sort((one, other) => place(one) - place(other));
+}
+
 /** The list as HTML: a heading for each section that has pages. */
 export function pageList(pages: readonly BuiltPage[]): string {
   const sections = headings.map(([heading]) => ({ heading, items: [] as string[] }));
-  for (const { path, title, description } of pages) {
+  for (const { path, title, description } of inOrder(pages)) {
     const at = headings.findIndex(([, has]) => has(path));
     sections[at]?.items.push(
       `<li><a href="${path}">${escaped(title)}</a><p>${escaped(description)}</p></li>`,

@@ -16,5 +16,5 @@ export interface EditorProps {
   onrun: (command: string) => void;
 }
 
-/** Null as long as this site has no editor. */
-export const loadEditor: (() => Promise<Component<EditorProps>>) | null = null;
+export const loadEditor = (): Promise<Component<EditorProps>> =>
+  import('../editor/LabEditor.svelte').then((loaded) => loaded.default);

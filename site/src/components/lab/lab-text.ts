@@ -18,7 +18,7 @@ export class LabText {
   readonly #acts: TextActs;
   readonly #leaves: (() => void)[] = [];
   #at = '';
-  /** The sandbox in which numbers were asked for. */
+  /** For what the numbers in the open part were asked for: they are new with a sandbox, a part, and a step that is done. */
   #filled = '';
 
   constructor(root: HTMLElement, session: LabSession, acts: TextActs) {
@@ -33,11 +33,14 @@ export class LabText {
     this.#leaves.push(
       () => root.removeEventListener('click', this.#click),
       () => root.removeEventListener('submit', this.#submit),
-      session.subscribe(({ at }) => this.#show(at)),
+      session.subscribe(({ at }) => {
+        this.#show(at);
+        this.#fill();
+      }),
       session.sandbox.subscribe(({ phase, sandbox, checks }) => {
         const runs = phase === 'running' && sandbox !== null;
         this.#enable(runs);
-        if (runs && sandbox.machines.every(({ state }) => state === 'running')) this.#fill(sandbox.id);
+        this.#fill();
         for (const { step, state, reason } of Object.values(checks))
           this.#liveHints(step, state === 'missing' ? (reason ?? '') : '');
       }),
@@ -102,8 +105,9 @@ export class LabText {
     const part = this.#open();
     part.focus({ preventScroll: true });
     // Where the text scrolls by itself it begins at its top; where the page does, that goes there.
-    this.#root.parentElement?.scrollTo(0, 0);
-    this.#root.closest('.lab')?.scrollIntoView({ block: 'start' });
+    const pane = this.#root.parentElement;
+    if (pane && pane.scrollHeight > pane.clientHeight) pane.scrollTo(0, 0);
+    else pane?.scrollIntoView({ block: 'start' });
   }
 
   #enable(runs: boolean): void {
@@ -182,11 +186,16 @@ export class LabText {
     }
   }
 
-  /** Asks the machines for what stands in the text, once for each sandbox. */
-  #fill(sandbox: string): void {
-    if (sandbox === this.#filled) return;
-    this.#filled = sandbox;
-    for (const place of this.#root.querySelectorAll<HTMLElement>('[data-live]')) {
+  /** Asks the machines for the numbers that stand in the open part. */
+  #fill(): void {
+    const { phase, sandbox } = this.#session.sandbox.view;
+    const { at, done } = this.#session.view;
+    if (phase !== 'running' || !sandbox?.machines.every(({ state }) => state === 'running')) return;
+    const state = `${sandbox.id} ${at} ${at in done}`;
+    if (state === this.#filled) return;
+    this.#filled = state;
+    const open = at === 'intro' ? ':scope > :not(.lab-part) [data-live]' : `[data-step="${at}"] [data-live]`;
+    for (const place of this.#root.querySelectorAll<HTMLElement>(open)) {
       const { live = '' } = place.dataset;
       void this.#session.output(live, this.#target(place).machine).then(
         (text) => {
