@@ -136,7 +136,7 @@ export default defineConfig({
             { label: 'Sources', link: '/sources/' },
           ],
         },
-        { label: 'This site', items: ['about'] },
+        { label: 'This site', items: ['about', 'further-reading'] },
       ],
     }),
     mdx(),
