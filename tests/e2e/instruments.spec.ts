@@ -99,7 +99,7 @@ test('namespaces are told apart by their numbers, those of the host and those th
   await open(page, stack.url, '/concepts/namespaces/');
   await run('unshare -un sleep 60 &');
   const map = page.getByTestId('namespaces-box');
-  await expect(map).toContainText('Of its own 8, shared with its host 0.', patient);
+  await expect(map).toContainText('Of its own 8, shared with the host 0.', patient);
   for (const [kind, link] of [
     ['pid', 'pid'],
     ['mount', 'mnt'],
