@@ -2,8 +2,9 @@
 import { GUEST_ITSELF } from '@bulkhead/sandbox-server/broker/conversation';
 import type { Host } from '@bulkhead/sandbox-server/broker/host';
 import { Listeners } from '@bulkhead/sandbox-server/listeners';
-import { FROZEN, LearnerMachine, type MachineContext } from '@bulkhead/sandbox-server/machines/machine';
+import { LearnerMachine, type MachineContext } from '@bulkhead/sandbox-server/machines/machine';
 import type { MachinePlan } from '@bulkhead/sandbox-server/machines/placement';
+import { FROZEN } from '@bulkhead/sandbox-server/machines/shown';
 import type { KernelToAsk } from '@bulkhead/sandbox-server/machines/stats';
 import type { Stopwatch } from '@bulkhead/sandbox-server/machines/stopwatch';
 import { Problem } from '@bulkhead/sandbox-server/problem';
