@@ -8,6 +8,7 @@ import { ensureRoot, isRoot } from './privilege.ts';
 import { PlainError } from './progress.ts';
 import { IMAGES, inStep, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
 import { installPeers } from './system-packages.ts';
+import { buildTabImage } from './tab-image.ts';
 
 try {
   ensureRoot();
@@ -22,6 +23,8 @@ try {
   const chosen = all.filter((file) => wanted.length === 0 || wanted.some((name) => file.startsWith(name)));
   if (chosen.length === 0)
     throw new PlainError(`no benchmark is called ${wanted.join(' ')}; there are: ${all.join(', ')}`);
+  if (chosen.includes('tab.bench.ts') && !(await buildTabImage(IMAGES, console.log)))
+    throw new PlainError('the benchmark of the Linux in the tab needs its image');
   for (const file of chosen) {
     const command = [NODE, join(ROOT, 'tests/bench', file), ...options];
     const places = [`BULKHEAD_IMAGES=${IMAGES}`, `BULKHEAD_PROGRAMS=${PROGRAMS}`];

@@ -89,7 +89,7 @@ const buildImages = async (step: Step, imagesDir: string): Promise<string> => {
 /** `address` is where the site will be read, for what must name it in full; empty if nobody said. */
 export const buildSite = async (step: Step, address: string): Promise<string> => {
   const key = fingerprint(
-    [join(ROOT, 'site'), join(ROOT, 'sandbox-server/src/protocol'), join(ROOT, 'package-lock.json')],
+    ['site', 'sandbox-server/src', 'labs', 'package-lock.json'].map((path) => join(ROOT, path)),
     address,
   );
   const built = stamp('site');

@@ -23,6 +23,8 @@ const COMPRESSED = /^(text|application\/(json|wasm|xml)|image\/svg)/;
 export interface PlainHost {
   /** Where the site begins, without a slash at the end. */
   url: string;
+  /** Bytes of files that were sent so far, as they were sent. */
+  sent: () => number;
   close: () => void;
 }
 
@@ -49,6 +51,7 @@ export async function serveFiles({
   address = '127.0.0.1',
   port = 0,
 }: HostOptions): Promise<PlainHost> {
+  let sent = 0;
   const server = createServer((request, response) => {
     const pathname = decoded(request.url ?? '/');
     const path = pathname?.startsWith(under) ? `/${pathname.slice(under.length)}` : undefined;
@@ -71,14 +74,24 @@ export async function serveFiles({
     });
     // A browser that goes away in the middle is no event here.
     const gone = () => {};
-    if (packs) pipeline(createReadStream(file), createGzip(), response, gone);
-    else pipeline(createReadStream(file), response, gone);
+    const content = createReadStream(file);
+    const count = (bytes: Buffer) => {
+      sent += bytes.length;
+    };
+    if (packs) pipeline(content, createGzip().on('data', count), response, gone);
+    else
+      pipeline(
+        content.on('data', (bytes) => count(bytes as Buffer)),
+        response,
+        gone,
+      );
   }).listen(port, address);
   await once(server, 'listening');
   const at = server.address();
   if (at === null || typeof at === 'string') throw new Error('no port');
   return {
     url: `http://${address}:${at.port}${under.replace(/\/$/, '')}`,
+    sent: () => sent,
     close: () => {
       server.closeAllConnections();
       server.close();

@@ -1,6 +1,7 @@
 // What a fact must bring with it to be printed: every key known, every date and figure with its source. Types are
 // inferred from these schemas; facts.ts checks what needs more than one document (does that source exist?).
 import { z } from 'astro/zod';
+import { ownMeasureNames, ownMeasures } from '../components/figures/own-measures.ts';
 import { setups } from '../components/sandbox/setup.ts';
 import { categoryNames } from '../data/categories.ts';
 import { type KindName, kinds, wallNames } from '../data/kinds.ts';
@@ -175,29 +176,36 @@ export const noteSchema = z.strictObject({
   sources: z.array(sourceKey),
 });
 
-export const figureSchema = z.strictObject({
-  group: z.enum(['overhead', 'start', 'density', 'migration', 'market', 'security']),
-  title: text,
-  /** What the numbers depend on: the machine, the year, who measured. */
-  setting: text,
-  unit: text,
-  better: z.enum(['more', 'less', 'neither']),
-  values: z
-    .array(
-      z.strictObject({
-        label: text,
-        value: z.number(),
-        to: z.number().optional(),
-        kind: kindName.optional(),
-      }),
-    )
-    .min(1),
-  /** Somebody who sells it says so. */
-  vendor: z.boolean().optional(),
-  /** Measured while these pages were prepared. */
-  ours: z.boolean().optional(),
-  sources: z.array(sourceKey),
-});
+export const figureSchema = z
+  .strictObject({
+    group: z.enum(['overhead', 'start', 'density', 'migration', 'market', 'security']),
+    title: text,
+    /** What the numbers depend on: the machine, the year, who measured. */
+    setting: text,
+    unit: text,
+    better: z.enum(['more', 'less', 'neither']),
+    values: z
+      .array(
+        z.strictObject({
+          label: text,
+          value: z.number(),
+          to: z.number().optional(),
+          kind: kindName.optional(),
+        }),
+      )
+      .min(1),
+    /** Somebody who sells it says so. */
+    vendor: z.boolean().optional(),
+    /** Measured while these pages were prepared. */
+    ours: z.boolean().optional(),
+    /** What of the reader's machine can stand beside it, once it was measured. */
+    here: z.array(z.enum(ownMeasureNames)).optional(),
+    sources: z.array(sourceKey),
+  })
+  .refine(
+    ({ unit, here = [] }) => here.every((name) => ownMeasures[name].unit === unit.replace('MiB', 'MB')),
+    'has measures of this machine in another unit beside it',
+  );
 
 export const termSchema = z.strictObject({
   term: text,
@@ -205,6 +213,10 @@ export const termSchema = z.strictObject({
   also: z.array(text).optional(),
   says: text,
   kind: kindName.optional(),
+  /** It is a word of every day too: its first use on a page is linked only where somebody marks it. */
+  byHand: z.literal(true).optional(),
+  /** Phrases in which it is not the word of the field: a time zone. */
+  except: z.array(text).optional(),
   /** Where there is more to read. */
   more: page.optional(),
 });

@@ -13,7 +13,7 @@ const SOURCE = fileURLToPath(new URL('service-worker.ts', import.meta.url));
 const CONSTANTS = 2;
 
 /** What is for others than readers (cards, feeds), or is there in another form. */
-const LEFT_OUT = /\.(png|xml|txt|map|br|gz|json)$|^404\.html$|^sw\.js$/;
+const LEFT_OUT = /\.(png|xml|txt|map|br|gz)$|^404\.html$|^sw\.js$/;
 /** A file above this is fetched when it is needed: an editor, and not a page. The emulator is. */
 const LARGE_BYTES = 1_000_000;
 const EMULATOR = /^assets\/v86\..*\.wasm$/;
