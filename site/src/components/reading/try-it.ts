@@ -23,7 +23,8 @@ class TryIt extends HTMLElement {
 
   #begin(): Promise<InlineShell> {
     if (TryIt.#open !== this) {
-      void TryIt.#open?.#leave();
+      const open = TryIt.#open;
+      if (open) void open.#leave();
       TryIt.#open = this;
     }
     this.#shell ??= this.#mount();

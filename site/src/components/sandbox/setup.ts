@@ -28,7 +28,10 @@ export function machinesOf(
 /** Whether these are the machines of that setup, and none beside but the VM that the server may have put one into. A place in
  * the queue tells no profiles: it is one that a page like this asked for. */
 export function isSetup(
-  machines: readonly (Pick<Machine, 'name' | 'kind'> & Partial<Machine>)[],
+  machines: readonly (Pick<Machine, 'name' | 'kind'> & {
+    profile?: Machine['profile'] | undefined;
+    carrier?: boolean;
+  })[],
   setup: Setup,
 ): boolean {
   const own = machines.filter(({ carrier }) => !carrier);

@@ -42,7 +42,7 @@ class Tab implements TabPlace {
   async ask<T>(path: string, { method = 'GET' } = {}): Promise<T> {
     this.asked.push(`${method} ${path}`);
     if (path === apiPaths.status) return status as T;
-    return (await new Promise((resolve, reject) => {
+    return (await new Promise<unknown>((resolve, reject) => {
       this.giveUp = reject;
       if (method === 'POST') queueMicrotask(() => this.held || resolve(sandbox));
     })) as T;
