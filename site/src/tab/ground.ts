@@ -48,7 +48,7 @@ export class Ground {
 
   constructor(options: GroundOptions) {
     this.#options = options;
-    this.#broker = patiently(() => options.first.guest);
+    this.#broker = patiently(options.first);
     options.first.subscribe((state) => {
       if (state.phase === 'ended') this.onend(endOfGuest(state.console)[0]);
       else if (state.phase === 'failed') this.onend(state.message);
