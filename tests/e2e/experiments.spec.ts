@@ -37,7 +37,6 @@ test.describe('on a host that has containers only', () => {
       .click();
     await expect(claim(31).getByTestId('terminal-box')).toBeVisible();
     await expect.poll(() => shell.screen(), { timeout: 30_000 }).toMatch(/sethostname\("boxed", 5\)\s+= 0/);
-    expect(await axeViolations(page)).toEqual([]);
 
     await claim(42).locator('summary').first().click();
     await claim(42)

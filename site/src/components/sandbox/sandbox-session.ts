@@ -278,6 +278,13 @@ export class SandboxSession {
     }
   }
 
+  /** Asks how the sandbox stands: its end moves on with every key, and no event tells that. */
+  async refresh(): Promise<void> {
+    const { sandbox } = this.#view;
+    const now = sandbox && (await this.#request<Sandbox>(apiPaths.sandbox(sandbox.id)).catch(() => null));
+    if (now && now.id === this.#view.sandbox?.id) this.#change({ sandbox: now });
+  }
+
   /** Opens another terminal in a machine; it arrives with the machine's next state. */
   async openTerminal(machine: string, columns: number, rows: number): Promise<void> {
     const { sandbox } = this.#view;
