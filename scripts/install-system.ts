@@ -8,8 +8,9 @@ import { readFile } from './options.ts';
 import { isRoot, run } from './privilege.ts';
 import { PlainError } from './progress.ts';
 import { inStep, PROGRAMS, ROOT, SERVER_USER, setUp } from './setup.ts';
+import { buildTabImage } from './tab-image.ts';
 
-const STEPS = 7;
+const STEPS = 8;
 const place = {
   programs: '/usr/local/lib/bulkhead',
   config: '/etc/bulkhead/bulkhead.yaml',
@@ -70,6 +71,14 @@ const main = async (): Promise<void> => {
     return place.programs;
   });
   await inStep(7, STEPS, 'Services', startServices);
+  await inStep(8, STEPS, 'Linux for tabs', async (step) => {
+    const said: string[] = [];
+    const built = await buildTabImage(join(place.state, 'images'), (line) => {
+      said.push(line);
+      step.say(line);
+    });
+    return built ? 'the image is there' : (said.at(-1) ?? 'not built');
+  });
   console.log(
     `\nBulkhead is at http://127.0.0.1:7080 unless ${place.config} says otherwise; journalctl -u bulkhead-server -u bulkheadd has its log\n`,
   );

@@ -1,4 +1,6 @@
 // The site is static: `astro build` needs no network and no server, and every page reads without JavaScript.
+
+import { readdirSync, readFileSync } from 'node:fs';
 import { satteri } from '@astrojs/markdown-satteri';
 import mdx from '@astrojs/mdx';
 import sitemap from '@astrojs/sitemap';
@@ -14,6 +16,17 @@ import { inSitemap, publish } from './src/publish/integration.ts';
 
 /** Starlight components that the project draws itself; the rest of Starlight (routing, data, headings) is used as it is. */
 const own = (name) => `./src/components/starlight/${name}.astro`;
+
+/** English at the root, every other language for which there are words (src/content/i18n) below its code. */
+const words = new URL('./src/content/i18n/', import.meta.url);
+const locales = Object.fromEntries(
+  readdirSync(words).map((file) => {
+    const lang = file.replace('.json', '');
+    const said = JSON.parse(readFileSync(new URL(file, words), 'utf8'));
+    const locale = { lang, label: said['bulkhead.language'], dir: said['bulkhead.direction'] };
+    return [lang === 'en' ? 'root' : lang, locale];
+  }),
+);
 
 export default defineConfig({
   // Pages find each other from the root, and scripts/static makes that relative where the site is a folder of another; only what
@@ -50,6 +63,8 @@ export default defineConfig({
   integrations: [
     starlight({
       title: 'Bulkhead',
+      defaultLocale: 'root',
+      locales,
       description: 'How computers are partitioned, taught with real containers and real virtual machines.',
       favicon: '/favicon.svg',
       credits: false,

@@ -236,6 +236,10 @@ state_name runtime_root(const broker *b) {
     return name_of("%s/run/runtime", b->config.state_dir);
 }
 
+int broker_patience(const broker *b, int real_ms) {
+    return b->config.patience_percent ? (int)((int64_t)real_ms * b->config.patience_percent / 100) : real_ms;
+}
+
 state_name program(const broker *b, const char *file) {
     return name_of("%s/%s", b->config.programs_dir, file);
 }

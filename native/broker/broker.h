@@ -24,8 +24,8 @@ typedef struct broker_config {
     const json_t *boot;  // a guest's boot [{step, start_us, end_us, detail, source}], as `probe` shows it; else NULL
     // A guest's: see guest/identity.h; NULL on the host.
     int (*renew)(const char *hostname, const uint8_t *entropy, size_t length, int64_t unix_ms, bh_error *err);
-    int max_machines;         // 0: as many as the memory suggests
-    int terminal_patience_ms; // for a terminal to open; 0: what a real processor needs at its worst
+    int max_machines;     // 0: as many as the memory suggests
+    int patience_percent; // of what a real processor needs at its worst: for one that is emulated; 0: 100
 } broker_config;
 
 typedef struct broker broker;

@@ -104,7 +104,8 @@ static int run_container(const machine *m, json_t **trace, bh_error *err) {
     memcpy(id, m->id, sizeof id);
     char *argv[] = {runtime.text, "--root",     root.text,     "--trace-fd", "3", "run", "--bundle",
                     bundle.text,  "--pid-file", pid_file.text, "--detach",   id,  NULL};
-    process_spec spec = {.argv = argv, .output_max = 8192, .timeout_ms = CREATE_TIMEOUT_MS, .reports = true};
+    process_spec spec = {
+        .argv = argv, .output_max = 8192, .timeout_ms = broker_patience(b, CREATE_TIMEOUT_MS), .reports = true};
     process_result result;
     if (process_run(&spec, &result, err) < 0)
         return -1;

@@ -36,7 +36,7 @@ static int delete_container(broker *b, const char *id, bh_error *err) {
     char copy[33];
     snprintf(copy, sizeof copy, "%s", id);
     char *argv[] = {path.text, "--root", root.text, "delete", "--force", copy, NULL};
-    process_spec spec = {.argv = argv, .output_max = 4096, .timeout_ms = RUNTIME_TIMEOUT_MS};
+    process_spec spec = {.argv = argv, .output_max = 4096, .timeout_ms = broker_patience(b, RUNTIME_TIMEOUT_MS)};
     process_result result;
     if (process_run(&spec, &result, err) < 0)
         return -1;

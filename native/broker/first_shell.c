@@ -59,9 +59,9 @@ int first_shell_watch(const broker *b, bh_error *err) {
     return take_fd(&watch);
 }
 
-int first_shell_await(int watch, bh_error *err) {
+int first_shell_await(const broker *b, int watch, bh_error *err) {
     struct pollfd opened = {watch, POLLIN, 0};
-    int ready = poll(&opened, 1, STOP_TIMEOUT_MS);
+    int ready = poll(&opened, 1, broker_patience(b, STOP_TIMEOUT_MS));
     return ready > 0 ? 0 : bh_fail(err, ready == 0 ? ETIMEDOUT : errno, "the first shell does not come to its prompt");
 }
 

@@ -12,7 +12,7 @@ const char *const *first_shell_environment(const broker *b);
 
 // In the job that starts it: `watch` before, then, when its monitor has answered, the rest.
 int first_shell_watch(const broker *b, bh_error *err);
-int first_shell_await(int watch, bh_error *err);
+int first_shell_await(const broker *b, int watch, bh_error *err);
 
 // It waits now, as the program of this terminal, which is hidden until it is given.
 int first_shell_keep(struct terminal *t, pid_t program, bh_error *err);

@@ -85,3 +85,5 @@ state_name monitors_cgroup(const broker *b);
 bool has_monitors_group(const broker *b);
 state_name runtime_root(const broker *b);
 state_name program(const broker *b, const char *file);
+// How long something is waited for that takes a real processor so long at its worst.
+int broker_patience(const broker *b, int real_ms);

@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define OPEN_TIMEOUT_MS 15000 // unless the machine is known to be slower
+#define OPEN_TIMEOUT_MS 15000
 #define ARGUMENTS_MAX 400
 enum { MASTER_FD = 4 }; // in the monitor
 
@@ -116,15 +116,15 @@ static pid_t fork_monitor(const broker *b, bh_error *err) {
 }
 
 // The one line that the monitor writes when the terminal is open, or cannot be.
-static int read_opened(int fd, int patience_ms, json_t **opened, bh_error *err) {
+static int read_opened(int fd, int limit_ms, json_t **opened, bh_error *err) {
     char line[1024];
     size_t length = 0;
-    int64_t deadline = (int64_t)loop_now_ms() + patience_ms;
+    int64_t deadline = (int64_t)loop_now_ms() + limit_ms;
     while (length < sizeof line - 1 && !memchr(line, '\n', length)) {
         int64_t left = deadline - (int64_t)loop_now_ms();
         struct pollfd readable = {fd, POLLIN, 0};
         if (left <= 0 || poll(&readable, 1, (int)left) == 0)
-            return bh_fail(err, 0, "the terminal's monitor does not answer within %d ms", patience_ms);
+            return bh_fail(err, 0, "the terminal's monitor does not answer within %d ms", limit_ms);
         ssize_t got = read(fd, line + length, sizeof line - 1 - length);
         if (got == 0)
             break;
@@ -182,8 +182,7 @@ int terminal_start_monitor(const terminal_monitor *o, json_t **opened, bh_error 
     cleanup_fd int status_fd = ends[0];
     if (pid < 0)
         return -1;
-    int patience_ms = b->config.terminal_patience_ms ? b->config.terminal_patience_ms : OPEN_TIMEOUT_MS;
-    if (read_opened(status_fd, patience_ms, opened, err) == 0)
+    if (read_opened(status_fd, broker_patience(b, OPEN_TIMEOUT_MS), opened, err) == 0)
         return 0;
     // It may still be trying: nothing of it is to remain.
     bh_error ignored;

@@ -34,7 +34,7 @@ static int tear_down(void **state) {
 }
 
 // A monitor that does this and nothing else.
-static int start(const char *script, int patience_ms, json_t **opened) {
+static int start(const char *script, int percent, json_t **opened) {
     char path[128];
     snprintf(path, sizeof path, "%s/bulkhead-monitor", directory);
     FILE *file = fopen(path, "w");
@@ -42,7 +42,7 @@ static int start(const char *script, int patience_ms, json_t **opened) {
     fprintf(file, "#!/bin/sh\n%s\n", script);
     fclose(file);
     assert_int_equal(chmod(path, 0700), 0);
-    guest.config.terminal_patience_ms = patience_ms;
+    guest.config.patience_percent = percent;
     terminal_monitor monitor = {
         .broker = &guest,
         .machine = "host",
@@ -58,7 +58,7 @@ static int start(const char *script, int patience_ms, json_t **opened) {
 static void waits_as_long_as_the_machine_is_given(void **state) {
     (void)state;
     json_t *opened = NULL;
-    assert_int_equal(start("sleep 0.5; echo '{\"monitor\": 7}' >&3", 60000, &opened), 0);
+    assert_int_equal(start("sleep 0.5; echo '{\"monitor\": 7}' >&3", 400, &opened), 0);
     assert_int_equal(json_integer_value(json_object_get(opened, "monitor")), 7);
     json_decref(opened);
 }
@@ -66,14 +66,14 @@ static void waits_as_long_as_the_machine_is_given(void **state) {
 static void gives_up_what_never_answers(void **state) {
     (void)state;
     json_t *opened = NULL;
-    assert_true(start("exec sleep 1000", 50, &opened) < 0);
-    assert_string_equal(err.message, "the terminal's monitor does not answer within 50 ms");
+    assert_true(start("exec sleep 1000", 1, &opened) < 0);
+    assert_string_equal(err.message, "the terminal's monitor does not answer within 150 ms");
 }
 
 static void waits_no_longer_for_one_that_ended(void **state) {
     (void)state;
     json_t *opened = NULL;
-    assert_true(start("exit 1", 60000, &opened) < 0);
+    assert_true(start("exit 1", 400, &opened) < 0);
     assert_string_equal(err.message, "the terminal's monitor ended without a word");
     json_decref(opened);
 }

@@ -50,7 +50,7 @@ static int open_body(void *argument, json_t **result, bh_error *err) {
     cleanup_fd int stopped = o->first ? first_shell_watch(b, err) : -1;
     if ((o->first && stopped < 0) || terminal_start_monitor(&monitor, result, err) < 0)
         return -1;
-    if (!o->first || first_shell_await(stopped, err) == 0)
+    if (!o->first || first_shell_await(b, stopped, err) == 0)
         return 0;
     bh_error ignored;
     terminal_end(b, r->machine, o->id, &ignored);

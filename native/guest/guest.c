@@ -31,7 +31,7 @@
 // The processor is a program: in a reader's tab some fifty times slower than the one below it, and on a busy device
 // slower still. To open a terminal takes seconds there.
 #define EMULATED_PARAMETER "bulkhead.emulated"
-#define EMULATED_TERMINAL_PATIENCE_MS 60000
+#define EMULATED_PATIENCE_PERCENT 400
 
 // The root file system lives in memory and on a read-only disk, so there is nothing to save. The kernel was started
 // with `reboot=t` and QEMU with -no-reboot: a restart ends the VM on every machine type, whether it has ACPI or not.
@@ -100,7 +100,7 @@ static int serve(boot_step *init, bh_error *err) {
     };
     char unused[2];
     if (kernel_parameter(EMULATED_PARAMETER, unused, sizeof unused))
-        config.terminal_patience_ms = EMULATED_TERMINAL_PATIENCE_MS;
+        config.patience_percent = EMULATED_PATIENCE_PERCENT;
     broker *b = broker_new(&config, l, err);
     if (!b || link_port_open(b, l, err) < 0)
         return -1;

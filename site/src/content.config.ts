@@ -10,6 +10,7 @@ import english from './content/i18n/en.json' with { type: 'json' };
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
 import { readGuide } from './facts/guide.ts';
 import { labData, labSchema } from './labs/data.ts';
+import { labsFolder } from './labs/folder.ts';
 
 /** Loads one collection, after all of them have been checked together: a reference leads from one to another. Astro's own
  * file loader would only log what cannot be parsed, and the page would be built without it. */
@@ -50,7 +51,7 @@ const guide: Loader = {
 const labs: Loader = {
   name: 'labs',
   load: async (context) => {
-    const base = process.env.BULKHEAD_LABS ?? fileURLToPath(new URL('../../labs/', context.config.srcDir));
+    const base = labsFolder;
     const { data, mistakes } = labData(base);
     for (const { message } of mistakes) context.logger.error(message);
     const found = glob({

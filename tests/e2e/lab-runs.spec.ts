@@ -28,6 +28,7 @@ test('One kernel or two? is done, with a virtual machine', async ({ page }) => {
 
   await lab.run('> /root/before');
   await lab.run('{1..500}');
+  await lab.see('twin', /\{1\.\.500\}[^\n]*\n(.*\n)*.*# *\n*$/);
   await lab.run('> /root/after');
   await lab.done('count');
 

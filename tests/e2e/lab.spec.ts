@@ -141,7 +141,7 @@ test('everything is done with keys alone, and the terminal lets go', async ({ pa
   await expect(page.getByPlaceholder('Search', { exact: true })).toBeFocused();
   await page.keyboard.type('no such words');
   await page.keyboard.press('Enter');
-  await expect(page.getByText('Not found')).toBeVisible();
+  await expect(page.getByText('Not found', { exact: true })).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(input).toBeFocused();
 });

@@ -1,6 +1,7 @@
 // Every page of the built site as its readers meet it: accessible, within its width, still while it loads, light, and, where it
 // is for reading, complete without JavaScript.
 import { expect, test } from '@playwright/test';
+import { cardOf } from '../../site/src/publish/address.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
 import {
   applications,
@@ -82,6 +83,28 @@ test('pages read without JavaScript, and those that need it say so', async ({ br
     await expect(page.getByText(/needs JavaScript/), path).toBeVisible();
   }
   await context.close();
+});
+
+test('the sitemap and the feed have every page, and each has its card', async ({ request }) => {
+  const listed = pages.filter((path) => !path.endsWith('.html'));
+  const text = async (path: string) => (await request.get(stack.url + path)).text();
+  const paths = (xml: string, tag: string) =>
+    [...xml.matchAll(new RegExp(`<${tag}>([^<]+)</${tag}>`, 'g'))].map(
+      ([, url = '']) => new URL(url).pathname,
+    );
+  expect(paths(await text('/sitemap-0.xml'), 'loc').sort()).toEqual(listed);
+  const items = (await text('/feed.xml')).split('<item>').slice(1);
+  expect(items.flatMap((item) => paths(item, 'link')).sort()).toEqual(listed);
+  expect(await text('/robots.txt')).toContain('User-agent: *');
+  for (const path of listed) {
+    const card = await (await request.get(stack.url + cardOf(path))).body();
+    // Width and height follow the name of a PNG's first chunk.
+    expect([card.toString('latin1', 12, 16), card.readUInt32BE(16), card.readUInt32BE(20)], path).toEqual([
+      'IHDR',
+      1200,
+      630,
+    ]);
+  }
 });
 
 test('every link to elsewhere is an address that can be opened', async ({ request }) => {

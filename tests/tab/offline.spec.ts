@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import { filesIn, type PlainHost, serveFiles } from '../../scripts/static/server.ts';
 import { writeStaticSite } from '../../scripts/static/site.ts';
+import { LabPage } from '../e2e/lab-page.ts';
 import { DIST } from '../e2e/plain-site.ts';
-import { TerminalPage } from '../e2e/terminal-page.ts';
 import { TAB_IMAGE } from './place.ts';
 
 /** An emulated processor, on a machine that may be three times slower than this one. */
@@ -58,7 +58,7 @@ test('a site in a folder asks for nothing outside it, and every link stays in it
   expect(asked).toEqual([]);
 });
 
-test('with the network cut after a first visit, a machine starts, makes containers, and its limits hold', async ({
+test('with the network cut after the first visit, a lab is begun in the tab, its limits hold, and a check turns green', async ({
   page,
   context,
 }) => {
@@ -71,21 +71,18 @@ test('with the network cut after a first visit, a machine starts, makes containe
   await context.setOffline(true);
   host.close();
 
-  await page.reload();
-  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
-  const terminal = new TerminalPage(page, 'terminal-tab');
-  const prompt = (name: string) =>
-    expect.poll(() => terminal.screen(), { timeout: PATIENCE }).toMatch(new RegExp(`${name}.*[$#] *$`, 'm'));
-  await prompt('box1');
-  await terminal.run(
-    'python3 -c "b = b\'x\' * (96 << 20)"; echo "status $?"',
-    /^Killed[\s\S]*^status 137$/m,
-    PATIENCE,
-  );
-  await page.getByRole('button', { name: 'One to build partitions in' }).click();
-  await prompt('box2');
-  await terminal.run('unshare --uts sh -c "hostname inner; hostname"; hostname', /^inner\nbox2$/m, PATIENCE);
-  // A page that was never visited is there too.
-  await page.goto(`${host.url}/concepts/namespaces/`);
-  await expect(page.locator('h1')).toHaveText(/amespace/);
+  // A page that was never visited.
+  await page.goto(`${host.url}/labs/eight-namespaces/`);
+  await page.getByTestId('use-tab').click();
+  await expect(page.getByTestId('lab-bench')).toBeVisible({ timeout: PATIENCE });
+  const terminal = await new LabPage(page).terminal('box');
+  await terminal.waitForPrompt('box', PATIENCE);
+  const memory = 'python3 -c "b = b\'x\' * (96 << 20)"; echo "status $?"';
+  await terminal.run(memory, /^Killed[\s\S]*^status 137$/m, PATIENCE);
+
+  const step = page.getByTestId('foot-name');
+  await expect(step).not.toHaveAttribute('data-state', 'done');
+  await terminal.type('unshare --uts bash\n');
+  await terminal.run('hostname elsewhere; hostname', /^elsewhere$/m, PATIENCE);
+  await expect(step).toHaveAttribute('data-state', 'done', { timeout: PATIENCE });
 });

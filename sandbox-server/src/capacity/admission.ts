@@ -2,8 +2,8 @@
 // they asked. A decision and the taking of the place are one step, so two requests cannot share one.
 import type { Logger } from 'pino';
 import type { LearnerMachine } from '../machines/machine.ts';
-import { planOfView } from '../machines/machine.ts';
 import { type MachinePlan, placeSandbox, wishes } from '../machines/placement.ts';
+import { planOfView } from '../machines/shown.ts';
 import { messageOf, Problem } from '../problem.ts';
 import type { CreateSandbox, Status } from '../protocol/api.ts';
 import type { Probe } from '../protocol/broker.ts';

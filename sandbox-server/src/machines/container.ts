@@ -15,9 +15,10 @@ import type { BrokerEvent, MachineRecord, Probe } from '../protocol/broker.ts';
 import { type ByteDuplex, untilClosed } from '../protocol/bytes.ts';
 import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
 import { createContainer } from './creation.ts';
-import { FROZEN, LearnerMachine, limitsOf, type MachineContext } from './machine.ts';
+import { LearnerMachine, type MachineContext } from './machine.ts';
 import { guestLacks } from './needs.ts';
 import type { MachinePlan } from './placement.ts';
+import { FROZEN, limitsOf } from './shown.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { isAlive, type VirtualMachine } from './vm.ts';
 

@@ -381,6 +381,11 @@ export const brokerMethods = {
     }),
     result: z.strictObject({ terminal: terminalIdSchema }),
   },
+  /** Only in a guest that is about to be copied: the first `terminal.open` without a command gets the shell that waits. */
+  'terminal.prepare': {
+    params: z.strictObject({ machine: machineIdSchema }),
+    result: z.strictObject({ terminal: terminalIdSchema }),
+  },
   'terminal.close': {
     params: z.strictObject({ machine: machineIdSchema, terminal: terminalIdSchema }),
     result: nothing,

@@ -12,7 +12,7 @@ export interface BuiltPage {
 }
 
 /** What follows a page's own title in its <title>. */
-export const TITLE_TAIL = ' · Bulkhead';
+const tail = /( · Lab)? · Bulkhead$/;
 
 const entities: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#34': '"' };
 /** Text of an attribute or of a title, as Astro writes them. */
@@ -32,5 +32,5 @@ export function pageOf(path: string, html: string): BuiltPage {
   const description = /<meta name="description" content="([^"]+)"/.exec(html)?.[1];
   if (!title || !description)
     throw new Error(`${path} has no ${title ? 'description' : 'title'} in its head`);
-  return { path, title: plain(title).replace(TITLE_TAIL, ''), description: plain(description), html };
+  return { path, title: plain(title).replace(tail, ''), description: plain(description), html };
 }

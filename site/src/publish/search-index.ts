@@ -18,7 +18,16 @@ export interface Place {
 /** In pages: what is not the page's own text, and entries, which are places of their own. */
 const passedOver = [
   ...['.rail', '.onward', '.in-era', '.cited', '.says', 'template', 'svg', '[hidden]', '.visually-hidden'],
-  ...['.claim', '.all', '.entry-card', '.chart', 'matrix-table', '.page-list', 'dl > div[id]'],
+  ...[
+    '.claim',
+    '.all',
+    '.entry-card',
+    '.chart',
+    'matrix-table',
+    '.page-list',
+    '.lab > astro-island',
+    'dl > div[id]',
+  ],
 ];
 
 const sections: Record<string, string> = { concepts: 'Concept', history: 'History', labs: 'Lab' };

@@ -1,7 +1,8 @@
 // A container in this tab: the machine of the server's that it is, on the broker in the tab.
 import { createContainer } from '@bulkhead/sandbox-server/machines/creation';
-import { FROZEN, LearnerMachine } from '@bulkhead/sandbox-server/machines/machine';
+import { LearnerMachine } from '@bulkhead/sandbox-server/machines/machine';
 import type { MachinePlan } from '@bulkhead/sandbox-server/machines/placement';
+import { FROZEN } from '@bulkhead/sandbox-server/machines/shown';
 import { Stopwatch } from '@bulkhead/sandbox-server/machines/stopwatch';
 import type { MachineStats } from '@bulkhead/sandbox-server/protocol';
 import type { MachineRecord, TraceStep } from '@bulkhead/sandbox-server/protocol/broker';

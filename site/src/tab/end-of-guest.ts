@@ -17,8 +17,8 @@ const reasons = {
 
 /** The reason in a sentence, and the end as the API shows it. */
 export function endOfGuest(console: readonly string[]): [string, Pick<MachineEnd, 'cause' | 'console'>] {
-  const lines = console.slice(-LINES).map((line) => line.replace(/\p{Cc}/gu, '').slice(0, LINE));
-  const text = lines.join('\n');
+  const all = console.map((line) => line.replace(/\p{Cc}/gu, '').slice(0, LINE));
+  const text = all.join('\n');
   const last = says
     .map((one) => ({ ...one, at: text.lastIndexOf(one.text) }))
     .filter(({ at }) => at >= 0)
@@ -32,5 +32,12 @@ export function endOfGuest(console: readonly string[]): [string, Pick<MachineEnd
           ?.trim()
       : '';
   const reason = words ? `${reasons.panic}: ${words}` : reasons[cause];
-  return [reason, { cause, console: lines }];
+  return [reason, { cause, console: shown(all, last?.text) }];
+}
+
+/** The last lines; of a long trace, those from the words that it began with. */
+function shown(lines: readonly string[], words: string | undefined): string[] {
+  const at = words === undefined ? -1 : lines.findLastIndex((line) => line.includes(words));
+  const from = Math.max(0, lines.length - LINES);
+  return lines.slice(at >= 0 ? Math.min(at, from) : from).slice(0, LINES);
 }

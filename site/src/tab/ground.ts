@@ -1,8 +1,8 @@
 // What the machines of this tab stand on: one emulator whose kernel the containers share, and a second one for a VM, each
 // started when it is first needed.
 import type { LearnerMachine } from '@bulkhead/sandbox-server/machines/machine';
-import { viewOfPlan } from '@bulkhead/sandbox-server/machines/machine';
 import type { MachinePlan, Wish } from '@bulkhead/sandbox-server/machines/placement';
+import { viewOfPlan } from '@bulkhead/sandbox-server/machines/shown';
 import { Stopwatch } from '@bulkhead/sandbox-server/machines/stopwatch';
 import { Problem } from '@bulkhead/sandbox-server/problem';
 import type { Machine } from '@bulkhead/sandbox-server/protocol';
@@ -48,7 +48,7 @@ export class Ground {
 
   constructor(options: GroundOptions) {
     this.#options = options;
-    this.#broker = patiently(() => options.first.guest);
+    this.#broker = patiently(options.first);
     options.first.subscribe((state) => {
       if (state.phase === 'ended') this.onend(endOfGuest(state.console)[0]);
       else if (state.phase === 'failed') this.onend(state.message);

@@ -20,7 +20,6 @@ export class Keeper {
   #savedAt = 0;
   #touched = false;
   #saving = false;
-  #stopped = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -28,7 +27,7 @@ export class Keeper {
 
   /** Something has changed. */
   touch(): void {
-    if (!this.#options.saves || this.#stopped) return;
+    if (!this.#options.saves) return;
     this.#touched = true;
     clearTimeout(this.#timer);
     const wait = Math.max(QUIET_MS, this.#savedAt + EVERY_MS - Date.now());
@@ -36,7 +35,7 @@ export class Keeper {
   }
 
   saveNow(): void {
-    if (!this.#touched || this.#saving || this.#stopped) return;
+    if (!this.#touched || this.#saving) return;
     clearTimeout(this.#timer);
     this.#touched = false;
     this.#saving = true;
@@ -47,9 +46,9 @@ export class Keeper {
     });
   }
 
-  /** Nothing is to be saved any more. */
-  stop(): void {
-    this.#stopped = true;
+  /** What has happened so far is not to be saved. */
+  drop(): void {
+    this.#touched = false;
     clearTimeout(this.#timer);
   }
 
@@ -65,7 +64,8 @@ export class Keeper {
       [first, ...(hasSecond ? [second] : [])].filter(running).map((machine) => machine.save()),
     );
     if (!hasSecond) await drop('second');
-    if (this.#stopped || done.length === 0) return;
+    // What was forgotten meanwhile is not written down again.
+    if (done.length === 0 || page().sandboxes.length === 0) return;
     // The list last: it tells of nothing that was not saved before.
     if (done.every(Boolean))
       await save('sandboxes', { digest, sandboxes } satisfies SavedPage).catch(() => {});

@@ -51,6 +51,17 @@ export async function openPlace({
     page: () => ({ digest: image.digest, sandboxes: server.saved }),
     saves,
   });
+  const words = new Set<(sentence: string) => void>();
+  let said = saves
+    ? null
+    : 'Another tab of this site has machines too, so these are not saved: when the page is loaded again, they begin anew.';
+  for (const { asides } of [first, second]) {
+    asides.add((aside) => {
+      if (aside.type !== 'notice') return;
+      said = aside.message;
+      for (const tell of [...words]) tell(aside.message);
+    });
+  }
   ground.onend = (reason) => server.noteKernelEnd(reason);
   document.addEventListener('visibilitychange', () => {
     // What is hidden may be closed without a further word.
@@ -72,8 +83,18 @@ export async function openPlace({
       return new AttachSocket(() => server.attach(pathname));
     },
     subscribe: (listener) => first.subscribe((state: TabState) => listener(state)),
+    hear: (listener) => {
+      if (said) listener(said);
+      words.add(listener);
+      return () => words.delete(listener);
+    },
     stop: () => first.stop(),
-    forget: () => keeper.stop(),
+    forget: () => {
+      keeper.drop();
+      server.forget();
+      first.stop();
+      second.stop();
+    },
   };
 }
 

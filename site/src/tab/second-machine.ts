@@ -4,6 +4,7 @@ import type { Host } from '@bulkhead/sandbox-server/broker/host';
 import { Listeners } from '@bulkhead/sandbox-server/listeners';
 import { LearnerMachine, type MachineContext } from '@bulkhead/sandbox-server/machines/machine';
 import type { MachinePlan } from '@bulkhead/sandbox-server/machines/placement';
+import { FROZEN } from '@bulkhead/sandbox-server/machines/shown';
 import type { KernelToAsk } from '@bulkhead/sandbox-server/machines/stats';
 import type { Stopwatch } from '@bulkhead/sandbox-server/machines/stopwatch';
 import { Problem } from '@bulkhead/sandbox-server/problem';
@@ -34,7 +35,7 @@ export class SecondMachine extends LearnerMachine {
     this.#emulator = emulator;
     this.#base = base;
     this.#slot = slot;
-    this.#guest = patiently(() => emulator.guest);
+    this.#guest = patiently(emulator);
   }
 
   protected get inside() {
@@ -101,6 +102,22 @@ export class SecondMachine extends LearnerMachine {
     });
   }
 
+  override async freeze(): Promise<void> {
+    const { name, state } = this.view;
+    if (state !== 'running' && state !== 'frozen')
+      throw new Problem('conflict', `${name} is ${state}: only what runs can be frozen.`);
+    this.#emulator.sleep(true, 'frozen');
+    this.noteFrozen(FROZEN);
+  }
+
+  override async thaw(): Promise<void> {
+    const { name, state } = this.view;
+    if (state !== 'running' && state !== 'frozen')
+      throw new Problem('conflict', `${name} is ${state}: only what is frozen can be thawed.`);
+    this.#emulator.sleep(false, 'frozen');
+    await this.goOnAfterThaw();
+  }
+
   protected override async beforeEnd(): Promise<void> {
     this.#leave();
   }
@@ -127,14 +144,6 @@ function outsideOf(emulator: TabMachine): Host {
     'machine.view': async () => ({ processes: [], total: 0 }),
     'machine.delete': async () => {
       emulator.stop();
-      return {};
-    },
-    'machine.freeze': async () => {
-      emulator.sleep(true);
-      return {};
-    },
-    'machine.thaw': async () => {
-      emulator.sleep(false);
       return {};
     },
   };

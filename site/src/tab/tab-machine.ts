@@ -44,6 +44,9 @@ export class TabMachine {
   /** Told what comes aside. */
   readonly asides = new Set<(aside: Aside) => void>();
   readonly #listeners = new Set<(state: TabState) => void>();
+  readonly #asleep = new Set<'hidden' | 'frozen'>();
+  #sleeps = false;
+  #working = 0;
   readonly #answers = new Map<'saved' | 'use', (told: never) => void>();
   #state: TabState = { phase: 'off' };
   #worker: WorkerLike | null = null;
@@ -107,6 +110,8 @@ export class TabMachine {
     this.#guest = null;
     this.#worker?.terminate();
     this.#worker = null;
+    this.#asleep.delete('frozen');
+    this.#sleeps = false;
     for (const answer of [...this.#answers.values()]) answer(undefined as never);
     if (this.#state.phase !== 'off') this.#become({ phase: 'off' });
   }
@@ -133,8 +138,30 @@ export class TabMachine {
     return promise.finally(() => this.#answers.delete(answer));
   }
 
-  /** While nobody looks, the machine stands still and costs nothing. */
-  sleep(asleep: boolean): void {
+  /** Has it stand still and cost nothing: while nobody looks, or because its learner froze it. It goes on when neither holds. */
+  sleep(asleep: boolean, why: 'hidden' | 'frozen' = 'hidden'): void {
+    if (asleep) this.#asleep.add(why);
+    else this.#asleep.delete(why);
+    this.#settle();
+  }
+
+  /** Does what it must not fall asleep in the middle of: a request that nobody answers has failed after a minute. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#working++;
+    try {
+      return await work();
+    } finally {
+      this.#working--;
+      this.#settle();
+    }
+  }
+
+  #settle(): void {
+    const asleep =
+      this.#state.phase === 'running' &&
+      (this.#asleep.has('frozen') || (this.#asleep.has('hidden') && this.#working === 0));
+    if (asleep === this.#sleeps) return;
+    this.#sleeps = asleep;
     this.#worker?.postMessage({ type: asleep ? 'sleep' : 'wake' });
   }
 
@@ -189,6 +216,7 @@ export class TabMachine {
 
   #become(state: TabState): void {
     this.#state = state;
+    this.#settle();
     for (const listener of [...this.#listeners]) listener(state);
   }
 }

@@ -147,6 +147,18 @@ export class TabServer {
     });
   }
 
+  /** Gives everything up, without a word to machines that are about to be gone. */
+  forget(): void {
+    this.#left = [];
+    for (const sandbox of this.#sandboxes.values()) {
+      this.#runs.get(sandbox.id)?.close();
+      sandbox.release();
+      sandbox.events.emit({ event: 'ended', data: { reason: 'It was forgotten, with all that was in it.' } });
+    }
+    this.#runs.clear();
+    this.#sandboxes.clear();
+  }
+
   /** The kernel under the containers has ended, and they with it. */
   noteKernelEnd(reason: string): void {
     for (const sandbox of this.#sandboxes.values()) {

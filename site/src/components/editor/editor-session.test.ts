@@ -1,5 +1,5 @@
 import type { FilePart, WriteFile } from '@bulkhead/sandbox-server/protocol';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { RequestFailed } from '../sandbox/api.ts';
 import { type DraftStorage, Drafts } from './drafts.ts';
 import { EditorSession, isUnsaved } from './editor-session.ts';
@@ -99,6 +99,21 @@ describe('a file in the editor', () => {
     session.edit('/root/new.c', 'x');
     expect(await session.save('/root/new.c')).toBe(true);
     expect(machine.text('/root/new.c')).toBe('x');
+  });
+
+  it('that comes after it was opened is shown as it came', async () => {
+    vi.useFakeTimers();
+    await session.open('/root/late.c');
+    expect(isUnsaved(shown())).toBe(false);
+    machine.put('/root/late.c', 'of the lab\n');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(shown()).toMatchObject({
+      text: 'of the lab\n',
+      saved: 'of the lab\n',
+      conflict: null,
+      notice: null,
+    });
+    vi.useRealTimers();
   });
 
   it('keeps its ends of lines', async () => {

@@ -36,15 +36,19 @@ export interface EditorView {
   keeps: boolean;
 }
 
-/** Not in the machine as it is in the editor. */
+/** Not in the machine as it is in the editor; a file of which there is nothing in either is no loss. */
 export const isUnsaved = ({ phase, text, saved }: OpenFile): boolean =>
-  (phase === 'open' || phase === 'saving') && text !== saved;
+  (phase === 'open' || phase === 'saving') && text !== (saved ?? '');
+
+/** Milliseconds after which a file that was not there is looked for again: a lab's files come after its machine has begun. */
+const EXPECT_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
 
 export class EditorSession {
   readonly #files: MachineFiles;
   readonly #drafts: Drafts;
   readonly #listeners = new Set<(view: EditorView) => void>();
   readonly #unwatch: () => void;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #view: EditorView = { files: [], shown: null, keeps: true };
 
   constructor(files: MachineFiles, drafts: Drafts) {
@@ -141,9 +145,9 @@ export class EditorSession {
     this.#set(path, { ...fresh(theirs, file), saved: theirs, conflict: null, notice });
   }
 
-  /** Has the machine changed the file that is shown? */
-  async look(): Promise<void> {
-    const file = this.shown;
+  /** Has the machine changed the file that is shown, or another? */
+  async look(path = this.#view.shown): Promise<void> {
+    const file = this.#file(path);
     if (file?.phase !== 'open') return;
     try {
       const there = await this.#read(file.path);
@@ -166,6 +170,7 @@ export class EditorSession {
 
   dispose(): void {
     this.#unwatch();
+    for (const timer of this.#timers) clearTimeout(timer);
     this.#listeners.clear();
   }
 
@@ -176,9 +181,20 @@ export class EditorSession {
     const draft = readOnly === null ? this.#drafts.get(path) : undefined;
     const notice = there || draft ? null : 'There is no such file yet. Saving makes it.';
     this.#set(path, { phase: 'open', eol, readOnly, saved, notice, ...fresh(draft?.text ?? text) });
+    if (saved === null) this.#expect(path);
     if (!draft || draft.text === saved) this.#drafts.drop(path);
     else if (draft.base === saved) this.#set(path, { notice: 'This is the text that you had not saved.' });
     else this.#set(path, { conflict: { theirs: saved } });
+  }
+
+  #expect(path: string): void {
+    for (const delay of EXPECT_MS) {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        if (this.#file(path)?.saved === null) void this.look(path);
+      }, delay);
+      this.#timers.add(timer);
+    }
   }
 
   #compare(file: OpenFile, theirs: string | null): void {
@@ -186,6 +202,8 @@ export class EditorSession {
     if (theirs === saved) return;
     if (theirs === text) {
       this.#set(path, { saved: theirs, conflict: null });
+    } else if (saved === null && text === '') {
+      this.#set(path, { saved: theirs, ...fresh(theirs ?? '', file), notice: null });
     } else if (text !== saved) {
       if (file.conflict?.theirs !== theirs) this.#set(path, { conflict: { theirs } });
     } else if (theirs === null) {

@@ -12,7 +12,6 @@ import 'monaco-editor/features/indentation/register';
 import 'monaco-editor/features/linesOperations/register';
 import 'monaco-editor/features/multicursor/register';
 import 'monaco-editor/features/smartSelect/register';
-import 'monaco-editor/features/toggleTabFocusMode/register';
 import 'monaco-editor/features/wordOperations/register';
 import 'monaco-editor/languages/definitions/cpp/register';
 import 'monaco-editor/languages/definitions/shell/register';
@@ -42,8 +41,9 @@ export function makeEditor(place: HTMLElement, { ariaLabel, readOnly, screenRead
     readOnly,
     accessibilitySupport: screenReader ? 'on' : 'auto',
     automaticLayout: true,
-    // Its six colours are not the page's.
-    bracketPairColorization: { enabled: false },
+    // A text area takes the keys, as everywhere else on the page: an EditContext is no field to whoever looks whether the
+    // learner is typing, be it the page's own shortcuts or a screen reader.
+    editContext: false,
     fontFamily: '"Plex Mono", ui-monospace, monospace',
     fontSize: 14,
     lineHeight: 1.5,
@@ -72,6 +72,10 @@ export function modelFor(text: string, language: string): editor.ITextModel {
   const model = editor.createModel(text, language);
   model.setEOL(editor.EndOfLineSequence.LF);
   model.detectIndentation(true, 4);
+  // Six colours for brackets, none of them the page's.
+  model.updateOptions({
+    bracketColorizationOptions: { enabled: false, independentColorPoolPerBracketType: false },
+  });
   return model;
 }
 
@@ -82,10 +86,6 @@ export function replaceText(model: editor.ITextModel, text: string): void {
   model.pushEditOperations([], [{ range: model.getFullModelRange(), text }], () => null);
   model.pushStackElement();
 }
-
-/** Whether Tab moves the focus, as Ctrl+M has it (Ctrl+Shift+M on a Mac). */
-export const tabLeaves = (area: editor.ICodeEditor): boolean =>
-  area.getOption(editor.EditorOption.tabFocusMode);
 
 /** Of Monaco's kinds of token, which has which of the page's colours. */
 const inks: readonly (readonly [token: string, variable: string, style?: string])[] = [

@@ -9,3 +9,9 @@ export type InstrumentSource = Pick<SandboxSession, 'view' | 'subscribe' | 'see'
 export function machineOf({ phase, sandbox }: SandboxView, name: string): Machine | undefined {
   return phase === 'running' ? sandbox?.machines.find((machine) => machine.name === name) : undefined;
 }
+
+/** Whose kernel the machine stands on, to be compared with it. */
+export function hostWords(machine: Machine | undefined): string {
+  if (machine?.where.depth === 'tab') return "this tab's Linux";
+  return machine?.where.depth === 'vm' ? `the VM ${machine.where.vm ?? 'it is in'}` : 'the host';
+}

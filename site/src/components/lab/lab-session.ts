@@ -182,7 +182,8 @@ export class LabSession {
     const fresh = Object.values(view.checks).filter(
       ({ state, step }) => state === 'done' && !(step in this.#view.done),
     );
-    for (const { step } of fresh) this.#progress.noteDone(step, false);
+    // What a machine in this tab was found to be, only this page knows.
+    for (const { step } of fresh) this.#progress.noteDone(step, view.place === 'tab');
     if (fresh.length > 0) this.#change({ done: this.#progress.kept.done });
     this.#lookAt(view);
   }

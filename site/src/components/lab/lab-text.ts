@@ -38,8 +38,8 @@ export class LabText {
         this.#fill();
       }),
       session.sandbox.subscribe(({ phase, sandbox, checks }) => {
-        const runs = phase === 'running' && sandbox !== null;
-        this.#enable(runs);
+        const machines = phase === 'running' ? (sandbox?.machines ?? []) : [];
+        this.#enable(new Set(machines.filter(({ state }) => state === 'running').map(({ name }) => name)));
         this.#fill();
         for (const { step, state, reason } of Object.values(checks))
           this.#liveHints(step, state === 'missing' ? (reason ?? '') : '');
@@ -110,7 +110,8 @@ export class LabText {
     else pane?.scrollIntoView({ block: 'start' });
   }
 
-  #enable(runs: boolean): void {
+  /** What needs a machine can be clicked once that runs. */
+  #enable(running: ReadonlySet<string>): void {
     for (const block of this.#root.querySelectorAll<HTMLElement>('[data-run]')) {
       const button = block.querySelector('button');
       const { machine, number } = this.#target(block);
@@ -118,13 +119,22 @@ export class LabText {
       const place = `${machine}${number > 1 ? `, terminal ${number}` : ''}`;
       const label = many || number > 1 ? `Run in ${place}` : 'Run';
       if (button && button.textContent !== label) button.textContent = label;
-      if (button) button.disabled = !runs;
+      if (button) button.disabled = !running.has(machine);
       const where = block.querySelector('.where');
-      const words = runs ? '' : 'once your machines run';
+      const words = running.has(machine)
+        ? ''
+        : running.size > 0
+          ? `once ${machine} runs`
+          : 'once your machines run';
       if (where && where.textContent !== words) where.textContent = words;
     }
-    for (const button of this.#root.querySelectorAll<HTMLButtonElement>('.typed button, [data-edit] button'))
-      button.disabled = !runs && button.closest<HTMLElement>('[data-accept]') === null;
+    for (const button of this.#root.querySelectorAll<HTMLButtonElement>(
+      '.typed button, [data-edit] button',
+    )) {
+      const place = button.closest<HTMLElement>('.typed, [data-edit]');
+      const free = place?.dataset.accept !== undefined;
+      button.disabled = !free && !(place && running.has(this.#target(place).machine));
+    }
   }
 
   #target(element: HTMLElement): { machine: string; number: number } {

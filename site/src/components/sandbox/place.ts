@@ -35,6 +35,8 @@ export const serverPlace: Place = {
 export interface TabPlace extends Place {
   readonly name: 'tab';
   subscribe(listener: (state: TabState) => void): () => void;
+  /** Told what the reader should know though the machine goes on: that nothing can be saved here, say. The latest at once. */
+  hear(listener: (sentence: string) => void): () => void;
   /** Stops its machines, and a download that is under way. */
   stop(): void;
 }

@@ -33,6 +33,8 @@ export interface SandboxView {
   offer: TabOffer | null;
   /** How far the machine in this tab is; null while its place is the server. */
   tab: TabState | null;
+  /** What the reader should know of the machine in this tab though it goes on, one sentence. */
+  said: string | null;
   /**
    * looking: asking what there is. alone: no server answers. ready: something could be started.
    * starting: the request is on its way. waiting: the host is full, and there is a place in its queue. running: there is a
@@ -114,6 +116,7 @@ export class SandboxSession {
     place: 'server',
     offer: null,
     tab: null,
+    said: null,
     phase: 'looking',
     since: Date.now(),
     status: null,
@@ -198,10 +201,8 @@ export class SandboxSession {
   /** Deletes what this tab has left on the device, with every machine in it. */
   async forgetTab(): Promise<void> {
     await this.#door.forget();
-    if (this.#view.place === 'tab') {
-      await this.end();
-      await this.useServer();
-    } else await this.#lookAtTab(false);
+    if (this.#view.place === 'tab') await this.useServer();
+    else await this.#lookAtTab(false);
   }
 
   async #lookThere(): Promise<void> {
@@ -275,6 +276,13 @@ export class SandboxSession {
     } catch (error) {
       this.#failed(error, this.#view.phase);
     }
+  }
+
+  /** Asks how the sandbox stands: its end moves on with every key, and no event tells that. */
+  async refresh(): Promise<void> {
+    const { sandbox } = this.#view;
+    const now = sandbox && (await this.#request<Sandbox>(apiPaths.sandbox(sandbox.id)).catch(() => null));
+    if (now && now.id === this.#view.sandbox?.id) this.#change({ sandbox: now });
   }
 
   /** Opens another terminal in a machine; it arrives with the machine's next state. */
@@ -397,8 +405,10 @@ export class SandboxSession {
     this.#tab = tab;
     this.#change({ place: 'tab', problem: null, others: [] });
     const leave = tab.subscribe((state) => this.#change({ tab: state }));
+    const leaveWords = tab.hear((said) => this.#change({ said }));
     this.#leaveTab = () => {
       leave();
+      leaveWords();
       this.#tab = null;
     };
     await this.#lookThere();

@@ -1,10 +1,9 @@
 // A lab as the server loads it, for a reader whose tab is the server: steps, checks, solutions and files.
-import { join } from 'node:path';
 import { type Loaded, loadLabs } from '@bulkhead/sandbox-server/labs/load';
 import type { APIRoute, GetStaticPaths } from 'astro';
+import { labsFolder } from '../../../labs/folder.ts';
 
-/** From where the build runs (the site's folder), since what is bundled is no longer where it was written. */
-const { labs }: Loaded = loadLabs(process.env.BULKHEAD_LABS ?? join(process.cwd(), '../labs'));
+const { labs }: Loaded = loadLabs(labsFolder);
 
 export const getStaticPaths: GetStaticPaths = () =>
   [...labs.values()].map((lab) => ({ params: { lab: lab.slug }, props: { lab } }));

@@ -1,0 +1,44 @@
+// The Linux in the tab from sandbox-server: under its policy, and before its image has been built.
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@playwright/test';
+import pino from 'pino';
+import { parseOptions } from '../../sandbox-server/src/options.ts';
+import { type RunningServer, startServer } from '../../sandbox-server/src/server.ts';
+import { complaints } from '../e2e/page-checks.ts';
+import { DIST } from '../e2e/plain-site.ts';
+import { TAB_IMAGE } from './place.ts';
+
+const PATIENCE = 120_000;
+
+let state: string;
+let server: RunningServer;
+test.beforeAll(async () => {
+  state = mkdtempSync(join(tmpdir(), 'bh-served-'));
+  const places = ['--state', join(state, 'server'), '--site', DIST, '--linux', join(state, 'tab')];
+  // No broker: what runs here runs in the tab.
+  const args = ['--port', '0', '--preview-port', 'off', '--broker', join(state, 'none'), ...places];
+  server = await startServer(parseOptions(args, {}), pino({ level: 'silent' }));
+});
+test.afterAll(async () => {
+  await server.close();
+  rmSync(state, { recursive: true, force: true });
+});
+
+test('says that the machine is not built yet; once it is, it runs under the policy of the server', async ({
+  page,
+}) => {
+  await page.goto(`${server.url}/tab/`);
+  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
+  await expect(page.getByRole('alert')).toHaveText(/not built yet/);
+
+  symlinkSync(TAB_IMAGE, join(state, 'tab'));
+  const complained = complaints(page);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByTestId('launched')).toBeVisible({ timeout: PATIENCE });
+  expect(complained).toEqual([]);
+  await page.goto(`${server.url}/licences/`);
+  await expect(page.getByTestId('image-made')).toContainText(/Linux 6\.1\.\S+, an image made on/);
+  await expect(page.getByRole('row', { name: /^bash / })).toContainText('GPL-3+');
+});

@@ -1,0 +1,254 @@
+// The API answered in the tab: the machines of a page without a server, over the emulator that the page has.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Lab } from '../../sandbox-server/src/labs/lab.ts';
+import type { Machine, Ran, Sandbox, SandboxEvent } from '../../sandbox-server/src/protocol/api.ts';
+import { Ground } from '../../site/src/tab/ground.ts';
+import { TabMachine } from '../../site/src/tab/tab-machine.ts';
+import { refusalOf, type SavedSandbox, TabServer } from '../../site/src/tab/tab-server.ts';
+import { NodeWorker } from './node-worker.ts';
+import { readImage } from './place.ts';
+
+const PATIENCE = 240_000;
+const image = readImage();
+const size = { columns: 80, rows: 24 };
+const flag: Lab = {
+  slug: 'flag',
+  matter: {
+    title: 'A flag',
+    summary: 'A file has to be there.',
+    era: 'containers',
+    minutes: 1,
+    level: 'first',
+    machines: [{ name: 'box', kind: 'container' }],
+  } as unknown as Lab['matter'],
+  steps: [
+    {
+      id: 'raise',
+      title: 'Raise it',
+      machine: 'box',
+      watch: false,
+      check: '#!/bin/sh\n[ -e /tmp/flag ] || { echo "there is no flag in /tmp"; exit 1; }\n',
+      solve: '#!/bin/sh\ntouch /tmp/flag\n',
+    },
+  ],
+  files: [{ path: '/srv/notes/readme', mode: 0o644, content: btoa('raise the flag\n') }],
+};
+
+type News<E extends SandboxEvent['event']> = Extract<SandboxEvent, { event: E }>['data'];
+
+/** A page with a Linux in its tab. `disk`: what the device keeps; pages with the same one follow each other. */
+class Page {
+  readonly server: TabServer;
+  readonly first: TabMachine;
+  readonly second: TabMachine;
+
+  constructor(disk = new Map<string, ArrayBuffer>(), saved: readonly SavedSandbox[] = []) {
+    this.first = new TabMachine(() => new NodeWorker(image, disk));
+    this.second = new TabMachine(() => new NodeWorker(image, disk));
+    const { first, second } = this;
+    const ground = new Ground({ first, second, image, base: '', saves: true, noSecond: null });
+    this.server = new TabServer({ ground, saved, onchange: () => {}, lab: async () => flag });
+    ground.onend = (reason) => this.server.noteKernelEnd(reason);
+  }
+
+  ask = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
+    (await this.server.answer(method, `/api${path}`, body)) as T;
+
+  start(...machines: object[]): Promise<Sandbox> {
+    return this.ask('POST', '/sandboxes', { machines: machines.map((one) => ({ ...size, ...one })) });
+  }
+
+  async run({ id }: Sandbox, machine: string, script: string): Promise<string> {
+    const command = ['/bin/bash', '-c', script];
+    const path = `/sandboxes/${id}/machines/${machine}/exec`;
+    const { stdout, stderr } = await this.ask<Ran>('POST', path, { command, timeoutMs: 60_000 });
+    return stdout + stderr;
+  }
+
+  /** Resolves to the first event for which `wanted` holds. */
+  async hear<E extends SandboxEvent['event']>(
+    { id }: Sandbox,
+    name: E,
+    wanted: (data: News<E>) => boolean,
+    query = '',
+  ): Promise<News<E>> {
+    const { promise, resolve } = Promise.withResolvers<News<E>>();
+    const leave = await this.server.follow(`/api/sandboxes/${id}/events${query}`, ({ event, data }) => {
+      if (event !== name) return;
+      const news = data as unknown as News<E>;
+      if (wanted(news)) resolve(news as never);
+    });
+    return promise.finally(leave);
+  }
+
+  /** The machine of that name, once it is in that state. */
+  async until(sandbox: Sandbox, name: string, state: Machine['state']): Promise<Machine> {
+    return this.hear(sandbox, 'machine', (machine) => machine.name === name && machine.state === state);
+  }
+
+  close(): void {
+    this.first.stop();
+    this.second.stop();
+  }
+}
+
+describe('a page without a server', { timeout: 2 * PATIENCE }, () => {
+  const page = new Page();
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    sandbox = await page.start({ name: 'box', kind: 'container' });
+  }, PATIENCE);
+  afterAll(() => page.close());
+
+  it('is given the container that the image had ready, with how it was made', async () => {
+    const [box] = sandbox.machines;
+    expect(box).toMatchObject({
+      state: 'running',
+      profile: 'hardened',
+      where: { depth: 'tab', kernel: image.release },
+      terminals: [{ state: 'running' }],
+    });
+    expect(box?.measures?.steps.map(({ step }) => step)).toEqual(
+      expect.arrayContaining(['clone3', 'seccomp', 'cgroup', 'pivot_root', 'exec']),
+    );
+    expect(await page.run(sandbox, 'box', 'hostname; cat /proc/1/comm; id -u')).toBe('box\ncatatonit\n0\n');
+  });
+
+  it('has SELinux enforced around it, by the policy of the project', async () => {
+    const label = sandbox.machines[0]?.label;
+    expect(label).toMatch(/^system_u:system_r:container_t:s0:c\d+,c\d+$/);
+    expect(await page.run(sandbox, 'box', "tr -d '\\0' </proc/self/attr/current")).toBe(label);
+    const { selinux, cgroup } = await page.first.guest.request('probe', {}, { timeoutMs: PATIENCE });
+    expect(selinux).toBe('enforcing');
+    expect(cgroup.version).toBe(2);
+  });
+
+  it('puts files into a machine, lists and reads them', async () => {
+    const machine = `/sandboxes/${sandbox.id}/machines/box`;
+    await page.ask('PUT', `${machine}/files`, { path: '/tmp/note', content: btoa('from outside\n') });
+    expect(await page.run(sandbox, 'box', 'cat /tmp/note')).toBe('from outside\n');
+    const { entries } = await page.ask<{ entries: { name: string }[] }>(
+      'GET',
+      `${machine}/directory?path=/tmp`,
+    );
+    expect(entries.map(({ name }) => name)).toContain('note');
+    const { content } = await page.ask<{ content: string }>('GET', `${machine}/files?path=/tmp/note`);
+    expect(atob(content)).toBe('from outside\n');
+  });
+
+  it('is told what its machines use, and its processes as the kernel under them sees them', async () => {
+    const { machines } = await page.hear(sandbox, 'stats', (stats) => stats.machines.box !== undefined);
+    expect(machines.box?.memoryBytes).toBeGreaterThan(0);
+    expect(machines.box?.memoryLimitBytes).toBe(64 * 2 ** 20);
+    expect(machines.box?.pids).toBeGreaterThan(1);
+    const { outside } = await page.hear(sandbox, 'view', ({ machine }) => machine === 'box', '?view=box');
+    const init = outside.processes.find(({ name }) => name === 'catatonit');
+    expect(init?.pids[0]).toBeGreaterThan(1);
+    expect(init?.pids.at(-1)).toBe(1);
+    expect(init?.label).toBe(sandbox.machines[0]?.label);
+  });
+
+  it('sees a limit kill a process, and is told', async () => {
+    const told = page.hear(sandbox, 'notice', ({ kind }) => kind === 'oom');
+    const killed = await page.run(
+      sandbox,
+      'box',
+      'dd if=/dev/zero of=/dev/null bs=96M count=1; echo "status $?"',
+    );
+    expect(killed).toContain('status 137');
+    expect((await told).text).toMatch(
+      /^The kernel ended 1 process in box because memory was full: it may have 64 MiB/,
+    );
+    expect(await page.run(sandbox, 'box', 'echo still here')).toBe('still here\n');
+  });
+
+  it('says what a tab cannot do', async () => {
+    const moved = page.ask('POST', `/sandboxes/${sandbox.id}/machines/box/migration`);
+    expect(refusalOf(await moved.catch((error: unknown) => error))).toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining('cannot be moved'),
+    });
+    const inside = page.start({ name: 'inner', kind: 'container', in: 'vm' });
+    expect(refusalOf(await inside.catch((error: unknown) => error)).code).toBe('unsupported');
+  });
+
+  it('lets its learner build partitions in a nested container, groups of cgroup v2 among them', async () => {
+    const nested = await page.start({ name: 'box', kind: 'container', profile: 'nested' });
+    expect(nested.machines[0]?.label).not.toBe(sandbox.machines[0]?.label);
+    const script = 'unshare --user --map-root-user --pid --fork --mount-proc ps -o pid= -C ps';
+    expect((await page.run(nested, 'box', script)).trim()).toBe('1');
+    const group =
+      'mkdir /sys/fs/cgroup/mine && cat /sys/fs/cgroup/mine/cgroup.events && rmdir /sys/fs/cgroup/mine';
+    expect(await page.run(nested, 'box', group)).toContain('populated 0');
+    await page.ask('DELETE', `/sandboxes/${nested.id}`);
+  });
+
+  it('begins a machine again in its place', async () => {
+    await page.run(sandbox, 'box', 'touch /root/mark');
+    await page.ask('POST', `/sandboxes/${sandbox.id}/machines/box/restart`, {});
+    expect(await page.run(sandbox, 'box', 'ls /root/mark 2>/dev/null; echo looked')).toBe('looked\n');
+  });
+
+  it('has the steps of a lab checked', async () => {
+    const lab = await page.ask<Sandbox>('POST', '/sandboxes', { lab: 'flag' });
+    expect(await page.run(lab, 'box', 'cat /srv/notes/readme')).toBe('raise the flag\n');
+    const check = async () => {
+      const verdict = page.hear(lab, 'check', ({ state }) => state !== 'waiting' && state !== 'running');
+      await page.ask('POST', `/sandboxes/${lab.id}/steps/raise/check`);
+      return await verdict;
+    };
+    expect(await check()).toMatchObject({ state: 'missing', reason: 'there is no flag in /tmp' });
+    const done = page.hear(lab, 'check', ({ state }) => state === 'done');
+    await page.ask('POST', `/sandboxes/${lab.id}/steps/raise/solve`);
+    expect(await done).toMatchObject({ step: 'raise', machine: 'box' });
+    await page.ask('DELETE', `/sandboxes/${lab.id}`);
+  });
+});
+
+describe('a second machine in the tab', { timeout: 2 * PATIENCE }, () => {
+  const disk = new Map<string, ArrayBuffer>();
+  const page = new Page(disk);
+  let sandbox: Sandbox;
+  beforeAll(async () => {
+    sandbox = await page.start(
+      { name: 'box', kind: 'container' },
+      { name: 'vm', kind: 'vm', start: 'template' },
+    );
+    await page.until(sandbox, 'vm', 'running');
+  }, PATIENCE);
+  afterAll(() => page.close());
+
+  it('has a kernel of its own', async () => {
+    const boot = 'cat /proc/sys/kernel/random/boot_id /proc/1/comm; hostname';
+    expect(await page.run(sandbox, 'vm', boot)).toMatch(/\nbulkheadd\nvm\n$/);
+    const { machines } = await page.hear(sandbox, 'stats', (stats) => stats.machines.vm?.inside != null);
+    expect(machines.vm?.inside?.memoryTotalBytes).toBeGreaterThan(100 * 2 ** 20);
+    expect(machines.vm?.hostBytes).toBeGreaterThan(machines.vm?.inside?.memoryTotalBytes ?? 0);
+  });
+
+  it('goes on with its machines when the page is loaded again', async () => {
+    await page.run(sandbox, 'box', 'echo kept >/root/mark');
+    await Promise.all([page.first.save(), page.second.save()]);
+    const { saved } = page.server;
+    page.close();
+    const again = new Page(disk, saved);
+    const listed = await again.ask<{ sandboxes: Sandbox[] }>('GET', '/sandboxes');
+    expect(listed.sandboxes.map(({ id }) => id)).toEqual([sandbox.id]);
+    await again.until(sandbox, 'box', 'running');
+    expect(await again.run(sandbox, 'box', 'cat /root/mark')).toBe('kept\n');
+    expect(await again.run(sandbox, 'vm', 'hostname')).toBe('vm\n');
+
+    // One panics, the other lives; a restart brings it back.
+    const ended = again.until(sandbox, 'vm', 'ended');
+    void again.run(sandbox, 'vm', 'echo c >/proc/sysrq-trigger').catch(() => {}); // nobody is left to answer
+    const { end, reason } = await ended;
+    expect({ cause: end?.cause, reason, console: end?.console }).toMatchObject({ cause: 'panic' });
+    expect(end?.console.join('\n')).toContain('Kernel panic - not syncing');
+    expect(reason).toMatch(/^Its kernel panicked: sysrq/);
+    expect(await again.run(sandbox, 'box', 'echo alive')).toBe('alive\n');
+    await again.ask('POST', `/sandboxes/${sandbox.id}/machines/vm/restart`, {});
+    await again.until(sandbox, 'vm', 'running');
+    expect(await again.run(sandbox, 'vm', 'hostname')).toBe('vm\n');
+    again.close();
+  });
+});
