@@ -30,12 +30,7 @@ export type TabOffer =
     }
   | { able: false; reason: string };
 
-/** What cannot be done in a tab, for those who are about to choose it. */
-export const tabCannot =
-  'It is a 32-bit computer with one slow processor and no network; a machine in it cannot be moved to another host.';
-
 const AGREED = 'bulkhead-tab';
-const MIB = 2 ** 20;
 /** Emulator, machine, and what their code is translated into. */
 const LEAST_GIB = 1;
 const SECOND_GIB = 2;
@@ -148,7 +143,3 @@ async function whyCareful(): Promise<string | null> {
     return 'The battery of this device is low, and an emulated processor draws on it.';
   return null;
 }
-
-/** "15.2 MB": as a browser counts what it fetches. */
-export const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-export const mebibytes = (bytes: number): string => `${Math.round(bytes / MIB)} MiB`;
