@@ -39,6 +39,8 @@ test('says that the machine is not built yet; once it is, it runs under the poli
   await expect(page.getByTestId('launched')).toBeVisible({ timeout: PATIENCE });
   expect(complained).toEqual([]);
   await page.goto(`${server.url}/licences/`);
-  await expect(page.getByTestId('image-made')).toContainText(/Linux 6\.1\.\S+, an image made on/);
+  await expect(page.getByTestId('image-made')).toContainText(/Linux 6\.1\.\S+, an image made on/, {
+    timeout: PATIENCE,
+  });
   await expect(page.getByRole('row', { name: /^bash / })).toContainText('GPL-3+');
 });

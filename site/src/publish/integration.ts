@@ -10,6 +10,7 @@ import { cardDrawing } from './cards.ts';
 import { datesOfFiles, datesOfPage } from './dates.ts';
 import { feed } from './feed.ts';
 import { provideFonts } from './fonts.ts';
+import { joinSheets } from './one-sheet.ts';
 import { LIST_HERE, pageList } from './page-list.ts';
 import { placesOfFacts, writeIndex } from './search-index.ts';
 
@@ -51,6 +52,7 @@ export function publish(): AstroIntegration {
     hooks: {
       'astro:build:done': async ({ dir, logger }) => {
         const dist = fileURLToPath(dir);
+        joinSheets(dist);
         const pages = builtPages(dist);
         const address = siteRoot();
         const dated = pages.map((page) => ({

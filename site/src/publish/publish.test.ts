@@ -11,6 +11,7 @@ import { balanced, cardDrawing } from './cards.ts';
 import { datesOfFiles, datesOfPage, sourcesOf } from './dates.ts';
 import { feed } from './feed.ts';
 import { unpackWoff } from './fonts.ts';
+import { withOneSheet } from './one-sheet.ts';
 import { pageList } from './page-list.ts';
 import { placesOfFacts } from './search-index.ts';
 
@@ -132,4 +133,17 @@ test('the list of all pages has each once, under a heading that fits', () => {
   expect(list).toContain('<h2>Concepts</h2><ul><li><a href="/concepts/chroot/">chroot &#38; co</a>');
   expect(list).toContain('The &#60;matrix&#62;');
   expect(list).not.toContain('<h2>History</h2>');
+});
+
+test('a page asks for one style sheet, made of its own in their order; the one for paper stays apart', () => {
+  const link = (name: string, more = '') => `<link rel="stylesheet" href="/assets/${name}.css"${more}>`;
+  const html = `<head>${link('print', ' media="print"')}${link('a')}<title>x</title>${link('b')}</head>`;
+  const made = withOneSheet(html, (addresses) => {
+    expect(addresses).toEqual(['/assets/a.css', '/assets/b.css']);
+    return '/assets/page.12345678.css';
+  });
+  expect(made).toBe(
+    `<head>${link('print', ' media="print"')}<title>x</title>${link('page.12345678')}</head>`,
+  );
+  expect(withOneSheet(link('a'), () => 'never')).toBe(link('a'));
 });

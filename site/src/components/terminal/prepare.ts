@@ -9,10 +9,12 @@ export async function prepareTerminals(count: number): Promise<typeof TerminalVi
   return (await import('./Terminal.svelte')).default;
 }
 
-/** Calls `work` once the page is idle; not for readers who pay by the byte. Returns the function that cancels it. */
+/** Calls `work` once the page is idle; not for readers who pay by the byte, nor on a phone, which has less to spare: there a
+ * click makes what it needs. Returns the function that cancels it. */
 export function whenIdle(work: () => void): () => void {
   const { connection } = navigator as Navigator & { connection?: { saveData?: boolean } };
-  if (connection?.saveData) return () => {};
+  const phone = matchMedia('(hover: none) and (pointer: coarse)').matches;
+  if (connection?.saveData || phone) return () => {};
   if (typeof requestIdleCallback === 'undefined') {
     const timer = setTimeout(work, 500); // Safari
     return () => clearTimeout(timer);
