@@ -109,10 +109,11 @@ async function sitDown(): Promise<Desk> {
     return terminal;
   };
   const vanish = async () => {
-    for (const terminal of opened) terminal.drop();
+    const left = [...opened]; // the VM's may come while nobody is there
+    for (const terminal of left) terminal.drop();
     await pause(between(1_000, 5_000));
     const came = performance.now();
-    await Promise.all(opened.map((terminal) => terminal.attach()));
+    await Promise.all(left.map((terminal) => terminal.attach()));
     report.back.push(performance.now() - came);
   };
   const vm = plan.vms ? open(machines[1], report.promptVm) : null;

@@ -27,7 +27,7 @@ const flag: Lab = {
       title: 'Raise it',
       machine: 'box',
       watch: false,
-      check: '#!/bin/sh\n[ -e /tmp/flag ] || { echo "there is no flag in /tmp"; exit 1; }\n',
+      check: '#!/bin/sh\n[ -e "$MACHINE/tmp/flag" ] || { echo "there is no flag in /tmp"; exit 1; }\n',
       solve: '#!/bin/sh\ntouch /tmp/flag\n',
     },
   ],

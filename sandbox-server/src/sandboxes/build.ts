@@ -19,6 +19,8 @@ import type { Machine } from '../protocol/api.ts';
 import type { MachineRecord, Probe } from '../protocol/broker.ts';
 import type { Sandbox } from './sandbox.ts';
 
+const STARTS_PER_PROCESSOR = 4;
+
 export interface BuilderOptions {
   broker: SocketHost;
   log: Logger;
@@ -36,8 +38,9 @@ export interface Built {
 
 export class Builder {
   readonly #options: BuilderOptions;
-  /** A VM that starts keeps a processor busy. */
-  readonly #starts = new Turns(availableParallelism());
+  /** A VM that starts keeps a processor busy for a fifth of a second. Of processors that others use as well, so many get
+   * their share at once that the rest do not wait for long, and each is there long before it is given up. */
+  readonly #starts = new Turns(STARTS_PER_PROCESSOR * availableParallelism());
 
   constructor(options: BuilderOptions) {
     this.#options = options;
