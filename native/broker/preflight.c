@@ -10,8 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
+
+// Of 10 ms each.
+#define LOCK_TRIES 200
 
 // Without one of these a machine could take all of the host: nothing is started then.
 static int check_controllers(bh_error *err) {
@@ -62,6 +68,28 @@ int preflight(const broker_config *config, bh_error *err) {
     return check_programs(config->programs_dir, err);
 }
 
+// Locks as soon as nobody else does. A broker that was killed while it forked left a copy of its lock to a job, which
+// closes it in its first moments (job.c); so a lock whose holder is dead is waited for, and one whose holder lives is
+// not.
+static int lock_unless_used(int fd, char *pid, size_t size) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (int tries = 0;; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return -1;
+        ssize_t got = pread(fd, pid, size - 1, 0);
+        pid[got > 0 ? got : 0] = '\0';
+        long holder = strtol(pid, NULL, 10);
+        bool is_dead = holder > 0 && kill((pid_t)holder, 0) < 0 && errno == ESRCH;
+        if (!is_dead || tries == LOCK_TRIES) {
+            errno = EWOULDBLOCK;
+            return -1;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
 int preflight_lock(const broker_config *config, bh_error *err) {
     char path[PATH_MAX], pid[16] = "";
     snprintf(path, sizeof path, "%s/run/broker.lock", config->state_dir);
@@ -69,12 +97,11 @@ int preflight_lock(const broker_config *config, bh_error *err) {
     if (fd < 0)
         return bh_fail(err, errno, "cannot open %s", path);
     // A lock and not the file's existence: however the broker ends, the kernel lets go of it.
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (lock_unless_used(fd, pid, sizeof pid) < 0) {
         if (errno != EWOULDBLOCK)
             return bh_fail(err, errno, "cannot lock %s", path);
-        ssize_t got = pread(fd, pid, sizeof pid - 1, 0);
         return bh_fail(err, 0, "another broker, process %.*s, uses %s: end it first, or choose another --state",
-                       got > 0 ? (int)strcspn(pid, "\n") : 1, got > 0 ? pid : "?", config->state_dir);
+                       *pid ? (int)strcspn(pid, "\n") : 1, *pid ? pid : "?", config->state_dir);
     }
     int length = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)length, 0) != length)

@@ -68,7 +68,8 @@ describe.each(['hardened', 'nested'] as const)('files of a %s container', (profi
   it('and where commands begin, are inside also while links take the place of its home', async () => {
     const home = `home-${profile}`;
     await broker.create(home, { profile });
-    const plant = `mkdir /real && mv /root /home/root && ln -s ../../../../../..${broker.state} /out &&
+    // There is a link from the first moment on: a directory that is missing would be made for the command.
+    const plant = `mkdir /real && ln -s ../../../../../..${broker.state} /out && mv /root /home/root && ln -s /real /root &&
       (setsid sh -c 'while :; do ln -sfn /real /root; ln -sfn /out /root; done' </dev/null >/dev/null 2>&1 &)`;
     await broker.shell(home, plant);
     const seen = new Set<string>();

@@ -38,7 +38,7 @@ const build = () =>
 
 beforeAll(() => {
   // Of the essays two are enough: what is asked here is whether the frame around them speaks.
-  const kept = /^(about|history(\/bazaar)?|concepts(\/what-is-divided)?)(\.mdx)?$/;
+  const kept = /^(about|further-reading|history(\/bazaar)?|concepts(\/what-is-divided)?)(\.mdx)?$/;
   const docs = join(ROOT, 'site/src/content/docs/');
   cpSync(join(ROOT, 'site'), site, {
     recursive: true,
