@@ -32,6 +32,8 @@ const WHOLE = 'whole';
 /** A page waits so long for a network that does not answer, if it has the page from before. */
 const PATIENCE_MS = 4_000;
 const AT_ONCE = 4;
+/** A file that takes longer is one that could not be had. */
+const FILE_MS = 60_000;
 
 /** These change with every answer, are somebody's own, or are kept elsewhere. */
 const NEVER = /^(api|linux)(\/|$)|^(healthz|readyz|metrics)$/;
@@ -118,7 +120,7 @@ async function keepThese(urls: readonly string[]): Promise<boolean> {
       if (file === null || NEVER.test(file)) continue;
       // A page may have changed where a file that is named for its content cannot have.
       if (HASHED.test(file) && (await cache.match(url, { ignoreVary: true }))) continue;
-      const kept = await fetch(url, { cache: 'no-cache' }).then(
+      const kept = await fetch(url, { cache: 'no-cache', signal: AbortSignal.timeout(FILE_MS) }).then(
         (answer) => keep(url, answer),
         () => false,
       );
