@@ -71,11 +71,12 @@ const sitIn = async (plan: Plan): Promise<Report & { cpu: number }> => {
 const together = (rows: readonly Report[]): Report => {
   const all = (field: 'echoContainer' | 'echoVm' | 'promptContainer' | 'promptVm' | 'back' | 'interrupts') =>
     rows.flatMap((row) => row[field]);
-  const sum = (field: 'builds' | 'keys' | 'losses') => rows.reduce((total, row) => total + row[field], 0);
+  const sum = (field: 'builds' | 'keys' | 'losses' | 'comebacks') =>
+    rows.reduce((total, row) => total + row[field], 0);
   return {
     ...{ echoContainer: all('echoContainer'), echoVm: all('echoVm'), back: all('back') },
     ...{ promptContainer: all('promptContainer'), promptVm: all('promptVm'), interrupts: all('interrupts') },
-    ...{ builds: sum('builds'), keys: sum('keys'), losses: sum('losses') },
+    ...{ builds: sum('builds'), keys: sum('keys'), losses: sum('losses'), comebacks: sum('comebacks') },
     errors: rows.flatMap(({ errors }) => errors),
     lateMs: Math.max(...rows.map(({ lateMs }) => lateMs)),
   };
@@ -145,7 +146,7 @@ const tell = (one: Outcome): void => {
     'back after vanishing': row(summary(report.back)),
   });
   console.log(
-    `${report.keys} keys, ${report.builds} builds, ${report.errors.length} errors. Processors: server ${round(one.serverCores, 2)}, ` +
+    `${report.keys} keys, ${report.builds} builds, ${report.errors.length} errors, ${report.comebacks} terminals that came back by themselves. Processors: server ${round(one.serverCores, 2)}, ` +
       `broker ${round(one.brokerCores, 2)}, all but the learners ${round(one.hostCores, 2)}. Memory: server ${round(one.serverPssMb)} MB` +
       `${one.heapMb === null ? '' : ` (heap ${round(one.heapMb)} MB)`}, everything ${round(one.hostMb, 0)} MB` +
       `${one.monitorPssKib === null ? '' : `, a monitor ${round(one.monitorPssKib, 0)} KiB`}. The learners' own processes were up to ${round(report.lateMs)} ms late (p99).`,

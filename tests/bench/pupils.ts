@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Machine } from '../../sandbox-server/src/protocol/api.ts';
 import { type Address, openTerminal } from './terminal-servers.ts';
 import { atPrompt, flood, interrupt, type OpenTerminal, pause, typeLine } from './typing.ts';
-import { type VisitedTerminal, Visitor } from './visitor.ts';
+import { VisitedTerminal, Visitor } from './visitor.ts';
 
 export interface Plan {
   address: Address;
@@ -33,6 +33,8 @@ export interface Report {
   keys: number;
   /** Output that was gone before somebody who had vanished was back: the screen was drawn anew. */
   losses: number;
+  /** Terminals that were out of reach for a moment and came back by themselves, as on a page. */
+  comebacks: number;
   errors: string[];
   /** How late this process itself was at worst, in milliseconds: it is not to be taken for the server. */
   lateMs: number;
@@ -41,7 +43,7 @@ export interface Report {
 const plan = JSON.parse(process.argv[2] ?? '') as Plan;
 const report: Report = {
   ...{ echoContainer: [], echoVm: [], promptContainer: [], promptVm: [], back: [], interrupts: [] },
-  ...{ builds: 0, keys: 0, losses: 0, errors: [], lateMs: 0 },
+  ...{ builds: 0, keys: 0, losses: 0, comebacks: 0, errors: [], lateMs: 0 },
 };
 const end = performance.now() + plan.until * 1_000;
 const COMMANDS = [
@@ -152,6 +154,9 @@ async function work(number: number): Promise<void> {
     }
     if (number % 10 === 3) await vanish?.();
     await pause(between(plan.think / 3, (plan.think / 3) * 5) * 1_000);
+  }
+  for (const terminal of [box, inVm]) {
+    if (terminal instanceof VisitedTerminal) report.comebacks += terminal.comebacks;
   }
   if (vm && !inVm && !vmFailed) report.errors.push(`learner ${number}: the VM was not there by the end`);
 }

@@ -2,7 +2,7 @@
 // and terminals of which nothing is kept but how far they have come. Light enough for hundreds in one process.
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import WebSocket from 'ws';
-import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
+import { apiPaths, attachClose } from '../../sandbox-server/src/protocol/addresses.ts';
 import {
   type CreateSandbox,
   type Sandbox,
@@ -12,6 +12,9 @@ import {
 import { decodeFrame, encodeFrame, INPUT_MAX, RING_BYTES } from '../../sandbox-server/src/protocol/frames.ts';
 import type { OpenTerminal } from './typing.ts';
 
+/** As a page does, which waits longer each time. */
+const COMEBACKS = 5;
+const COME_BACK_MS = 1_000;
 /** As many as browsers open to one server. */
 const CONNECTIONS = 6;
 
@@ -112,6 +115,8 @@ export class VisitedTerminal implements OpenTerminal {
   offset = 0;
   /** How often output had left the ring before this viewer could have it. */
   losses = 0;
+  /** How often it was out of reach, and came back by itself. */
+  comebacks = 0;
   #undrawn = 0;
   #inputCredit = 0;
   #unsent: Buffer = Buffer.alloc(0);
@@ -126,22 +131,45 @@ export class VisitedTerminal implements OpenTerminal {
     this.#headers = headers;
   }
 
-  /** Attaches (again); resolves when the monitor has said WELCOME. */
-  attach(): Promise<void> {
+  /** Attaches (again); resolves when the monitor has said WELCOME. Comes back by itself where a page does: when the server
+   * says that the terminal cannot be reached now. */
+  async attach(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const why = await this.#attachOnce();
+      if (why === null) return;
+      if (tries > COMEBACKS || !why.lost) {
+        this.onFault(why.text);
+        throw new Error(why.text);
+      }
+      this.comebacks++;
+      await new Promise((resolve) => setTimeout(resolve, COME_BACK_MS));
+    }
+  }
+
+  /** Resolves to null when it is attached, or to why it is not. */
+  #attachOnce(): Promise<{ text: string; lost: boolean } | null> {
     const socket = new WebSocket(this.#url, { headers: this.#headers, perMessageDeflate: false });
     this.#socket = socket;
     const hello = { version: 1, offset: this.offset, credit: RING_BYTES, columns: 80, rows: 24 };
     socket.on('open', () => socket.send(encodeFrame({ type: 'attach', ...hello })));
     return new Promise((resolve, reject) => {
+      let attached = false;
       socket.on('error', (error) => reject(error));
       socket.on('close', (code, reason) => {
         if (this.#socket !== socket) return;
-        const why = `a terminal was closed with ${code} ${reason}`;
+        const why = { text: `a terminal was closed with ${code} ${reason}`, lost: code === attachClose.lost };
         this.#socket = null;
-        reject(new Error(why));
-        this.onFault(why);
+        if (!attached) return resolve(why);
+        if (!why.lost) return this.onFault(why.text);
+        this.comebacks++;
+        this.attach().catch(() => {}); // it has told onFault
       });
-      socket.on('message', (data) => this.#receive(data as Buffer, resolve));
+      socket.on('message', (data) =>
+        this.#receive(data as Buffer, () => {
+          attached = true;
+          resolve(null);
+        }),
+      );
     });
   }
 
