@@ -5,6 +5,13 @@ import type { SandboxSession, SandboxView } from '../sandbox/sandbox-session.ts'
 /** A session as instruments see it: a store of what is known, and `see`, which asks for the host's view of a machine. */
 export type InstrumentSource = Pick<SandboxSession, 'view' | 'subscribe' | 'see' | 'dismiss'>;
 
+/** What an instrument is given. */
+export interface InstrumentProps {
+  session: InstrumentSource;
+  /** The machine's name in its sandbox. */
+  machine: string;
+}
+
 /** The machine of that name while it is there to be measured; undefined otherwise. */
 export function machineOf({ phase, sandbox }: SandboxView, name: string): Machine | undefined {
   return phase === 'running' ? sandbox?.machines.find((machine) => machine.name === name) : undefined;
