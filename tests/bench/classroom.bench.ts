@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
     learners: { type: 'string', default: '200' },
     /** Seconds within which they come, and after which they go. */
     arrive: { type: 'string', default: '60' },
-    seconds: { type: 'string', default: '240' },
+    seconds: { type: 'string', default: '300' },
     /** Seconds that each thinks between two commands, on average. */
     think: { type: 'string', default: '15' },
     vms: { type: 'boolean', default: true },
