@@ -1,44 +1,19 @@
 // The broker with real containers: what it makes, what it refuses, what it leaves, and what a crash costs (nothing).
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { patiently } from '../patience.ts';
 import { copyForAnyone } from './anyone.ts';
 import { LIMITS, MIB, SERVER_GID, SERVER_UID, TestBroker } from './broker.ts';
-import { runs } from './monitor.ts';
+import { expectNothingLeft, hostPid } from './broker-remains.ts';
 
 let broker: TestBroker;
 const programs = mkdtempSync('/tmp/bh-programs-');
 const anyonesNode = copyForAnyone(process.execPath, programs);
 afterAll(() => rmSync(programs, { recursive: true }));
-
-/** Nothing of it is left but the broker itself and the group above all machines. */
-const expectNothingLeft = () => {
-  const left = broker.census();
-  expect(left.processes.map((line) => Number.parseInt(line, 10))).toEqual(broker.pid ? [broker.pid] : []);
-  expect(left.mounts).toEqual([]);
-  expect(left.namespaces).toEqual([]);
-  expect(left.cgroups.filter((path) => !path.endsWith(broker.cgroup))).toEqual([]);
-  expect(readdirSync(join(broker.state, 'run/machines'))).toEqual([]);
-  expect(readdirSync(join(broker.state, 'run/runtime')).filter((name) => !name.startsWith('.'))).toEqual([]);
-};
-
-const hostPid = async (machine: string): Promise<number> => {
-  const { machines } = await broker.control.request('machine.list', {});
-  return machines.find((one) => one.machine === machine)?.pid ?? 0;
-};
 
 /** Resolves when the socket is closed, whether or not by an error. */
 const closing = (socket: Socket): Promise<void> =>
@@ -110,7 +85,7 @@ describe('a broker', () => {
       broker.control.request('machine.delete', { machine: 'one' }),
       broker.control.request('machine.delete', { machine: 'two' }),
     ]);
-    expectNothingLeft();
+    expectNothingLeft(broker);
     await expect(broker.control.request('machine.delete', { machine: 'one' })).rejects.toMatchObject({
       code: 'not_found',
       field: 'machine',
@@ -121,7 +96,7 @@ describe('a broker', () => {
     const created = broker.create('early').catch(() => null);
     await broker.control.request('machine.delete', { machine: 'early' });
     await created;
-    expectNothingLeft();
+    expectNothingLeft(broker);
   });
 
   it('starts programs as a login does: default signals, three descriptors, a plain environment', async () => {
@@ -149,7 +124,7 @@ describe('a broker', () => {
       await new Promise((resolve) => setTimeout(resolve, round));
       await broker.control.request('machine.delete', { machine: 'busy' });
       await Promise.all(begun);
-      expectNothingLeft();
+      expectNothingLeft(broker);
     }
   });
 
@@ -278,14 +253,14 @@ describe('a broker', () => {
     await broker.exec('two', ['sh', '-c', 'sleep 1234 >/dev/null 2>&1 &']);
     expect(await broker.shell('one', 'pgrep -c sleep')).toBe('0');
     // By every number there is, from the host's as well: none of them is a process it can name.
-    expect(await broker.shell('one', `kill -9 ${await hostPid('two')}`)).toContain('No such process');
+    expect(await broker.shell('one', `kill -9 ${await hostPid(broker, 'two')}`)).toContain('No such process');
     expect(await broker.shell('one', 'kill -9 -1; echo survived')).toContain('survived');
     expect(await broker.shell('two', 'pgrep -c sleep')).toBe('1');
   });
 
   it('says when and why a machine ended on its own', async () => {
     await broker.create('box');
-    process.kill(await hostPid('box'), 'SIGKILL');
+    process.kill(await hostPid(broker, 'box'), 'SIGKILL');
     const event = await broker.control.event(
       (one) => one.event === 'machine.exited' && one.machine === 'box',
     );
@@ -294,17 +269,17 @@ describe('a broker', () => {
     expect(machines[0]).toMatchObject({ state: 'exited', exit: expect.stringContaining('signal 9') });
     await expect(broker.open('box')).rejects.toMatchObject({ code: 'failed' });
     await broker.control.request('machine.delete', { machine: 'box' });
-    expectNothingLeft();
+    expectNothingLeft(broker);
   });
 
   it('deletes what is half gone already', async () => {
     await broker.create('box');
     await broker.open('box');
-    process.kill(await hostPid('box'), 'SIGKILL');
+    process.kill(await hostPid(broker, 'box'), 'SIGKILL');
     spawnSync('rm', ['-rf', join(broker.state, 'run/machines/box'), join(broker.state, 'run/runtime/box')]);
     await broker.control.request('machine.delete', { machine: 'box' });
     expect(readdirSync(join(broker.state, 'run/machines'))).toEqual([]);
-    expectNothingLeft();
+    expectNothingLeft(broker);
   });
 
   it('refuses what it does not know and names it', async () => {
@@ -436,118 +411,6 @@ describe('a broker', () => {
   });
 });
 
-describe('a broker that was killed', () => {
-  afterEach(() => broker.dispose());
-
-  it('finds every machine and terminal again, and not a byte is lost', async () => {
-    broker = await TestBroker.start();
-    await broker.create('box', { labels: { owner: 'x' } });
-    await broker.create('nest', { profile: 'nested' });
-    const terminal = await broker.open('box');
-    const viewer = await broker.attach('box', terminal);
-    await viewer.untilText('#');
-    // Counts while there is no broker, and after.
-    viewer.type('for i in $(seq 3000); do echo "line $i."; [ $((i % 100)) = 0 ] && sleep 0.05; done\n');
-    await viewer.untilText('line 500.');
-    const before = await broker.control.request('machine.list', {});
-    await broker.kill();
-    await viewer.untilText('line 1500.');
-    await broker.start();
-    expect(await broker.control.request('machine.list', {})).toEqual(before);
-    await viewer.untilText('line 3000.');
-    const again = await broker.attach('box', terminal);
-    await again.untilText('line 3000.');
-    const counted = [...viewer.text().matchAll(/^line (\d+)\./gm)].map(([, number]) => Number(number));
-    expect(counted).toEqual(Array.from({ length: 3000 }, (_, index) => index + 1));
-    expect(viewer.lost).toBe(0);
-
-    // It is in charge again: of commands, of ends, of what is left.
-    expect(await broker.shell('box', 'hostname')).toBe('box');
-    viewer.type('exit 9\n');
-    const ended = await broker.control.event((one) => one.event === 'terminal.exited');
-    expect(ended).toMatchObject({ machine: 'box', terminal, kind: 0, status: 9 });
-    process.kill(await hostPid('nest'), 'SIGKILL');
-    await broker.control.event((one) => one.event === 'machine.exited' && one.machine === 'nest');
-    await broker.control.request('machine.delete', { machine: 'box' });
-    await broker.control.request('machine.delete', { machine: 'nest' });
-    expectNothingLeft();
-  });
-
-  it('says what ended while it was away', async () => {
-    broker = await TestBroker.start();
-    await broker.create('box');
-    const terminal = await broker.open('box', ['sleep', '1000']);
-    const pid = await hostPid('box');
-    await broker.kill();
-    process.kill(pid, 'SIGKILL');
-    while (runs(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
-    await broker.start();
-    // A zombie that nobody has reaped yet passes for alive for a moment.
-    await expect
-      .poll(async () => (await broker.control.request('machine.list', {})).machines)
-      .toMatchObject([
-        {
-          machine: 'box',
-          state: 'exited',
-          exit: expect.stringContaining('ended'),
-          terminals: [{ terminal, state: 'exited' }],
-        },
-      ]);
-  });
-
-  it('removes what its maker left half made, and records from before a reboot', async () => {
-    broker = await TestBroker.start();
-    await broker.create('old');
-    const record = join(broker.state, 'run/machines/old/machine.json');
-    const text = readFileSync(record, 'utf8');
-    await broker.kill();
-    writeFileSync(record, text.replace(/"boot": "[^"]+"/, '"boot": "00000000-0000-0000-0000-000000000000"'));
-    await broker.start();
-    // What is left of it is cleared by a process of its own, while the broker answers already.
-    await expect.poll(() => broker.census().processes).toHaveLength(1);
-    expectNothingLeft();
-
-    // A crash in the middle of making: whatever moment it hits, the next broker leaves nothing of it.
-    for (const delay of [0, 2, 4, 8, 16]) {
-      const created = broker.create('half').catch(() => null);
-      await new Promise((resolve) => setTimeout(resolve, delay));
-      await broker.kill();
-      await created;
-      await broker.start();
-      const { machines } = await broker.control.request('machine.list', {});
-      for (const { machine } of machines) await broker.control.request('machine.delete', { machine });
-      // A launch that had made a process, and written nothing down yet, ends by itself: its runtime is gone.
-      await expect.poll(() => broker.census().processes).toHaveLength(1);
-      expectNothingLeft();
-    }
-  });
-});
-
-describe('a broker that was killed while it restarts a machine', () => {
-  afterEach(() => broker.dispose());
-
-  it('still has the machine, which can be begun again', async () => {
-    broker = await TestBroker.start();
-    await broker.create('again', { labels: { owner: 'x' } });
-    // Whatever moment the kill hits: its end, its making, or the first moments of what was made.
-    for (const delay of [0, 1, 2, 4, 8, 16]) {
-      const restarted = broker.control.request('machine.restart', { machine: 'again' }).catch(() => null);
-      await new Promise((resolve) => setTimeout(resolve, delay));
-      await broker.kill();
-      await restarted;
-      await broker.start();
-      const { machines } = await broker.control.request('machine.list', {});
-      expect(machines).toMatchObject([{ machine: 'again', labels: { owner: 'x' } }]);
-      await broker.control.request('machine.restart', { machine: 'again' });
-      expect(await broker.shell('again', 'hostname')).toBe('again');
-    }
-    await broker.control.request('machine.delete', { machine: 'again' });
-    // A launch that had made a process, and written nothing down yet, ends by itself: its runtime is gone.
-    await expect.poll(() => broker.census().processes).toHaveLength(1);
-    expectNothingLeft();
-  });
-});
-
 describe('the end of a broker', () => {
   for (const how of ['eof', 'SIGTERM', 'SIGINT'] as const) {
     it(`ends every machine (${how})`, async () => {
@@ -557,7 +420,7 @@ describe('the end of a broker', () => {
         await broker.open(machine);
       }
       expect(await broker.stop(how)).toBe(0);
-      expectNothingLeft();
+      expectNothingLeft(broker);
       expect(broker.census().cgroups).toEqual([]);
       expect(existsSync(broker.socket)).toBe(false);
       await broker.dispose();
