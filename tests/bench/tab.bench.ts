@@ -1,8 +1,10 @@
-// The Linux in the tab, from a plain web host: what is fetched until the first prompt and how long that takes, on the first visit
-// and on the second, on this computer and on one that is four times slower; what a command, a container and the memory cost.
+// The Linux in the tab, from a plain web host: what is fetched until the first prompt and how long that takes, on the first visit,
+// on the second, and where something was left, on this computer and on one that is four times slower; what a command, a container
+// and the memory cost.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
 import { filesIn, type PlainHost, serveFiles } from '../../scripts/static/server.ts';
@@ -22,6 +24,8 @@ const COMMANDS = 10;
 /** What a mid-range phone's processor is to a laptop's, as Lighthouse has it too. */
 const SLOWER = 4;
 const SLICE_MS = 8;
+/** What the page says of it. */
+const PROMPT = /([\d.]+) s from the click to a prompt/;
 
 type Figures = Record<string, number>;
 
@@ -104,47 +108,100 @@ async function commandTime(page: Page, at: number): Promise<number> {
 async function visit(page: Page, host: PlainHost): Promise<Figures> {
   const before = host.sent();
   await page.goto(`${host.url}/tab/`, { waitUntil: 'load' });
-  const start = page.getByRole('button', { name: /Fetch it and start it/ });
+  const start = page.getByTestId('use-tab');
   await start.waitFor();
   await followPhases(page);
   const asked = await page.evaluate(() => performance.now());
   await start.click();
-  await page.getByText(/s from the click to its prompt/).waitFor({ timeout: PATIENCE_MS });
+  const prompt = page.getByText(PROMPT);
+  await prompt.waitFor({ timeout: PATIENCE_MS });
   const bytes = host.sent() - before;
-  const text = await page.locator('.facts').innerText();
   const times = await page.evaluate(() => (window as unknown as { phaseTimes: Figures }).phaseTimes);
   const since = (phase: string) => (times[phase] ?? Number.NaN) - asked;
   return {
     'fetched until the prompt, MB': bytes / 1e6,
     'click to fetched, s': since('restoring') / 1_000,
     'restored, s': (since('running') - since('restoring')) / 1_000,
-    'container launched, s': Number(/made in ([\d.]+) ms/.exec(text)?.[1] ?? Number.NaN) / 1_000,
-    'click to prompt, s': Number(/, ([\d.]+) s from the click/.exec(text)?.[1] ?? Number.NaN),
+    'click to prompt, s': Number(PROMPT.exec(await prompt.innerText())?.[1] ?? Number.NaN),
   };
 }
 
+/** A container that nobody has made before: from the click to its prompt. */
+async function another(page: Page): Promise<Figures> {
+  const began = performance.now();
+  await page.getByRole('button', { name: 'Make it anew' }).click();
+  await page.locator('.xterm-rows').waitFor({ state: 'detached', timeout: PATIENCE_MS });
+  await page.waitForFunction(
+    () => /[#$]\s*$/.test(document.querySelector('.xterm-rows')?.textContent?.trimEnd() ?? ''),
+    null,
+    { timeout: PATIENCE_MS },
+  );
+  return { 'another container, s': (performance.now() - began) / 1_000 };
+}
+
 async function commands(page: Page): Promise<Figures> {
-  const terminal = new TerminalPage(page, 'terminal-tab');
+  const terminal = new TerminalPage(page, 'terminal-box');
   await terminal.run('stty size', /\d+ \d+/, PATIENCE_MS);
   const took: number[] = [];
   for (let at = 0; at < COMMANDS; at++) took.push(await commandTime(page, at));
   return { 'echo, ms': summary(took).median };
 }
 
-/** A visit, with the processor as it is or slower. */
-async function measured(context: BrowserContext, host: PlainHost, slow: boolean): Promise<Figures> {
+/** A visit, with the processor as it is or slower. `leave`: what is done at its end. */
+async function measured(
+  context: BrowserContext,
+  host: PlainHost,
+  slow: boolean,
+  leave: (page: Page) => Promise<void>,
+): Promise<Figures> {
   const browser = context.browser();
   if (!browser) throw new Error('the browser is gone');
   const page = await context.newPage();
   const end = slow ? slowDown(await renderers(browser)) : () => {};
   try {
-    const figures = { ...(await visit(page, host)), ...(await commands(page)) };
-    const memory = (await renderers(browser)).reduce((sum, pid) => sum + memoryOf(pid), 0);
-    return { ...figures, 'memory of the page, MB': memory / 1e6 };
+    const figures = await visit(page, host);
+    const atPrompt = await memory(browser);
+    Object.assign(figures, await commands(page), await another(page));
+    const used = await memory(browser);
+    await leave(page);
+    return { ...figures, 'memory at the prompt, MB': atPrompt / 1e6, 'memory when used, MB': used / 1e6 };
   } finally {
     end();
     await page.close();
   }
+}
+
+/** Of the page's process: among the others are the next page's, that waits, and those of pages that are closed. */
+const memory = async (browser: Browser): Promise<number> =>
+  Math.max(...(await renderers(browser)).map(memoryOf));
+
+/** Nothing is left for the next visit but the files. */
+const ended = async (page: Page): Promise<void> => {
+  await page.getByRole('button', { name: 'End it' }).click();
+  await lists(page, 0);
+};
+
+/** The machine is saved as it is. */
+const left = (page: Page): Promise<void> => lists(page, 1);
+
+/** Waits until the device keeps that many lists of what is in the tab. */
+async function lists(page: Page, many: number): Promise<void> {
+  const count = () =>
+    page.evaluate(
+      () =>
+        new Promise<number>((resolve) => {
+          const opening = indexedDB.open('bulkhead-tab');
+          opening.onsuccess = () => {
+            const database = opening.result;
+            const found = database.transaction('saved').objectStore('saved').count('sandboxes');
+            found.onsuccess = () => {
+              database.close();
+              resolve(found.result);
+            };
+          };
+        }),
+    );
+  while ((await count()) !== many) await setTimeout(250);
 }
 
 const add = (all: Map<string, Map<string, number[]>>, visitName: string, figures: Figures): void => {
@@ -163,8 +220,9 @@ async function run(host: PlainHost): Promise<void> {
       const browser = await chromium.launch(CHROMIUM);
       const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
       const where = slow ? `, ${SLOWER} times slower` : '';
-      add(all, `first visit${where}`, await measured(context, host, slow));
-      add(all, `second visit${where}`, await measured(context, host, slow));
+      add(all, `first visit${where}`, await measured(context, host, slow, ended));
+      add(all, `second visit${where}`, await measured(context, host, slow, left));
+      add(all, `back where it was left${where}`, await measured(context, host, slow, ended));
       await browser.close();
     }
   }

@@ -51,7 +51,7 @@ export class NodeWorker implements WorkerLike {
 
   async #start(slot: string | null): Promise<void> {
     this.#slot = slot;
-    const { release, memoryBytes, digest, disk } = this.#image;
+    const { release, memoryBytes, disk } = this.#image;
     const before = slot === null ? undefined : this.#saved.get(slot);
     const hardware = { memoryBytes, disk: new PieceDisk(disk.bytes, disk.pieceBytes, readPiece) };
     const emulator = await Emulator.make(await wasm, hardware);
@@ -66,7 +66,6 @@ export class NodeWorker implements WorkerLike {
       release,
       memoryBytes,
       wholeBytes: 0,
-      digest,
       resumed: before !== undefined,
     });
   }

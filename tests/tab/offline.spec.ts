@@ -63,7 +63,7 @@ test('with the network cut after the first visit, a lab is begun in the tab, its
   context,
 }) => {
   await page.goto(`${host.url}/tab/`);
-  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
+  await page.getByTestId('use-tab').click();
   await page.getByRole('button', { name: /Keep all of it/ }).click({ timeout: PATIENCE });
   await expect(page.getByTestId('kept')).toBeVisible({ timeout: PATIENCE });
 

@@ -8,6 +8,7 @@ import { parseOptions } from '../../sandbox-server/src/options.ts';
 import { type RunningServer, startServer } from '../../sandbox-server/src/server.ts';
 import { complaints } from '../e2e/page-checks.ts';
 import { DIST } from '../e2e/plain-site.ts';
+import { TerminalPage } from '../e2e/terminal-page.ts';
 import { TAB_IMAGE } from './place.ts';
 
 const PATIENCE = 120_000;
@@ -30,13 +31,13 @@ test('says that the machine is not built yet; once it is, it runs under the poli
   page,
 }) => {
   await page.goto(`${server.url}/tab/`);
-  await page.getByRole('button', { name: /Fetch it and start it/ }).click();
-  await expect(page.getByRole('alert')).toHaveText(/not built yet/);
+  await expect(page.getByTestId('no-tab')).toContainText('not built yet');
 
   symlinkSync(TAB_IMAGE, join(state, 'tab'));
   const complained = complaints(page);
-  await page.getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByTestId('launched')).toBeVisible({ timeout: PATIENCE });
+  await page.getByRole('button', { name: 'Look again' }).click();
+  await page.getByTestId('use-tab').click();
+  await new TerminalPage(page, 'terminal-box').waitForPrompt('box', PATIENCE);
   expect(complained).toEqual([]);
   await page.goto(`${server.url}/licences/`);
   await expect(page.getByTestId('image-made')).toContainText(/Linux 6\.1\.\S+, an image made on/, {

@@ -3,6 +3,7 @@
 
 import type { TabPlace } from '../components/sandbox/place.ts';
 import { siteAddress } from '../site-address.ts';
+import { whyCareful, whyNoSecond, whyUnable } from './device.ts';
 import { TabError } from './download.ts';
 import { TAB_PATH } from './image.ts';
 import type { SavedPage } from './place.ts';
@@ -31,18 +32,6 @@ export type TabOffer =
   | { able: false; reason: string };
 
 const AGREED = 'bulkhead-tab';
-/** Emulator, machine, and what their code is translated into. */
-const LEAST_GIB = 1;
-const SECOND_GIB = 2;
-const LOW_BATTERY = 0.2;
-
-/** What a browser may tell of its device. Firefox and Safari tell none of it. */
-interface Device {
-  deviceMemory?: number;
-  connection?: { saveData?: boolean };
-  getBattery?: () => Promise<{ charging: boolean; level: number }>;
-}
-const device = (): Device => navigator as Device;
 
 export async function offer(): Promise<TabOffer> {
   const reason = whyUnable();
@@ -59,7 +48,7 @@ export async function offer(): Promise<TabOffer> {
       memoryBytes: image.memoryBytes,
       agreed: hasAgreed() && careful === null,
       careful,
-      left: (left?.sandboxes.length ?? 0) > 0,
+      left: left?.content === image.content && left.sandboxes.length > 0,
       noSecond: whyNoSecond(),
     };
   } catch (error) {
@@ -115,31 +104,4 @@ function hasAgreed(): boolean {
   } catch {
     return false;
   }
-}
-
-function whyUnable(): string | null {
-  if (typeof WebAssembly !== 'object')
-    return 'This browser has no WebAssembly, which the emulator is made of.';
-  if (typeof DecompressionStream !== 'function' || typeof Worker !== 'function')
-    return 'This browser is too old for the emulator: it cannot unpack what it fetches.';
-  const { deviceMemory } = device();
-  if (deviceMemory !== undefined && deviceMemory < LEAST_GIB)
-    return `This device has ${Math.round(deviceMemory * 1_024)} MiB of memory; the emulator takes about ${(LEAST_GIB * 1_024) / 2} MiB.`;
-  return null;
-}
-
-function whyNoSecond(): string | null {
-  const { deviceMemory } = device();
-  return deviceMemory !== undefined && deviceMemory < SECOND_GIB
-    ? `this device has ${deviceMemory} GiB of memory, too little for a second emulator beside the first`
-    : null;
-}
-
-async function whyCareful(): Promise<string | null> {
-  const { connection, getBattery } = device();
-  if (connection?.saveData) return 'Your browser asks to save data.';
-  const battery = await getBattery?.call(navigator).catch(() => undefined);
-  if (battery && !battery.charging && battery.level < LOW_BATTERY)
-    return 'The battery of this device is low, and an emulated processor draws on it.';
-  return null;
 }

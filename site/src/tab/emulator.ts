@@ -27,6 +27,8 @@ interface Internals {
     cpu: {
       devices: { virtio_console: VirtioConsole };
       wasm_memory: WebAssembly.Memory;
+      zero_memory(start: number, length: number): void;
+      pack_memory(): { packed_memory: Uint8Array<ArrayBuffer> };
       reboot_internal(): void;
     };
     bus: { send(event: string): void };
@@ -115,13 +117,33 @@ export class Emulator {
     await this.#v86.stop();
   }
 
-  /** Puts a machine of the same hardware into the moment that was saved. It stands still until `run`. */
+  /** Puts a machine that has not run, of the same hardware, into the moment that was saved, and lets go of `state`. It stands
+   * still until `run`. */
   async restore(state: ArrayBuffer): Promise<void> {
+    const { cpu } = this.#internals;
+    const zero = cpu.zero_memory;
+    // Nothing has been in its memory. To write zeros there would take from the device what the guest does not use, most of it.
+    cpu.zero_memory = () => {};
     await this.#v86.restore_state(state);
+    cpu.zero_memory = zero;
+    state.transfer?.(0); // at once, and not when the browser comes to look for what nobody uses
   }
 
-  save(): Promise<ArrayBuffer> {
-    return this.#v86.save_state();
+  async save(): Promise<ArrayBuffer> {
+    const { cpu } = this.#internals;
+    const pack = cpu.pack_memory;
+    let packed: Uint8Array<ArrayBuffer> | undefined;
+    cpu.pack_memory = () => {
+      const memory = pack.call(cpu);
+      packed = memory.packed_memory;
+      return memory;
+    };
+    try {
+      return await this.#v86.save_state();
+    } finally {
+      cpu.pack_memory = pack;
+      packed?.buffer.transfer?.(0); // it is in what is returned
+    }
   }
 
   async destroy(): Promise<void> {

@@ -6,7 +6,7 @@ import { viewOfPlan } from '@bulkhead/sandbox-server/machines/shown';
 import { Stopwatch } from '@bulkhead/sandbox-server/machines/stopwatch';
 import { Problem } from '@bulkhead/sandbox-server/problem';
 import type { Machine } from '@bulkhead/sandbox-server/protocol';
-import type { MachineRecord, Probe } from '@bulkhead/sandbox-server/protocol/broker';
+import type { MachineRecord } from '@bulkhead/sandbox-server/protocol/broker';
 import type { Sandbox } from '@bulkhead/sandbox-server/sandboxes/sandbox';
 import { TabContainer } from './container.ts';
 import { endOfGuest } from './end-of-guest.ts';
@@ -15,7 +15,7 @@ import { patiently } from './patient-host.ts';
 import { planInTab } from './plan.ts';
 import { PREPARED_NAME, prepared } from './prepared.ts';
 import { SecondMachine } from './second-machine.ts';
-import type { TabMachine } from './tab-machine.ts';
+import type { TabMachine, TabState } from './tab-machine.ts';
 import { newId, quietLog } from './tab-server.ts';
 
 export interface GroundOptions {
@@ -30,6 +30,8 @@ export interface GroundOptions {
   noSecond: string | null;
 }
 
+type Running = Extract<TabState, { phase: 'running' }>;
+
 /** The first emulator's download, or the emulator itself, was given up by the reader. */
 export class GivenUp extends Error {
   override name = 'GivenUp';
@@ -41,10 +43,9 @@ export class Ground {
   readonly #options: GroundOptions;
   readonly #broker;
   #starting: Promise<void> | null = null;
-  #probe: Probe | null = null;
   /** What the image had ready and nobody has taken. */
   #prepared: MachineRecord[] = [];
-  #known: MachineRecord[] = [];
+  #known: readonly MachineRecord[] = [];
 
   constructor(options: GroundOptions) {
     this.#options = options;
@@ -76,12 +77,21 @@ export class Ground {
     return this.#starting;
   }
 
+  /** Nothing runs on it any more, and it costs nothing until it is needed again. */
+  rest(): void {
+    this.#options.first.stop();
+    this.#options.second.stop();
+  }
+
   async plan(wanted: readonly Wish[]): Promise<MachinePlan[]> {
     const { release, memoryBytes, noSecond } = this;
     // Refused before anything is fetched, and once more when it is known what the kernel has.
     planInTab(wanted, { release, memoryBytes, noSecond, probe: null });
     await this.start();
-    return planInTab(wanted, { release, memoryBytes, noSecond, probe: this.#probe });
+    // What the kernel has, it is asked only where that decides: the answer takes it half a second.
+    const decides = wanted.some(({ needs }) => needs && needs.length > 0);
+    const probe = decides ? await this.#broker.request('probe', {}) : null;
+    return planInTab(wanted, { release, memoryBytes, noSecond, probe });
   }
 
   /** Throws Problem when there is one VM already. */
@@ -134,20 +144,15 @@ export class Ground {
   async #start(): Promise<void> {
     const { first, base, saves } = this.#options;
     first.start(base, { name: saves ? 'first' : null });
-    await new Promise<void>((resolve, reject) => {
+    const { machines } = await new Promise<Running>((resolve, reject) => {
       const leave = first.subscribe((state) => {
         if (state.phase === 'fetching' || state.phase === 'restoring') return;
         queueMicrotask(() => leave());
-        if (state.phase === 'running') resolve();
+        if (state.phase === 'running') resolve(state);
         else if (state.phase === 'failed') reject(new Error(state.message));
         else reject(new GivenUp('The machine in this tab was given up.'));
       });
     });
-    const [probe, { machines }] = await Promise.all([
-      this.#broker.request('probe', {}),
-      this.#broker.request('machine.list', {}),
-    ]);
-    this.#probe = probe;
     this.#known = machines;
     const ids: readonly string[] = Object.values(prepared);
     this.#prepared = machines.filter(

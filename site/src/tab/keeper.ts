@@ -30,7 +30,9 @@ export class Keeper {
     if (!this.#options.saves) return;
     this.#touched = true;
     clearTimeout(this.#timer);
-    const wait = Math.max(QUIET_MS, this.#savedAt + EVERY_MS - Date.now());
+    // What was ended must not be there again in a page that is loaded in the next moment.
+    const empty = this.#options.page().sandboxes.length === 0;
+    const wait = empty ? 0 : Math.max(QUIET_MS, this.#savedAt + EVERY_MS - Date.now());
     this.#timer = setTimeout(() => this.saveNow(), wait);
   }
 
@@ -54,7 +56,7 @@ export class Keeper {
 
   async #save(): Promise<void> {
     const { machines, page } = this.#options;
-    const { digest, sandboxes } = page();
+    const { content, sandboxes } = page();
     // Without a machine there is nothing to go on with.
     if (sandboxes.length === 0) return await forgetSaved();
     const [first, second] = machines;
@@ -68,7 +70,7 @@ export class Keeper {
     if (done.length === 0 || page().sandboxes.length === 0) return;
     // The list last: it tells of nothing that was not saved before.
     if (done.every(Boolean))
-      await save('sandboxes', { digest, sandboxes } satisfies SavedPage).catch(() => {});
+      await save('sandboxes', { content, sandboxes } satisfies SavedPage).catch(() => {});
     else this.#touched = true;
   }
 }

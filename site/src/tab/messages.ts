@@ -9,7 +9,9 @@ export type ToWorker =
   | { type: 'save' }
   | { type: 'use' }
   | { type: 'sleep' }
-  | { type: 'wake' };
+  | { type: 'wake' }
+  /** Whether it is to rest as long as it works: the battery is low. */
+  | { type: 'spare'; sparing: boolean };
 
 export type FromWorker =
   | { type: 'progress'; bytes: number; of: number }
@@ -20,7 +22,6 @@ export type FromWorker =
       release: string;
       memoryBytes: number;
       wholeBytes: number;
-      digest: string;
       resumed: boolean;
     }
   | { type: 'bytes'; bytes: Uint8Array }

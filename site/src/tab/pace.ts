@@ -8,6 +8,10 @@ export class Pace {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asleep = false;
   #busyMs = 0;
+  /** When the turn that is being taken began; null between two. */
+  #began: number | null = null;
+  /** It rests after each turn as long as that took, so that a device takes half of its processor at most. */
+  sparing = false;
 
   constructor() {
     this.#channel.port1.onmessage = () => this.#go();
@@ -23,8 +27,10 @@ export class Pace {
     clearTimeout(this.#timer);
     this.#next = again;
     if (this.#asleep) return;
-    if (delayMs < 1) this.#channel.port2.postMessage(null);
-    else this.#timer = setTimeout(() => this.#go(), delayMs);
+    const waitMs =
+      this.sparing && this.#began !== null ? Math.max(delayMs, performance.now() - this.#began) : delayMs;
+    if (waitMs < 1) this.#channel.port2.postMessage(null);
+    else this.#timer = setTimeout(() => this.#go(), waitMs);
   }
 
   sleep(): void {
@@ -43,7 +49,9 @@ export class Pace {
     const next = this.#next;
     this.#next = null;
     const began = performance.now();
+    this.#began = began;
     next?.();
+    this.#began = null;
     this.#busyMs += performance.now() - began;
   }
 }

@@ -7,16 +7,18 @@ import { RequestFailed, type RequestOptions } from '../components/sandbox/api.ts
 import type { EventsLike, TabPlace } from '../components/sandbox/place.ts';
 import { siteAddress } from '../site-address.ts';
 import { AttachSocket } from './attach-socket.ts';
+import { onLowBattery } from './device.ts';
 import { GivenUp, Ground } from './ground.ts';
 import type { TabImage } from './image.ts';
 import { Keeper } from './keeper.ts';
-import { saved } from './saved.ts';
+import { ANOTHER_IMAGE, saved } from './saved.ts';
 import { TabMachine, type TabState, type WorkerLike } from './tab-machine.ts';
 import { refusalOf, type SavedSandbox, TabServer } from './tab-server.ts';
 
 /** What is saved beside the memory of the machines. */
 export interface SavedPage {
-  digest: string;
+  /** The image's. */
+  content: string;
   sandboxes: SavedSandbox[];
 }
 
@@ -39,34 +41,38 @@ export async function openPlace({
   // Two tabs that go on from the same memory would each save over the other.
   const saves = await holdLock('bulkhead-tab');
   const left = saves ? await saved<SavedPage>('sandboxes') : undefined;
+  const usable = left?.content === image.content;
   const ground = new Ground({ first, second, image, base, noSecond, saves });
   const server = new TabServer({
     ground,
     lab: fetchLab,
-    saved: left?.digest === image.digest ? left.sandboxes : [],
+    saved: usable ? left.sandboxes : [],
     onchange: () => keeper.touch(),
   });
   const keeper = new Keeper({
     machines: [first, second],
-    page: () => ({ digest: image.digest, sandboxes: server.saved }),
+    page: () => ({ content: image.content, sandboxes: server.saved }),
     saves,
   });
   const words = new Set<(sentence: string) => void>();
-  let said = saves
-    ? null
-    : 'Another tab of this site has machines too, so these are not saved: when the page is loaded again, they begin anew.';
-  for (const { asides } of [first, second]) {
+  let said = whyNothingGoesOn(saves, left !== undefined && !usable);
+  const say = (sentence: string) => {
+    said = sentence;
+    for (const tell of [...words]) tell(sentence);
+  };
+  for (const { asides } of [first, second])
     asides.add((aside) => {
-      if (aside.type !== 'notice') return;
-      said = aside.message;
-      for (const tell of [...words]) tell(aside.message);
+      if (aside.type === 'notice') say(aside.message);
     });
-  }
   ground.onend = (reason) => server.noteKernelEnd(reason);
   document.addEventListener('visibilitychange', () => {
     // What is hidden may be closed without a further word.
     if (document.hidden) keeper.saveNow();
     for (const machine of [first, second]) machine.sleep(document.hidden);
+  });
+  void onLowBattery((low) => {
+    for (const machine of [first, second]) machine.spare(low);
+    if (low) say('The battery of this device is low: the machine rests as long as it works.');
   });
   return {
     name: 'tab',
@@ -88,6 +94,11 @@ export async function openPlace({
       words.add(listener);
       return () => words.delete(listener);
     },
+    keepWhole: (told) => {
+      first.asides.add(told);
+      first.keepWhole();
+      return () => first.asides.delete(told);
+    },
     stop: () => first.stop(),
     forget: () => {
       keeper.drop();
@@ -96,6 +107,12 @@ export async function openPlace({
       second.stop();
     },
   };
+}
+
+function whyNothingGoesOn(saves: boolean, another: boolean): string | null {
+  if (!saves)
+    return 'Another tab of this site has machines too, so these are not saved: when the page is loaded again, they begin anew.';
+  return another ? ANOTHER_IMAGE : null;
 }
 
 function failureOf(error: unknown): RequestFailed {

@@ -2,9 +2,10 @@
 // it was. Storage may be blocked, full or cleared at any time: then there is nothing. The files of the image are elsewhere
 // (shelf.ts).
 
-/** A machine's memory. It fits only the emulator and the hardware that the image with this digest was made for. */
+/** A machine's memory. It goes on only with what it began with: the disk it has read from is that of one image. */
 export interface SavedMachine {
-  digest: string;
+  /** The image's `content`. */
+  content: string;
   savedAt: number;
   state: ArrayBuffer;
 }
@@ -34,6 +35,10 @@ export async function drop(name: string): Promise<void> {
 export async function forgetSaved(): Promise<void> {
   await inStore('readwrite', (store) => store.clear()).catch(() => {});
 }
+
+/** Why what is here does not go on, in a sentence. */
+export const ANOTHER_IMAGE =
+  'What was left in this tab belongs to a machine that this site no longer has: it begins anew.';
 
 /** Why it could not be saved, in a sentence. */
 export function whyNotSaved(error: unknown): string {

@@ -48,10 +48,9 @@ export class SecondMachine extends LearnerMachine {
 
   /** It goes on from what was saved of it. */
   async adopt(): Promise<void> {
-    const { resumed } = await this.#start(this.view.name);
+    const { resumed, machines } = await this.#start(this.view.name);
     this.#guest.events.add((event) => this.noteTerminal(event));
     if (!resumed) throw new Error('nothing of it was saved');
-    const { machines } = await this.#guest.request('machine.list', {});
     const itself = machines.find(({ machine }) => machine === GUEST_ITSELF);
     this.update({ state: 'running', reason: null, terminals: itself?.terminals ?? [] });
     void this.learnFacts();

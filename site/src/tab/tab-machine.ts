@@ -1,9 +1,8 @@
 // The Linux in this tab, as the page sees it: a worker with an emulator, and a conversation with the broker in it.
-import { Conversation, GUEST_ITSELF } from '@bulkhead/sandbox-server/broker/conversation';
-import type { MachineRecord, TraceStep } from '@bulkhead/sandbox-server/protocol';
+import { Conversation } from '@bulkhead/sandbox-server/broker/conversation';
+import type { MachineRecord } from '@bulkhead/sandbox-server/protocol';
 import type { ByteDuplex, ByteHandlers } from '@bulkhead/sandbox-server/protocol/bytes';
 import type { FromWorker, ToWorker, Use } from './messages.ts';
-import { containerLimits } from './prepared.ts';
 import { renewIdentity } from './renew.ts';
 
 export type TabState =
@@ -15,8 +14,9 @@ export type TabState =
       release: string;
       memoryBytes: number;
       wholeBytes: number;
-      digest: string;
       resumed: boolean;
+      /** What was in it when it began to run. */
+      machines: readonly MachineRecord[];
     }
   | { phase: 'ended'; console: readonly string[] }
   | { phase: 'failed'; message: string };
@@ -32,8 +32,6 @@ export interface WorkerLike {
   terminate(): void;
 }
 
-export type Profile = 'hardened' | 'nested';
-
 /** A restored guest answers at once; one that does not on a busy device within this has not been restored. */
 const GREETING_LIMIT_MS = 60_000;
 /** An emulated processor is some fifty times slower than the one that it runs on. */
@@ -46,6 +44,7 @@ export class TabMachine {
   readonly #listeners = new Set<(state: TabState) => void>();
   readonly #asleep = new Set<'hidden' | 'frozen'>();
   #sleeps = false;
+  #sparing = false;
   #working = 0;
   readonly #answers = new Map<'saved' | 'use', (told: never) => void>();
   #state: TabState = { phase: 'off' };
@@ -102,6 +101,7 @@ export class TabMachine {
       }
     };
     worker.postMessage({ type: 'start', base, name });
+    if (this.#sparing) this.spare(true);
   }
 
   /** Stops everything, a download as well. What was in the machine is gone. */
@@ -145,6 +145,12 @@ export class TabMachine {
     this.#settle();
   }
 
+  /** Has it rest as long as it works, or no longer: it takes half of the processor at most. */
+  spare(sparing: boolean): void {
+    this.#sparing = sparing;
+    this.#worker?.postMessage({ type: 'spare', sparing });
+  }
+
   /** Does what it must not fall asleep in the middle of: a request that nobody answers has failed after a minute. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#working++;
@@ -170,26 +176,6 @@ export class TabMachine {
     this.#worker?.postMessage({ type: 'keep' });
   }
 
-  async createContainer(
-    name: string,
-    profile: Profile,
-  ): Promise<{ machine: MachineRecord; trace: readonly TraceStep[] }> {
-    return await this.guest.request(
-      'container.create',
-      { machine: name, image: 'base', profile, hostname: name, limits: containerLimits, labels: {} },
-      { timeoutMs: REQUEST_LIMIT_MS },
-    );
-  }
-
-  async openTerminal(machine: string, columns: number, rows: number): Promise<string> {
-    const { terminal } = await this.guest.request(
-      'terminal.open',
-      { machine, columns, rows },
-      { timeoutMs: REQUEST_LIMIT_MS },
-    );
-    return terminal;
-  }
-
   async #greet(
     port: WorkerPort,
     { type: _, ...running }: Extract<FromWorker, { type: 'running' }>,
@@ -199,8 +185,11 @@ export class TabMachine {
     this.#guest = guest;
     try {
       await guest.greeted(GREETING_LIMIT_MS);
-      await renewIdentity(guest, hostname);
-      if (guest === this.#guest) this.#become({ phase: 'running', ...running });
+      const [{ machines }] = await Promise.all([
+        guest.request('machine.list', {}, { timeoutMs: REQUEST_LIMIT_MS }),
+        renewIdentity(guest, hostname),
+      ]);
+      if (guest === this.#guest) this.#become({ phase: 'running', ...running, machines });
     } catch (error) {
       if (guest === this.#guest)
         this.#fail(
@@ -220,8 +209,6 @@ export class TabMachine {
     for (const listener of [...this.#listeners]) listener(state);
   }
 }
-
-export { GUEST_ITSELF };
 
 /** The machine's port, on this side of the worker. */
 class WorkerPort implements ByteDuplex {

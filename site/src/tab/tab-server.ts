@@ -357,6 +357,8 @@ export class TabServer {
     this.#runs.get(sandbox.id)?.close();
     this.#runs.delete(sandbox.id);
     await sandbox.end();
+    // An emulator that nobody uses takes memory all the same; another one is there in a second.
+    if (this.#list().length === 0) this.#options.ground.rest();
     sandbox.events.emit({ event: 'ended', data: { reason: 'You ended it.' } });
     return undefined;
   }

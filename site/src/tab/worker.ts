@@ -4,12 +4,12 @@ import './no-nested-worker.ts';
 import wasmUrl from 'v86/build/v86.wasm?url';
 import { version } from 'v86/package.json';
 import { fetchImage, TabError, TabFiles } from './download.ts';
-import { Emulator } from './emulator.ts';
+import { Emulator, type Hardware } from './emulator.ts';
 import type { TabImage } from './image.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { Pace } from './pace.ts';
 import { PieceDisk } from './piece-disk.ts';
-import { drop, type SavedMachine, save, saved, whyNotSaved } from './saved.ts';
+import { ANOTHER_IMAGE, drop, type SavedMachine, save, saved, whyNotSaved } from './saved.ts';
 
 const scope = globalThis as unknown as {
   onmessage: (event: { data: ToWorker }) => void;
@@ -21,7 +21,7 @@ let emulator: Emulator | undefined;
 let files: TabFiles | undefined;
 let disk: PieceDisk | undefined;
 /** Where what is in the machine is saved. */
-let slot: { name: string; digest: string } | undefined;
+let slot: { name: string; content: string } | undefined;
 /** A sentence is said once; the next piece of the disk would say it again. */
 const said = new Set<string>();
 const notice = (message: string): void => {
@@ -32,11 +32,20 @@ const notice = (message: string): void => {
 
 async function start(base: string, name: string | null): Promise<void> {
   const code = WebAssembly.compileStreaming(fetch(wasmUrl));
-  code.catch(() => {}); // looked at below
+  code.catch(() => {}); // looked at when the emulator is made
   const image = await fetchImage(base, version);
   const fetched = new TabFiles(base, image);
   fetched.shelf.onrefusal = notice;
   files = fetched;
+  disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
+    fetched.piece(index).catch((error) => {
+      notice(`A file of the machine could not be read. ${sentence(error)}`);
+      throw error;
+    }),
+  );
+  // While its memory is on its way.
+  const making = makeWith(code, { memoryBytes: image.memoryBytes, disk });
+  making.catch(() => {});
   const before = name === null ? undefined : await savedOf(image, name);
   const state =
     before?.state ??
@@ -44,13 +53,7 @@ async function start(base: string, name: string | null): Promise<void> {
       progress: (bytes) => tell({ type: 'progress', bytes, of: image.state.packedBytes }),
     }));
   tell({ type: 'restoring' });
-  disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
-    fetched.piece(index).catch((error) => {
-      notice(`A file of the machine could not be read. ${sentence(error)}`);
-      throw error;
-    }),
-  );
-  const made = await Emulator.make(await code, { memoryBytes: image.memoryBytes, disk });
+  const made = await making;
   made.pace((delayMs, again) => pace.later(delayMs, again));
   await made.restore(state);
   made.onRestart(() => {
@@ -69,16 +72,19 @@ async function start(base: string, name: string | null): Promise<void> {
     release: image.release,
     memoryBytes: image.memoryBytes,
     wholeBytes: fetched.wholeBytes,
-    digest: image.digest,
     resumed: before !== undefined,
   });
-  if (name !== null) slot = { name, digest: image.digest };
+  if (name !== null) slot = { name, content: image.content };
 }
 
-/** What another image's machine had in its memory, this one's emulator cannot read. */
-async function savedOf({ digest }: TabImage, name: string): Promise<SavedMachine | undefined> {
+const makeWith = async (code: Promise<WebAssembly.Module>, hardware: Hardware): Promise<Emulator> =>
+  Emulator.make(await code, hardware);
+
+/** What was saved of a machine of this image; another's is of no use any more. */
+async function savedOf({ content }: TabImage, name: string): Promise<SavedMachine | undefined> {
   const found = await saved<SavedMachine>(name);
-  if (!found || found.digest === digest) return found;
+  if (!found || found.content === content) return found;
+  notice(ANOTHER_IMAGE);
   await drop(name);
   return undefined;
 }
@@ -89,8 +95,9 @@ async function saveNow(): Promise<void> {
   if (!emulator || !slot || (disk?.waiting ?? 0) > 0) return tell({ type: 'saved', done: false });
   try {
     const state = await emulator.save();
-    const record: SavedMachine = { digest: slot.digest, savedAt: Date.now(), state };
+    const record: SavedMachine = { content: slot.content, savedAt: Date.now(), state };
     await save(slot.name, record);
+    state.transfer?.(0);
     tell({ type: 'saved', done: true });
   } catch (error) {
     tell({ type: 'saved', done: false });
@@ -127,6 +134,7 @@ scope.onmessage = ({ data }) => {
   else if (data.type === 'use')
     tell({ type: 'use', use: { busyMs: pace.busyMs, memoryBytes: emulator?.memoryBytes ?? 0 } });
   else if (data.type === 'sleep') pace.sleep();
+  else if (data.type === 'spare') pace.sparing = data.sparing;
   else pace.wake();
 };
 // What v86 throws in one of its turns: it cannot go on, as a computer whose processor has failed.

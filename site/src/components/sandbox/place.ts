@@ -1,6 +1,7 @@
 // Where machines run, as a page sees it: a place answers the requests of the API (docs/protocol.md), tells its events and
 // carries terminals. sandbox-server is one, the Linux in this tab another; a component does not know which it has.
 import type { TabOffer, TabState } from '../../tab/door.ts';
+import type { Aside } from '../../tab/tab-machine.ts';
 import type { SocketLike } from '../terminal/terminal-session.ts';
 import { type RequestOptions, request } from './api.ts';
 
@@ -37,6 +38,8 @@ export interface TabPlace extends Place {
   subscribe(listener: (state: TabState) => void): () => void;
   /** Told what the reader should know though the machine goes on: that nothing can be saved here, say. The latest at once. */
   hear(listener: (sentence: string) => void): () => void;
+  /** Has the whole disk fetched and kept, for use without a network; told how that goes, until what this returns is called. */
+  keepWhole(told: (aside: Aside) => void): () => void;
   /** Stops its machines, and a download that is under way. */
   stop(): void;
 }
@@ -47,6 +50,8 @@ export interface TabDoor {
   /** The reader agrees to what the offer says; it is remembered. */
   agree(): void;
   open(): Promise<TabPlace>;
+  /** Has the code of `open` fetched, so that it does not wait for that. */
+  prepare(): void;
   /** Deletes what was left on this device. */
   forget(): Promise<void>;
 }
@@ -56,5 +61,6 @@ export const tabDoor: TabDoor = {
   offer: async () => (await import('../../tab/door.ts')).offer(),
   agree: () => void import('../../tab/door.ts').then(({ agree }) => agree()),
   open: async () => (await import('../../tab/door.ts')).open(),
+  prepare: () => void import('../../tab/place.ts').catch(() => {}),
   forget: async () => (await import('../../tab/door.ts')).forget(),
 };

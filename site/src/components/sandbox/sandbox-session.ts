@@ -180,7 +180,7 @@ export class SandboxSession {
       if (this.#view.phase === 'waiting') await this.leaveQueue();
       await this.#enterTab();
     } catch (error) {
-      this.#failed(error, 'alone');
+      this.#failed(error, 'ready'); // a server is no answer to what is the matter with the tab
     }
   }
 

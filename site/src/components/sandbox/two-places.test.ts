@@ -54,6 +54,7 @@ class Tab implements TabPlace {
   };
   subscribe = () => () => {};
   hear = () => () => {};
+  keepWhole = () => () => {};
   stop = () =>
     this.giveUp(new RequestFailed({ code: 'cancelled', message: 'It was given up.', retryAt: null }));
 }
@@ -66,6 +67,7 @@ const doorTo = (what: TabOffer): TabDoor => ({
     agreed++;
   },
   open: async () => tab,
+  prepare: () => {},
   forget: async () => {},
 });
 const sessionWith = (what: TabOffer) => new SandboxSession({ mine: () => true, tab: doorTo(what) });

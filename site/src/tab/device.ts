@@ -1,0 +1,73 @@
+// What a browser tells of the device it is on, as far as an emulator should mind. Firefox and Safari tell none of it, and then
+// nothing stands in the way.
+
+interface Battery extends EventTarget {
+  charging: boolean;
+  level: number;
+}
+interface Told {
+  /** GiB, rounded to a power of two. */
+  deviceMemory?: number;
+  connection?: { saveData?: boolean };
+  getBattery?: () => Promise<Battery>;
+}
+const told = (): Told => navigator as Told;
+
+/** Emulator, machine, and what their code is translated into. */
+const LEAST_GIB = 1;
+/** A browser ends a page that takes half of a small device. */
+const SECOND_GIB = 4;
+const LOW_BATTERY = 0.2;
+
+/** Why there can be no machine here, in a sentence; null where there can. */
+export function whyUnable(): string | null {
+  if (typeof WebAssembly !== 'object')
+    return 'This browser has no WebAssembly, which the emulator is made of.';
+  if (typeof DecompressionStream !== 'function' || typeof Worker !== 'function')
+    return 'This browser is too old for the emulator: it cannot unpack what it fetches.';
+  const { deviceMemory } = told();
+  if (deviceMemory !== undefined && deviceMemory < LEAST_GIB)
+    return `This device has ${Math.round(deviceMemory * 1_024)} MiB of memory; the emulator takes about ${(LEAST_GIB * 1_024) / 2} MiB.`;
+  return null;
+}
+
+/** Why there can be no second one beside it, as the end of a sentence; null where there can. */
+export function whyNoSecond(): string | null {
+  const { deviceMemory } = told();
+  return deviceMemory !== undefined && deviceMemory < SECOND_GIB
+    ? `this device has ${deviceMemory} GiB of memory, too little for a second emulator beside the first`
+    : null;
+}
+
+/** Why nothing should be fetched that was not asked for just now, in a sentence; null where nothing is against it. */
+export async function whyCareful(): Promise<string | null> {
+  if (told().connection?.saveData || matchMedia('(prefers-reduced-data: reduce)').matches)
+    return 'Your browser asks to save data.';
+  const battery = await batteryHere();
+  return battery && isLow(battery)
+    ? 'The battery of this device is low, and an emulated processor draws on it.'
+    : null;
+}
+
+/** Tells, now and later, whether the battery is low and nothing charges it. */
+export async function onLowBattery(listener: (low: boolean) => void): Promise<void> {
+  const battery = await batteryHere();
+  if (!battery) return;
+  let known = false;
+  const look = () => {
+    const low = isLow(battery);
+    if (low !== known) listener(low);
+    known = low;
+  };
+  battery.addEventListener('levelchange', look);
+  battery.addEventListener('chargingchange', look);
+  look();
+}
+
+const isLow = ({ charging, level }: Battery): boolean => !charging && level < LOW_BATTERY;
+
+async function batteryHere(): Promise<Battery | undefined> {
+  return await told()
+    .getBattery?.call(navigator)
+    .catch(() => undefined);
+}
