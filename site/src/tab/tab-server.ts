@@ -6,8 +6,9 @@ import { describeLab, type Lab, machinesOf } from '@bulkhead/sandbox-server/labs
 import { LabRun } from '@bulkhead/sandbox-server/labs/run';
 import { listDirectory, readFile, runCommand, writeFile } from '@bulkhead/sandbox-server/machines/inside';
 import type { LearnerMachine } from '@bulkhead/sandbox-server/machines/machine';
+import type { Wanted } from '@bulkhead/sandbox-server/machines/placement';
 import { Problem, problemOf } from '@bulkhead/sandbox-server/problem';
-import type { Check, CreateSandbox, Machine, SandboxEvent, Status } from '@bulkhead/sandbox-server/protocol';
+import type { Check, Machine, SandboxEvent, Status } from '@bulkhead/sandbox-server/protocol';
 import {
   createLabSandboxSchema,
   createSandboxSchema,
@@ -328,7 +329,7 @@ export class TabServer {
     return sandbox.view;
   }
 
-  async #wantedBy(body: unknown): Promise<{ wanted: CreateSandbox; lab: Lab | null }> {
+  async #wantedBy(body: unknown): Promise<{ wanted: Wanted; lab: Lab | null }> {
     if (typeof body !== 'object' || body === null || !('lab' in body))
       return { wanted: createSandboxSchema.parse(body), lab: null };
     const { lab: slug, columns = 80, rows = 24 } = createLabSandboxSchema.parse(body);
