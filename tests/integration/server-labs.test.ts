@@ -16,6 +16,7 @@ import { Events } from './events.ts';
 import { Learner } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
 
+const MIB = 1_048_576;
 const LABS = join(import.meta.dirname, '../labs');
 let stack: Stack;
 let learner: Learner;
@@ -86,6 +87,16 @@ describe('a lab', () => {
       );
     }
   });
+});
+
+test('a machine of a lab is as large as its front matter says, and the other as usual', async () => {
+  const [box, nest] = sandbox.machines;
+  expect(nest?.limits).toEqual({ ...box?.limits, memoryBytes: 64 * MIB, pids: 60, diskBytes: 8 * MIB });
+  const KILLED = 128 + 9;
+  const holds = 'head -c 100M /dev/zero | tail > /dev/null; echo $?';
+  expect([await shell('box', holds), await shell('nest', holds)]).toEqual(['0', `${KILLED}`]);
+  const writes = 'head -c 10M /dev/zero > /root/ten 2> /dev/null; echo $?; rm /root/ten';
+  expect([await shell('box', writes), await shell('nest', writes)]).toEqual(['0', '1']);
 });
 
 describe('a step', () => {

@@ -2,10 +2,10 @@
 // they asked. A decision and the taking of the place are one step, so two requests cannot share one.
 import type { Logger } from 'pino';
 import type { LearnerMachine } from '../machines/machine.ts';
-import { type MachinePlan, placeSandbox, wishes } from '../machines/placement.ts';
+import { type MachinePlan, placeSandbox, type Wanted, wishes } from '../machines/placement.ts';
 import { planOfView } from '../machines/shown.ts';
 import { messageOf, Problem } from '../problem.ts';
-import type { CreateSandbox, Status } from '../protocol/api.ts';
+import type { Status } from '../protocol/api.ts';
 import type { Probe } from '../protocol/broker.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandbox } from '../sandboxes/sandbox.ts';
@@ -67,7 +67,7 @@ export class Admission {
   }
 
   /** Lets in, or gives a place in the queue. Throws Problem `too_big` for what never fits, `full` when the queue is too. */
-  async ask(asker: Asker, wanted: CreateSandbox, zero: number): Promise<Sandbox | Ticket> {
+  async ask(asker: Asker, wanted: Wanted, zero: number): Promise<Sandbox | Ticket> {
     const probe = await this.#options.probe();
     // From here on nothing is waited for until the place is taken.
     this.#options.mustBeAllowed(asker);
@@ -203,7 +203,7 @@ export class Admission {
     asker: Asker,
     plans: readonly MachinePlan[],
     zero: number,
-    wanted: CreateSandbox,
+    wanted: Wanted,
   ): Promise<Sandbox | Ticket> {
     try {
       return await this.#options.start(asker, plans, zero);

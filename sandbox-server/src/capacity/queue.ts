@@ -2,9 +2,10 @@
 // the place; whoever reloads the page keeps it. It is not kept on a disk: after a restart of the server pages queue again.
 import { newId } from '../ids.ts';
 import { Listeners } from '../listeners.ts';
+import type { Wanted } from '../machines/placement.ts';
 import { metrics } from '../metrics/metrics.ts';
 import { Problem } from '../problem.ts';
-import type { CreateSandbox, Ticket as TicketView } from '../protocol/api.ts';
+import type { Ticket as TicketView } from '../protocol/api.ts';
 
 /** Milliseconds after which a ticket that nobody asks about is dropped: a reload, or a train in a tunnel, is shorter. */
 const PATIENCE_MS = 30_000;
@@ -22,7 +23,7 @@ export class Ticket {
   readonly id = newId();
   readonly since: number;
   readonly asker: Asker;
-  readonly wanted: CreateSandbox;
+  readonly wanted: Wanted;
   /** Told the view after every change. */
   readonly changes = new Listeners<TicketView>();
   state: TicketView['state'] = 'waiting';
@@ -33,7 +34,7 @@ export class Ticket {
   /** Unix time of the last sign that somebody wants it; one that is listened to is wanted anyhow. */
   askedAt: number;
 
-  constructor(asker: Asker, wanted: CreateSandbox, reason: string, now: number) {
+  constructor(asker: Asker, wanted: Wanted, reason: string, now: number) {
     this.asker = { ...asker };
     this.wanted = wanted;
     this.reason = reason;
@@ -94,7 +95,7 @@ export class Queue {
   }
 
   /** Gives a place at the end. Throws Problem `full` when too many wait already. */
-  add(asker: Asker, wanted: CreateSandbox, reason: string): Ticket {
+  add(asker: Asker, wanted: Wanted, reason: string): Ticket {
     if (this.#waiting.length >= this.#most) {
       const message = `${reason} ${this.#most} learners wait for room already, as many as may.`;
       throw new Problem('full', message, { retryAfter: 30 });

@@ -5,12 +5,12 @@ import type { SocketHost } from '../broker/socket.ts';
 import { Ticket } from '../capacity/queue.ts';
 import { machinesOf } from '../labs/lab.ts';
 import type { Labs } from '../labs/labs.ts';
+import type { Wanted } from '../machines/placement.ts';
 import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
 import { apiPaths } from '../protocol/addresses.ts';
 import {
-  type CreateSandbox,
   createLabSandboxSchema,
   createSandboxSchema,
   eventsQuerySchema,
@@ -195,7 +195,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
 }
 
 /** The machines that a body asks for, by themselves or as a lab's. Throws ZodError, or Problem `not_found`. */
-function wantedBy(body: unknown, labs: Labs): { machines: CreateSandbox; lab: string | null } {
+function wantedBy(body: unknown, labs: Labs): { machines: Wanted; lab: string | null } {
   const named = typeof body === 'object' && body !== null && 'lab' in body;
   if (!named) return { machines: createSandboxSchema.parse(body), lab: null };
   const { lab: slug, columns = 80, rows = 24 } = createLabSandboxSchema.parse(body);

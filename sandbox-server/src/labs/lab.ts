@@ -1,6 +1,8 @@
 // A lab as it was loaded: what the server needs of its folder.
-import type { CreateSandbox } from '../protocol/api.ts';
-import type { LabList, LabMatter } from '../protocol/labs.ts';
+import type { MachinePlan, Wanted } from '../machines/placement.ts';
+import type { LabList, LabMatter, LabSize } from '../protocol/labs.ts';
+
+const MIB = 1_048_576;
 
 export interface Step {
   id: string;
@@ -29,14 +31,25 @@ export interface Lab {
 }
 
 /** What is to be made for it; first terminals are of this size. */
-export function machinesOf({ matter }: Lab, size: { columns: number; rows: number }): CreateSandbox {
+export function machinesOf({ matter }: Lab, terminals: { columns: number; rows: number }): Wanted {
   return {
-    machines: matter.machines.map(({ files: _, terminal = true, ...machine }) => {
+    machines: matter.machines.map(({ files: _, terminal = true, size, ...machine }) => {
       const needs = [
         ...new Set([...(machine.kind === 'container' ? (matter.needs ?? []) : []), ...(machine.needs ?? [])]),
       ];
-      return { ...machine, ...(needs.length > 0 && { needs }), ...(terminal && size) };
+      const limits = size && { limits: limitsOf(size) };
+      return { ...machine, ...limits, ...(needs.length > 0 && { needs }), ...(terminal && terminals) };
     }),
+  };
+}
+
+/** In the broker's units, what is stated of it. */
+function limitsOf({ memory, processor, processes, disk }: LabSize): Partial<MachinePlan['limits']> {
+  return {
+    ...(memory !== undefined && { memory_bytes: memory * MIB }),
+    ...(processor !== undefined && { cpu_millis: processor * 10 }),
+    ...(processes !== undefined && { pids: processes }),
+    ...(disk !== undefined && { disk_bytes: disk * MIB }),
   };
 }
 

@@ -7,6 +7,7 @@ import { machinesOf, machinesWithFiles } from './lab.ts';
 import { loadLabs } from './load.ts';
 import { findSteps } from './steps.ts';
 
+const MIB = 1_048_576;
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bh-labs-'));
@@ -105,6 +106,58 @@ describe('a lab', () => {
     const { labs, mistakes } = loadLabs(folder);
     expect([...labs.keys()]).toEqual(['good']);
     expect(mistakes[0]?.message).toContain(join(folder, `lab/lab.mdx${message}`));
+  });
+
+  test('says how large its machines are, and from which image they start', () => {
+    const size = 'size:\n      memory: 64\n      processor: 50\n      processes: 40\n      disk: 8';
+    lab(
+      MATTER.replace('profile: nested', `image: base\n    ${size}`).replace(
+        'terminal: false',
+        'size:\n      memory: 128',
+      ),
+    );
+    const { labs, mistakes } = loadLabs(folder);
+    expect(mistakes).toEqual([]);
+    const one = labs.get('lab');
+    if (!one) throw new Error('no lab');
+    const [box, vm] = machinesOf(one, { columns: 80, rows: 24 }).machines;
+    expect(box).toMatchObject({
+      image: 'base',
+      limits: { memory_bytes: 64 * MIB, cpu_millis: 500, pids: 40, disk_bytes: 8 * MIB },
+    });
+    expect(vm?.limits).toEqual({ memory_bytes: 128 * MIB });
+  });
+
+  const vmSize = (size: string) => MATTER.replace('terminal: false', `size:\n      ${size}`);
+  const boxSize = (size: string) => MATTER.replace('profile: nested', `in: vm\n    size:\n      ${size}`);
+  test.each<[string, string, string]>([
+    ['a size that is no number', boxSize('memory: much'), ':10: machines.0.size.memory: '],
+    [
+      'too little memory',
+      boxSize('memory: 8'),
+      ':10: machines.0.size.memory: Too small: expected number to be >=16',
+    ],
+    ['an unknown part of a size', boxSize('swap: 8'), ':10: machines.0.size.swap: '],
+    [
+      'more memory than its VM spares',
+      boxSize('memory: 128'),
+      ':10: machines.0.size.memory: expected less than half of the 256 MiB that vm has',
+    ],
+    [
+      'a VM with hardly a kernel’s memory',
+      vmSize('memory: 64'),
+      ':14: machines.1.size.memory: expected at least 96',
+    ],
+    ['processes of a VM', vmSize('processes: 64'), ':14: machines.1.size.processes: expected none'],
+    ['a disk of a VM', vmSize('disk: 64'), ':14: machines.1.size.disk: expected none'],
+    [
+      'an image that is no name',
+      MATTER.replace('profile: nested', 'image: ../base'),
+      ':8: machines.0.image: must be 1 to 32',
+    ],
+  ])('with %s is left out, naming the line', (_, matter, message) => {
+    lab(matter);
+    expect(loadLabs(folder).mistakes[0]?.message).toContain(`lab.mdx${message}`);
   });
 
   const stepMistakes: [string, string, string][] = [

@@ -2,6 +2,7 @@
 // expected; the others are served.
 import { readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { wishes } from '../machines/placement.ts';
 import { messageOf } from '../problem.ts';
 import { CHECK_SCRIPT_MAX } from '../protocol/broker.ts';
 import { FILE_BYTES_MAX } from '../protocol/inside.ts';
@@ -13,6 +14,9 @@ import { findSteps, type StepTag } from './steps.ts';
 
 const MOST_FILES = 64;
 const MOST_FILE_BYTES = 4 * FILE_BYTES_MAX;
+/** The least with which the broker makes a VM, and what one has unless stated; MiB. */
+const VM_LEAST_MIB = 96;
+const VM_USUAL_MIB = wishes.vm.memory_bytes / 1_048_576;
 /** A solution is run as `INTERPRETER -c TEXT`, and one argument has at most 128 KiB. */
 const solvers = /^#!(\/usr)?\/bin\/(env )?(sh|bash)\n/;
 
@@ -75,9 +79,10 @@ export function loadLab(folder: string): Lab {
 
 function checkMachines({ machines }: LabMatter, file: string, lines: ReadonlyMap<string, number>): void {
   const seen = new Map<string, string>();
-  for (const [index, { name, kind, profile, start, in: home }] of machines.entries()) {
+  for (const [index, machine] of machines.entries()) {
+    const { name, kind, profile, start, in: home } = machine;
     const fail = (field: string, expected: string) => {
-      const path = ['machines', String(index), field];
+      const path = ['machines', String(index), ...field.split('.')];
       throw new LabError(file, lineOf(lines, path), `${path.join('.')}: ${expected}`);
     };
     if (seen.has(name)) fail('name', `expected another name; there is a ${name} already`);
@@ -86,8 +91,27 @@ function checkMachines({ machines }: LabMatter, file: string, lines: ReadonlyMap
     if (kind === 'container' && start) fail('start', 'expected none: only VMs boot');
     if (home && machines.every((other) => other.name !== home || other.kind !== 'vm'))
       fail('in', `expected the name of a VM of this lab, not ${home}`);
+    checkSize(machine, machines, fail);
     seen.set(name, kind);
   }
+}
+
+function checkSize(
+  { kind, size = {}, in: home }: LabMatter['machines'][number],
+  machines: LabMatter['machines'],
+  fail: (field: string, expected: string) => void,
+): void {
+  const { memory, processes, disk } = size;
+  if (kind === 'vm') {
+    if (processes !== undefined) fail('size.processes', 'expected none: the kernel of a VM is its limit');
+    if (disk !== undefined) fail('size.disk', 'expected none: what is written in a VM is in its memory');
+    if (memory !== undefined && memory < VM_LEAST_MIB)
+      fail('size.memory', `expected at least ${VM_LEAST_MIB}: a VM has a kernel to hold as well`);
+    return;
+  }
+  const around = machines.find(({ name }) => name === home)?.size?.memory ?? VM_USUAL_MIB;
+  if (home !== undefined && memory !== undefined && memory * 2 >= around)
+    fail('size.memory', `expected less than half of the ${around} MiB that ${home} has`);
 }
 
 function loadStep(folder: string, tag: StepTag, { machines }: LabMatter, file: string): Step {

@@ -17,7 +17,7 @@ import { makeAgain, moveContainer, writeDown } from './checkpoint.ts';
 import { createContainer } from './creation.ts';
 import { LearnerMachine, type MachineContext } from './machine.ts';
 import { guestLacks } from './needs.ts';
-import type { MachinePlan } from './placement.ts';
+import { grantedBy, type MachinePlan } from './placement.ts';
 import { FROZEN, limitsOf } from './shown.ts';
 import type { Stopwatch } from './stopwatch.ts';
 import { isAlive, type VirtualMachine } from './vm.ts';
@@ -269,7 +269,7 @@ export class ContainerMachine extends LearnerMachine {
     if (lacking) {
       throw new Error(`the kernel of ${vm} has no ${lacking}; labs/images/build makes one that has`);
     }
-    const limits = within(plan.limits, probe.maxima);
+    const limits = grantedBy(probe, plan.limits);
     this.#standOn(probe);
     this.update({ limits: limitsOf('container', limits) });
     await this.#make({ ...plan, limits }, watch, again);
@@ -405,14 +405,4 @@ export class ContainerMachine extends LearnerMachine {
   #standOn({ kernel }: Probe): void {
     this.update({ where: { ...this.view.where, kernel: kernel.release } });
   }
-}
-
-/** The same limits, as far as this host grants them. */
-function within(limits: MachinePlan['limits'], most: Probe['maxima']): MachinePlan['limits'] {
-  return {
-    memory_bytes: Math.min(limits.memory_bytes, most.memory_bytes),
-    cpu_millis: Math.min(limits.cpu_millis, most.cpu_millis),
-    pids: Math.min(limits.pids, most.pids),
-    disk_bytes: Math.min(limits.disk_bytes, most.disk_bytes),
-  };
 }

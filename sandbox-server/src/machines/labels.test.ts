@@ -19,7 +19,9 @@ test('what is noted with a VM says again what is in it', () => {
     name: 'carrier',
     carrier: true,
     needs: ['cgroup2', 'nested'],
-    inhabitants: [{ id, name: 'box', profile: 'nested', needs: ['cgroup2', 'nested'] }],
+    inhabitants: [
+      { id, name: 'box', profile: 'nested', needs: ['cgroup2', 'nested'], image: 'base', limits: box.limits },
+    ],
   });
 });
 

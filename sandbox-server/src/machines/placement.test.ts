@@ -78,6 +78,26 @@ describe('where a container goes', () => {
   });
 });
 
+describe('how large a machine is', () => {
+  const MIB = 1_048_576;
+
+  test('is as was asked for, as far as the host grants it, and the rest as usual', () => {
+    const [placed] = placeSandbox([box({ limits: { memory_bytes: 64 * MIB, pids: 10_000 } })], plain);
+    const usual = placeSandbox([box()], plain)[0]?.limits;
+    expect(placed?.limits).toEqual({ ...usual, memory_bytes: 64 * MIB, pids: plain.maxima.pids });
+  });
+
+  test('its carrier has room for it', () => {
+    const wish = { needs: ['cgroup2' as const], limits: { memory_bytes: 160 * MIB } };
+    const [placed, carrier] = placeSandbox(
+      [box(wish), box({ ...wish, name: 'two', limits: {} })],
+      plain,
+    ).filter(({ name }) => name !== 'two');
+    expect(placed?.limits.memory_bytes).toBe(160 * MIB);
+    expect(carrier?.limits.memory_bytes).toBe(480 * MIB);
+  });
+});
+
 describe('VMs that carry containers', () => {
   test('one for those that need the same kernel, begun as a copy', () => {
     const wanted = [
@@ -122,7 +142,7 @@ describe('VMs that carry containers', () => {
 test('what a new server makes of its notes is what the old one planned', () => {
   for (const wanted of [
     [box({ needs: ['cgroup2', 'nested'] })],
-    [{ name: 'ship', kind: 'vm' } as const, box({ in: 'ship' })],
+    [{ name: 'ship', kind: 'vm' } as const, box({ in: 'ship', limits: { disk_bytes: 1_048_576 } })],
   ]) {
     const plans = placeSandbox(wanted, plain);
     const made = plans.find(({ name }) => name === 'box');
@@ -191,6 +211,14 @@ describe('what is refused, with its field', () => {
       'bad_request',
       'machines.0.profile',
       /leave out one/,
+    ],
+    [
+      'an image that is not there',
+      [box(), box({ name: 'two', image: 'vm' })],
+      plain,
+      'unsupported',
+      'machines.1.image',
+      /^two starts from the image vm, which this host has not: there is base\.$/,
     ],
     ['two of a name', [box(), box()], plain, 'bad_request', 'machines.1.name', /names differ/],
   ])('%s', (_what, wanted, host, code, field, message) => {

@@ -3,6 +3,7 @@
 import { Problem } from '../problem.ts';
 import type { CreateSandbox, Machine, Need } from '../protocol/api.ts';
 import type { Probe } from '../protocol/broker.ts';
+import type { Inhabitant } from './labels.ts';
 import { explained, featuresFor, hostLacks, inOrder, kernelKey, listed } from './needs.ts';
 
 const MIB = 1_048_576;
@@ -15,7 +16,15 @@ export const wishes = {
   vm: { memory_bytes: 256 * MIB, cpu_millis: 1_000 },
 };
 
-export type Wish = CreateSandbox['machines'][number];
+/** What somebody asks for. A lab may say more of its machines than a page may: which image, and how large, in the broker's
+ * units. */
+export type Wish = CreateSandbox['machines'][number] & {
+  image?: string | undefined;
+  limits?: Partial<MachinePlan['limits']> | undefined;
+};
+export interface Wanted {
+  machines: readonly Wish[];
+}
 
 export interface MachinePlan {
   name: string;
@@ -46,6 +55,7 @@ export function placeSandbox(wanted: readonly Wish[], probe: Probe): MachinePlan
   const plans = wanted.map((wish, index) => {
     const path = `machines.${index}`;
     checkWish(wish, path);
+    checkImage(wish, path, probe);
     const sort = sortOf(wish, path);
     if (sort.kind === 'vm') return plan(wish, { ...sort, vm: null }, probe);
     if (wish.in !== undefined) {
@@ -56,6 +66,7 @@ export function placeSandbox(wanted: readonly Wish[], probe: Probe): MachinePlan
     if (lacks.length === 0) return plan(wish, { ...sort, vm: null }, probe);
     checkCarrier(wish.name, lacks, probe, path);
     const carrier = carrierFor(sort.needs, carriers, wanted, probe);
+    makeRoom(carrier, wish, probe);
     return plan(wish, { ...sort, vm: carrier.name }, probe);
   });
   return [...plans, ...carriers.values()];
@@ -63,14 +74,14 @@ export function placeSandbox(wanted: readonly Wish[], probe: Probe): MachinePlan
 
 /** What a container in a VM was made from, as far as is noted with that VM: for a server that was started again. */
 export function placeInhabitant(
-  noted: Pick<MachinePlan, 'name' | 'needs'> & { profile: 'hardened' | 'nested' },
+  noted: Omit<Inhabitant, 'id'>,
   vm: { name: string; carrier: boolean },
   probe: Probe,
 ): MachinePlan {
   const sort = { kind: 'container', profile: noted.profile, needs: noted.needs, carrier: false } as const;
   const place = describePlace({ ...sort, vm: vm.name, carried: vm.carrier }, probe);
-  const image = probe.images.find(({ kind }) => kind === 'container')?.name ?? '';
-  const limits = limitsFor('inside', probe);
+  const image = noted.image ?? probe.images.find(({ kind }) => kind === 'container')?.name ?? '';
+  const limits = noted.limits ?? limitsFor('inside', probe);
   return { name: noted.name, ...sort, start: null, image, limits, ...place, terminal: null };
 }
 
@@ -136,6 +147,19 @@ function checkWish(wish: Wish, path: string): void {
     refuse('start', 'A container has nothing to boot, and so no template to start from.');
   if ((columns === undefined) !== (rows === undefined))
     refuse(columns === undefined ? 'columns' : 'rows', 'A terminal needs both columns and rows.');
+}
+
+function checkImage({ name, kind, image }: Wish, path: string, { images }: Probe): void {
+  if (image === undefined || images.some((one) => one.kind === kind && one.name === image)) return;
+  const known = images.filter((one) => one.kind === kind).map((one) => one.name);
+  const there = known.length > 0 ? `there is ${listed(known)}` : 'there is none of its kind';
+  throw new Problem(
+    'unsupported',
+    `${name} starts from the image ${image}, which this host has not: ${there}.`,
+    {
+      field: `${path}.image`,
+    },
+  );
 }
 
 /** What a wish amounts to. Throws Problem `bad_request` when it contradicts itself. */
@@ -211,6 +235,15 @@ function carrierFor(
   return made;
 }
 
+/** A container may have less than half of its VM's memory, whose kernel and programs need some as well. */
+function makeRoom({ limits }: MachinePlan, { limits: wanted }: Wish, probe: Probe): void {
+  const memory = 3 * (wanted?.memory_bytes ?? 0);
+  limits.memory_bytes = Math.max(
+    limits.memory_bytes,
+    limitsFor('vm', probe, { memory_bytes: memory }).memory_bytes,
+  );
+}
+
 function plan(wish: Wish, sort: Sort & { vm: string | null }, probe: Probe): MachinePlan {
   const { name, kind, columns, rows } = wish;
   if (kind === 'vm' && probe.vm.accel === null) {
@@ -222,8 +255,8 @@ function plan(wish: Wish, sort: Sort & { vm: string | null }, probe: Probe): Mac
     kind,
     profile: sort.profile,
     start: kind === 'vm' ? (wish.start ?? 'boot') : null,
-    image: imageFor(kind, probe),
-    limits: limitsFor(sort.vm === null ? kind : 'inside', probe),
+    image: wish.image ?? imageFor(kind, probe),
+    limits: limitsFor(sort.vm === null ? kind : 'inside', probe, wish.limits),
     needs: sort.needs,
     carrier: sort.carrier,
     ...place,
@@ -231,14 +264,22 @@ function plan(wish: Wish, sort: Sort & { vm: string | null }, probe: Probe): Mac
   };
 }
 
-function limitsFor(what: keyof typeof wishes, probe: Probe): MachinePlan['limits'] {
-  const wish = { ...wishes.container, ...wishes[what] };
-  const most = probe.maxima;
+function limitsFor(
+  what: keyof typeof wishes,
+  probe: Probe,
+  stated: Wish['limits'] = {},
+): MachinePlan['limits'] {
+  const wish = { ...wishes.container, ...wishes[what], ...stated };
+  return grantedBy(probe, wish);
+}
+
+/** The same limits, as far as this host grants them. QEMU is told memory in whole MiB. */
+export function grantedBy({ maxima }: Probe, wish: MachinePlan['limits']): MachinePlan['limits'] {
   return {
-    memory_bytes: Math.min(wish.memory_bytes, most.memory_bytes),
-    cpu_millis: Math.min(wish.cpu_millis, most.cpu_millis),
-    pids: Math.min(wish.pids, most.pids),
-    disk_bytes: Math.min(wish.disk_bytes, most.disk_bytes),
+    memory_bytes: Math.min(wish.memory_bytes, Math.floor(maxima.memory_bytes / MIB) * MIB),
+    cpu_millis: Math.min(wish.cpu_millis, maxima.cpu_millis),
+    pids: Math.min(wish.pids, maxima.pids),
+    disk_bytes: Math.min(wish.disk_bytes, maxima.disk_bytes),
   };
 }
 

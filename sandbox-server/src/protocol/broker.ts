@@ -29,7 +29,10 @@ export const kindSchema = z.enum(['container', 'vm']).describe('The kind of part
 const featureSchema = z
   .enum(['selinux'])
   .describe('selinux: its kernel enforces the policy of native/selinux.');
-const imageSchema = z.string().describe('Name of the image that the machine starts from.');
+export const imageSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9, ., _ and -, a letter or digit first')
+  .describe('Name of the image that the machine starts from.');
 const hostnameSchema = z.string().describe("The machine's own host name.");
 const columnsSchema = z.int().min(1).max(65_535).describe('Columns of a terminal.');
 const rowsSchema = z.int().min(1).max(65_535).describe('Rows of a terminal.');

@@ -1,10 +1,36 @@
 // Labs as the server knows them, and what a page hears of their checks (docs/protocol.md, "Labs").
 import * as z from 'zod';
-import { kindSchema, profileSchema, startSchema } from './broker.ts';
+import { imageSchema, kindSchema, profileSchema, startSchema } from './broker.ts';
 import { columnsSchema, machineNameSchema, needSchema, rowsSchema } from './names.ts';
 import { labSlugSchema, stepIdSchema } from './people.ts';
 
 const sentence = z.string().describe('One sentence for a person.');
+
+/** How large a machine of a lab is. What is left out is as usual, and no host gives more than it has. */
+const labSizeSchema = z
+  .strictObject({
+    memory: z
+      .int()
+      .min(16)
+      .max(1_024)
+      .optional()
+      .describe('MiB of memory; of a VM its RAM, from 96 on. In a VM, less than half of what that has.'),
+    processor: z.int().min(5).max(400).optional().describe('Hundredths of a processor: 100 is one.'),
+    processes: z
+      .int()
+      .min(16)
+      .max(4_096)
+      .optional()
+      .describe('Containers: processes and threads at once. A VM has a kernel of its own to limit them.'),
+    disk: z
+      .int()
+      .min(1)
+      .max(1_024)
+      .optional()
+      .describe("Containers: MiB that may be written. A VM's disk is its memory."),
+  })
+  .describe('How large a machine of a lab is; what is left out is as usual.');
+export type LabSize = z.output<typeof labSizeSchema>;
 
 /** A machine of a lab, as its front matter has it. */
 const labMachineSchema = z
@@ -13,6 +39,12 @@ const labMachineSchema = z
     kind: kindSchema,
     profile: profileSchema.optional().describe('Containers: hardened unless stated or needed otherwise.'),
     start: startSchema.optional().describe('VMs: boot unless stated.'),
+    image: imageSchema
+      .optional()
+      .describe(
+        'What it starts from, of the images that the server has; unless stated, the first of its kind.',
+      ),
+    size: labSizeSchema.optional(),
     in: machineNameSchema.optional().describe('Containers: the VM of this lab that it is to run in.'),
     needs: z
       .array(needSchema)

@@ -7,11 +7,11 @@ import { Pool, wasPooled } from '../capacity/pool.ts';
 import type { Asker, Queue, Ticket } from '../capacity/queue.ts';
 import { newId } from '../ids.ts';
 import { Listeners } from '../listeners.ts';
-import { type MachinePlan, placeSandbox } from '../machines/placement.ts';
+import { type MachinePlan, placeSandbox, type Wanted } from '../machines/placement.ts';
 import { endOfRecord } from '../machines/shown.ts';
 import type { bootLimits } from '../machines/vm.ts';
 import { messageOf, Problem } from '../problem.ts';
-import { type CreateSandbox, sandboxIdSchema } from '../protocol/api.ts';
+import { sandboxIdSchema } from '../protocol/api.ts';
 import type { MachineRecord, Probe } from '../protocol/broker.ts';
 import { Builder } from './build.ts';
 import type { Policy } from './policy.ts';
@@ -157,7 +157,7 @@ export class Sandboxes {
 
   /** Gives a sandbox, or a place in the queue where there is no room: the same place for the same wish. `zero`:
    * performance.now() when the request arrived. Throws Problem. */
-  async ask(asker: Asker, wanted: CreateSandbox, zero: number): Promise<Sandbox | Ticket> {
+  async ask(asker: Asker, wanted: Wanted, zero: number): Promise<Sandbox | Ticket> {
     this.#mustBeRecovered();
     const before = this.queue
       .of(asker.owner)

@@ -12,8 +12,8 @@ import { TabContainer } from './container.ts';
 import { endOfGuest } from './end-of-guest.ts';
 import type { TabImage } from './image.ts';
 import { patiently } from './patient-host.ts';
-import { planInTab } from './plan.ts';
-import { PREPARED_NAME, prepared } from './prepared.ts';
+import { isAsPrepared, planInTab } from './plan.ts';
+import { prepared } from './prepared.ts';
 import { SecondMachine } from './second-machine.ts';
 import type { TabMachine, TabState } from './tab-machine.ts';
 import { newId, quietLog } from './tab-server.ts';
@@ -89,7 +89,7 @@ export class Ground {
     planInTab(wanted, { release, memoryBytes, noSecond, probe: null });
     await this.start();
     // What the kernel has, it is asked only where that decides: the answer takes it half a second.
-    const decides = wanted.some(({ needs }) => needs && needs.length > 0);
+    const decides = wanted.some(({ needs }) => needs?.includes('selinux'));
     const probe = decides ? await this.#broker.request('probe', {}) : null;
     return planInTab(wanted, { release, memoryBytes, noSecond, probe });
   }
@@ -115,7 +115,7 @@ export class Ground {
       const machine = this.#second(newId(), viewOfPlan(plan), labels);
       return { machine, begin: () => machine.create(plan, new Stopwatch(zero)) };
     }
-    const ready = plan.name === PREPARED_NAME && plan.terminal ? this.#take(plan) : undefined;
+    const ready = isAsPrepared(plan) ? this.#take(plan) : undefined;
     const machine = this.#container(ready?.machine ?? newId(), viewOfPlan(plan), labels);
     const trace = this.#options.image.prepared.find(({ machine: id }) => id === ready?.machine)?.trace ?? [];
     return {

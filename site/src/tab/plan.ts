@@ -1,9 +1,9 @@
 // Decides about the machines of a sandbox in the tab: what each is made with, and why it runs where it does.
 import { explained, hostLacks } from '@bulkhead/sandbox-server/machines/needs';
-import { type MachinePlan, sortOf, type Wish } from '@bulkhead/sandbox-server/machines/placement';
+import { grantedBy, type MachinePlan, sortOf, type Wish } from '@bulkhead/sandbox-server/machines/placement';
 import { Problem } from '@bulkhead/sandbox-server/problem';
 import type { Probe } from '@bulkhead/sandbox-server/protocol/broker';
-import { containerLimits } from './prepared.ts';
+import { containerLimits, PREPARED_NAME } from './prepared.ts';
 
 /** What this tab is, as far as plans depend on it. */
 export interface TabGround {
@@ -34,6 +34,12 @@ function planOne(
   const terminal = columns && rows ? { columns, rows } : null;
   const where = { depth: 'tab', host: 'this tab', vm: null, kernel: release } as const;
   const same = { name, ...sort, terminal };
+  const image = sort.kind === 'vm' ? 'vm' : 'base';
+  const limits = { ...containerLimits, ...wish.limits };
+  if (wish.image !== undefined && wish.image !== image)
+    throw new Problem('unsupported', `The image ${wish.image} is not in this tab: there is ${image}.`, {
+      field: `${path}.image`,
+    });
   if (wish.in !== undefined)
     throw new Problem('unsupported', 'In this tab no containers are made inside the second machine.', {
       field: `${path}.in`,
@@ -43,7 +49,7 @@ function planOne(
     return {
       ...same,
       start: 'template',
-      image: 'vm',
+      image,
       limits: { memory_bytes: memoryBytes, cpu_millis: 1_000, pids: 0, disk_bytes: 0 },
       where: { ...where, kernel: null, accel: 'tcg' },
       why: whySecond,
@@ -58,9 +64,17 @@ function planOne(
   return {
     ...same,
     start: null,
-    image: 'base',
-    limits: containerLimits,
+    image,
+    limits: probe ? grantedBy(probe, limits) : limits,
     where: { ...where, accel: null },
     why: whyHere,
   };
+}
+
+/** Whether a container that the image has ready can stand in for this one. */
+export function isAsPrepared({ name, limits, terminal }: MachinePlan): boolean {
+  const same = Object.entries(containerLimits).every(
+    ([key, value]) => limits[key as keyof typeof limits] === value,
+  );
+  return name === PREPARED_NAME && terminal !== null && same;
 }

@@ -6,8 +6,9 @@ import { describeLab, type Lab, machinesOf } from '@bulkhead/sandbox-server/labs
 import { LabRun } from '@bulkhead/sandbox-server/labs/run';
 import { listDirectory, readFile, runCommand, writeFile } from '@bulkhead/sandbox-server/machines/inside';
 import type { LearnerMachine } from '@bulkhead/sandbox-server/machines/machine';
+import type { Wanted } from '@bulkhead/sandbox-server/machines/placement';
 import { Problem, problemOf } from '@bulkhead/sandbox-server/problem';
-import type { Check, CreateSandbox, Machine, SandboxEvent, Status } from '@bulkhead/sandbox-server/protocol';
+import type { Check, Machine, SandboxEvent, Status } from '@bulkhead/sandbox-server/protocol';
 import {
   createLabSandboxSchema,
   createSandboxSchema,
@@ -83,6 +84,8 @@ export class TabServer {
   /** What was left here, until somebody asks for it. */
   #left: readonly SavedSandbox[];
   #resuming: Promise<void> | null = null;
+  /** How many wait for the machine that they are to be made in. */
+  #beginning = 0;
 
   constructor(options: TabServerOptions) {
     this.#options = options;
@@ -309,7 +312,8 @@ export class TabServer {
     if (this.#list().length >= SANDBOXES)
       throw new Problem('quota', `This tab has ${SANDBOXES} sandboxes: end one first.`);
     const { ground } = this.#options;
-    const plans = await ground.plan(wanted.machines);
+    this.#beginning++;
+    const plans = await ground.plan(wanted.machines).finally(() => this.#beginning--);
     const sandbox = this.#open({ id: newId(), createdAt: Date.now(), lab: lab?.slug ?? null });
     try {
       for (const { kind } of plans) ground.checkRoom(kind, [...this.#sandboxes.values()]);
@@ -328,7 +332,7 @@ export class TabServer {
     return sandbox.view;
   }
 
-  async #wantedBy(body: unknown): Promise<{ wanted: CreateSandbox; lab: Lab | null }> {
+  async #wantedBy(body: unknown): Promise<{ wanted: Wanted; lab: Lab | null }> {
     if (typeof body !== 'object' || body === null || !('lab' in body))
       return { wanted: createSandboxSchema.parse(body), lab: null };
     const { lab: slug, columns = 80, rows = 24 } = createLabSandboxSchema.parse(body);
@@ -358,7 +362,7 @@ export class TabServer {
     this.#runs.delete(sandbox.id);
     await sandbox.end();
     // An emulator that nobody uses takes memory all the same; another one is there in a second.
-    if (this.#list().length === 0) this.#options.ground.rest();
+    if (this.#list().length === 0 && this.#beginning === 0) this.#options.ground.rest();
     sandbox.events.emit({ event: 'ended', data: { reason: 'You ended it.' } });
     return undefined;
   }
