@@ -117,8 +117,7 @@ export class Emulator {
     await this.#v86.stop();
   }
 
-  /** Puts a machine that has not run, of the same hardware, into the moment that was saved, and lets go of `state`. It stands
-   * still until `run`. */
+  /** Puts a machine that has not run, of the same hardware, into the moment that was saved. It stands still until `run`. */
   async restore(state: ArrayBuffer): Promise<void> {
     const { cpu } = this.#internals;
     const zero = cpu.zero_memory;
@@ -126,7 +125,6 @@ export class Emulator {
     cpu.zero_memory = () => {};
     await this.#v86.restore_state(state);
     cpu.zero_memory = zero;
-    state.transfer?.(0); // at once, and not when the browser comes to look for what nobody uses
   }
 
   async save(): Promise<ArrayBuffer> {

@@ -56,6 +56,7 @@ async function start(base: string, name: string | null): Promise<void> {
   const made = await making;
   made.pace((delayMs, again) => pace.later(delayMs, again));
   await made.restore(state);
+  state.transfer?.(0); // at once, and not when the browser comes to look for what nobody uses
   made.onRestart(() => {
     if (name !== null) void drop(name); // what has ended does not go on
     slot = undefined;
