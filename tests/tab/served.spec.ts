@@ -31,7 +31,7 @@ test('says that the machine is not built yet; once it is, it runs under the poli
   page,
 }) => {
   await page.goto(`${server.url}/tab/`);
-  await expect(page.getByTestId('no-tab')).toContainText('not built yet');
+  await expect(page.getByTestId('no-tab')).toContainText('not built yet', { timeout: PATIENCE });
 
   symlinkSync(TAB_IMAGE, join(state, 'tab'));
   const complained = complaints(page);

@@ -60,7 +60,7 @@ test('says what is wrong when the download is cut, and when there is nothing to 
   await page.route('**/linux/*/state/03.bin', (route) => route.abort());
   await begin(page);
   await expect(page.getByRole('alert')).toContainText(/The download was cut off at \d+\.\d of \d+\.\d MB/, {
-    timeout: 20_000,
+    timeout: PATIENCE,
   });
   await page.unroute('**/linux/*/state/03.bin');
   await page.route('**/linux/*/state/03.bin', (route) => route.fulfill({ body: Buffer.from('no machine') }));
@@ -71,5 +71,7 @@ test('says what is wrong when the download is cut, and when there is nothing to 
   await page.unroute('**/linux/*/state/03.bin');
   await page.route('**/linux/image.json', (route) => route.fulfill({ status: 404 }));
   await page.reload();
-  await expect(page.getByTestId('no-tab')).toContainText('This site has no machine for the tab');
+  await expect(page.getByTestId('no-tab')).toContainText('This site has no machine for the tab', {
+    timeout: PATIENCE,
+  });
 });
