@@ -1,7 +1,6 @@
 // The Linux in the tab, from a plain web host: what is fetched until the first prompt and how long that takes, on the first visit
 // and on the second, on this computer and on one that is four times slower; what a command, a container and the memory cost.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
@@ -11,6 +10,7 @@ import { CHROMIUM } from '../e2e/browser.ts';
 import { DIST } from '../e2e/plain-site.ts';
 import { TerminalPage } from '../e2e/terminal-page.ts';
 import { TAB_IMAGE } from '../tab/place.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { describeEnvironment, environment } from './environment.ts';
 import { summary } from './summary.ts';
 
@@ -190,7 +190,7 @@ async function run(host: PlainHost): Promise<void> {
   console.log(describeEnvironment(before, after));
 }
 
-const made = mkdtempSync(join(tmpdir(), 'bh-tab-bench-'));
+const made = temporaryFolder('tab-bench');
 const out = join(made, 'site');
 writeStaticSite({ dist: DIST, linux: TAB_IMAGE, out });
 const host = await serveFiles({ fileAt: filesIn(out) });

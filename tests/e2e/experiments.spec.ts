@@ -1,10 +1,8 @@
 // Experiments in reading pages: a command that is clicked is typed in a machine that was started for it, a host without VMs says
 // so, and where there is no server a recording plays.
-import { chmodSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { expect, test } from '@playwright/test';
-import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
+import { containerImages, type Stack, startStack } from '../integration/stack.ts';
 import { axeViolations } from './page-checks.ts';
 import { DIST, servePlainly } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
@@ -16,9 +14,7 @@ test.describe('on a host that has containers only', () => {
   let stack: Stack;
   let images: string;
   test.beforeAll(async () => {
-    images = mkdtempSync(join(tmpdir(), 'bh-images-'));
-    chmodSync(images, 0o755);
-    symlinkSync(join(IMAGES, 'base'), join(images, 'base'));
+    images = containerImages();
     stack = await startStack({ site: DIST, images });
   });
   test.afterAll(async () => {

@@ -1,12 +1,12 @@
 // What machines say is text, wherever a page shows it; and a page that a machine serves can do nothing with the site. In a real
 // browser, with programs that try.
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BrowserContext, expect, type Page, test } from '@playwright/test';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import type { Preview, Sandbox } from '../../sandbox-server/src/protocol/api.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { open } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
@@ -61,7 +61,7 @@ test.afterAll(async () => {
 
 /** The lab with the editor, for a container on this host, whose first check prints what a hostile machine might. */
 function hostileLab(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bh-labs-'));
+  const directory = temporaryFolder('labs');
   cpSync(join(ROOT, 'labs', LAB), join(directory, LAB), { recursive: true });
   const text = join(directory, LAB, 'lab.mdx');
   const matter = readFileSync(text, 'utf8')

@@ -1,28 +1,15 @@
 // Every state of the pages that is not the happy one: each says what is the matter and what to do, and each wait ends.
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import type { Sandbox, Status, Ticket } from '../../sandbox-server/src/protocol/api.ts';
-import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
+import { containerImages, IMAGES, type Stack, startStack } from '../integration/stack.ts';
 import { servePlainly } from './plain-site.ts';
 import { startBox, TerminalPage } from './terminal-page.ts';
 
-/** A directory of images with the user land for containers and, if stated, a VM whose initrd ends after `initrd` bytes. */
-function imagesDirectory(initrd?: number): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bh-images-'));
-  chmodSync(directory, 0o755);
-  symlinkSync(join(IMAGES, 'base'), join(directory, 'base'));
-  if (initrd === undefined) return directory;
+/** A directory of images with the user land for containers and a VM whose initrd ends after `initrd` bytes. */
+function brokenImages(initrd: number): string {
+  const directory = containerImages();
   mkdirSync(join(directory, 'vm'));
   for (const file of ['image.json', 'vmlinux', 'disk.img']) {
     copyFileSync(join(IMAGES, 'vm', file), join(directory, 'vm', file)); // QEMU sees these files and nothing around them
@@ -68,7 +55,7 @@ test.describe('a host without VMs, one sandbox a learner', () => {
   let stack: Stack;
   let images: string;
   test.beforeAll(async () => {
-    images = imagesDirectory();
+    images = containerImages();
     stack = await startStack({ server: ['--sandboxes', '1'], broker: ['--images', images] });
   });
   test.afterAll(async () => {
@@ -263,7 +250,7 @@ test('a VM that does not boot is ended and tried once more; then the page says w
   page,
 }) => {
   test.setTimeout(150_000);
-  const images = imagesDirectory(1_000_000);
+  const images = brokenImages(1_000_000);
   const stack = await startStack({ broker: ['--images', images] });
   try {
     await page.goto(`${stack.url}/compare/`);

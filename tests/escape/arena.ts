@@ -1,7 +1,6 @@
 // Where attempts are made: a container of each profile with a neighbour, a VM whose root may do anything, and the host.
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -9,6 +8,7 @@ import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
 import { TestBroker } from '../integration/broker.ts';
 import { bootGuest } from '../integration/guest.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 export const PROFILES = ['hardened', 'nested'] as const;
 export type Profile = (typeof PROFILES)[number];
@@ -25,7 +25,7 @@ export function buildAttempts(path: string): void {
 
 /** Everything that one test file needs, made with `open` and gone with `close`. */
 export class Arena {
-  readonly directory = mkdtempSync(join(tmpdir(), 'bulkhead-escape-'));
+  readonly directory = temporaryFolder('escape');
   readonly program = join(this.directory, 'attempts');
   readonly broker: TestBroker;
   #guest: LinkHost | null = null;

@@ -3,8 +3,7 @@
 //
 // With BULKHEAD_OLD_PROGRAMS (a `native/build` of an earlier version) everything is begun by that version and upgraded in
 // place to this one: docs/operating.md, "Upgrade in place".
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -13,6 +12,7 @@ import { type Census, census } from '../integration/census.ts';
 import { Learner, type RemoteTerminal } from '../integration/learner.ts';
 import { PROGRAMS, type Stack, startStack } from '../integration/stack.ts';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const ROOMS = 5;
 const CONTAINERS_EACH = 5;
@@ -40,7 +40,7 @@ interface Room {
 
 let stack: Stack;
 /** A copy of the programs elsewhere, as a new version would be. */
-const newer = mkdtempSync(join(tmpdir(), 'bh-newer-'));
+const newer = temporaryFolder('newer');
 let idle: Census;
 /** Every process of every machine, once all are there. */
 let everything: readonly string[];

@@ -2,16 +2,16 @@
 // containers, a root of two. Hundreds of launches each, for one lost race is enough.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Config, Workshop } from '../integration/bundle.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { buildAttempts } from './arena.ts';
 
 const LAUNCHES = 150;
 
-const tools = mkdtempSync(join(tmpdir(), 'bulkhead-race-'));
+const tools = temporaryFolder('race');
 const attempts = join(tools, 'attempts');
 let shop: Workshop;
 let racer: ChildProcess | null = null;

@@ -1,7 +1,6 @@
 // A guest's root against everything that the guest can reach of the host: the devices that QEMU makes for it, and the link,
 // on which it speaks as its own broker. Meanwhile somebody else types into a container and into a VM.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,13 +9,14 @@ import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { Learner, type RemoteTerminal } from '../integration/learner.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
 import { processStatus } from '../integration/vm.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { buildAttempts } from './arena.ts';
 import { Copies } from './copies.ts';
 
 /** From a key press to its echo, on a machine that is busy with the attack. */
 const ECHO_BUDGET_MS = 1_000;
 
-const directory = mkdtempSync(join(tmpdir(), 'bulkhead-escape-'));
+const directory = temporaryFolder('escape');
 const program = join(directory, 'attempts');
 const vm = { name: 'vm', kind: 'vm', start: 'template', columns: 80, rows: 24 } as const;
 let stack: Stack;

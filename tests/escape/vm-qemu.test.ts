@@ -2,17 +2,17 @@
 // guest, as whoever had taken it over would make them. Each is made first by a process of the host, where nothing stops it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MIB, TestBroker } from '../integration/broker.ts';
 import { askMonitor } from '../integration/vm.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { buildAttempts } from './arena.ts';
 import { Copies, type Copy } from './copies.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'bulkhead-escape-'));
+const directory = temporaryFolder('escape');
 const program = join(directory, 'attempts');
 const bystander = spawn('sleep', ['1000'], { stdio: 'ignore' });
 let broker: TestBroker;

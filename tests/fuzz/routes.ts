@@ -1,12 +1,12 @@
 // The routes of the server, asked of the server itself: what is added to it is attacked without being named here.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { parseOptions } from '../../sandbox-server/src/options.ts';
 import { startServer } from '../../sandbox-server/src/server.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 export interface Route {
   method: string;
@@ -24,7 +24,7 @@ export async function routesOfServer(): Promise<Route[]> {
       for (const one of [method].flat()) if (one !== 'HEAD') routes.push({ method: one, path: url });
     });
   };
-  const state = mkdtempSync(join(tmpdir(), 'bh-routes-'));
+  const state = temporaryFolder('routes');
   subscribe(CREATED, collect);
   try {
     const args = ['--port', '0', '--state', state, '--broker', join(state, 'none'), '--site', state];

@@ -1,13 +1,11 @@
 // Everything that can be asked of a running server, made from a seed: its routes, as it tells them itself, with bodies after
 // the protocol's schemas and a step or many away from them, and WebSockets. Somebody beside it has a terminal that prints,
 // and must not miss a byte; and the server must not grow.
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { linesIn } from '../integration/flood.ts';
 import { Inspector } from '../integration/inspector.ts';
 import { Learner, type RemoteTerminal } from '../integration/learner.ts';
-import { IMAGES, type Stack, startStack } from '../integration/stack.ts';
+import { containerImages, type Stack, startStack } from '../integration/stack.ts';
 import { Attacker, Finding } from './attacker.ts';
 import { routesOfServer } from './routes.ts';
 import { Values } from './values.ts';
@@ -36,8 +34,7 @@ export async function fuzzWeb(
   limit: { requests: number } | { seconds: number },
 ): Promise<Done> {
   // Without an image for VMs: whoever asks for one is refused, and nobody has to wait for it.
-  const images = mkdtempSync(join(tmpdir(), 'bh-images-'));
-  symlinkSync(join(IMAGES, 'base'), join(images, 'base'));
+  const images = containerImages();
   const stack = await startStack({ images, site: images, node: ['--inspect=127.0.0.1:0'] });
   try {
     return await attack(stack, seed, limit);

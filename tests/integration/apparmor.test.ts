@@ -1,19 +1,10 @@
 // process.apparmorProfile, where a kernel enforces it: the VM image's kernel with AppArmor, booted with a busybox, the
 // runtime and one profile.
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { runtime } from './bundle.ts';
 
 const kernel = join(process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images', 'vm/vmlinux');
@@ -69,7 +60,7 @@ $B poweroff -f
 `;
 
 describe.skipIf(!able)('AppArmor (needs apparmor_parser, QEMU, native/build and the VM image)', () => {
-  const directory = able ? mkdtempSync(join(tmpdir(), 'bulkhead-apparmor-')) : '';
+  const directory = able ? temporaryFolder('apparmor') : '';
   /** What the machine said, by its headings. */
   const said = new Map<string, string[]>();
 

@@ -1,10 +1,10 @@
 // The launch benchmark, small: that it still runs and says what it promises. No time is judged here.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { emptyUnifiedTree } from '../bench/timer.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { runtime } from './bundle.ts';
 
 const able = process.getuid?.() === 0 && existsSync(runtime);
@@ -15,7 +15,7 @@ const milliseconds = { median: expect.any(Number), p90: expect.any(Number), runs
 describe.skipIf(!able)('npm run bench -- launch (needs root and native/build)', () => {
   let directory: string;
   beforeAll(() => {
-    directory = mkdtempSync(join(tmpdir(), 'bulkhead-bench-'));
+    directory = temporaryFolder('bench');
     chmodSync(directory, 0o755); // its images are read by the containers' users
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));

@@ -1,17 +1,18 @@
 // The broker with real containers: what it makes, what it refuses, what it leaves, and what a crash costs (nothing).
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { copyForAnyone } from './anyone.ts';
 import { LIMITS, MIB, SERVER_GID, SERVER_UID, TestBroker } from './broker.ts';
 import { expectNothingLeft, hostPid } from './broker-remains.ts';
 
 let broker: TestBroker;
-const programs = mkdtempSync('/tmp/bh-programs-');
+const programs = temporaryFolder('programs');
 const anyonesNode = copyForAnyone(process.execPath, programs);
 afterAll(() => rmSync(programs, { recursive: true }));
 

@@ -1,7 +1,7 @@
 // Starts real brokers, each with a state directory and a cgroup of its own, and talks to them.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BrokerClient } from '../../sandbox-server/src/broker/client.ts';
 import { connectUnix } from '../../sandbox-server/src/broker/streams.ts';
@@ -14,6 +14,7 @@ import type {
 import type { ByteDuplex } from '../../sandbox-server/src/protocol/bytes.ts';
 import { LINE_MAX, LineSplitter } from '../../sandbox-server/src/protocol/lines.ts';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { type Census, census } from './census.ts';
 import { Viewer, type ViewerOptions } from './monitor.ts';
 
@@ -92,7 +93,7 @@ export interface Surroundings {
 
 /** A broker in a state directory and a cgroup of its own. */
 export class TestBroker {
-  readonly state = mkdtempSync('/tmp/bh-broker-');
+  readonly state = temporaryFolder('broker');
   readonly cgroup = `bulkhead-h3-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   readonly socket = join(this.state, 'run/control.sock');
   readonly #options: string[];

@@ -4,7 +4,6 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmdirSync,
@@ -12,9 +11,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { copyForAnyone } from './anyone.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -69,7 +68,7 @@ export const documented = (): Config => {
 
 /** A folder for one test file: images, bundles and the runtime's state, all gone with `end`. */
 export class Workshop {
-  readonly directory = mkdtempSync(join(tmpdir(), 'bulkhead-runtime-'));
+  readonly directory = temporaryFolder('runtime');
   readonly cgroup = `bulkhead-runtime-test-${this.directory.slice(-6)}`;
   readonly image = join(this.directory, 'rootfs');
   readonly state = join(this.directory, 'state');

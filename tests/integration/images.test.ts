@@ -1,9 +1,9 @@
 // What machines start from: built once, rebuilt only when the recipe changes, and small.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
@@ -50,7 +50,7 @@ test('a program written in the image compiles there', () => {
 });
 
 test('a build that cannot be done says why in its last line, and leaves nothing', () => {
-  const out = mkdtempSync(join(tmpdir(), 'images-'));
+  const out = temporaryFolder('images');
   try {
     expect(build().stderr).toBe('images: error: --out is missing: say where the images go; see --help\n');
     expect(build('--out', out, '--only', 'cake').stderr).toBe(
@@ -66,7 +66,7 @@ test('a build that cannot be done says why in its last line, and leaves nothing'
 });
 
 test('a mirror that does not answer is named, with the way to choose another', () => {
-  const out = mkdtempSync(join(tmpdir(), 'images-'));
+  const out = temporaryFolder('images');
   try {
     const env = { ...process.env, BULKHEAD_DEBIAN_MIRROR: 'http://127.0.0.1:9/debian' };
     const { status, stderr } = spawnSync(join(ROOT, 'labs/images/build'), ['--out', out, '--only', 'base'], {

@@ -75,7 +75,7 @@ describe('a lab that was just begun', () => {
 describe('on a real machine', () => {
   const limit = { timeout: patiently(60_000) };
 
-  test.concurrent('a lab that was just begun is proved', limit, async () => {
+  test('a lab that was just begun is proved', limit, async () => {
     await lab('new', 'just-begun');
     const { status, said } = await prove('just-begun');
     expect([status, said.split('\n').length]).toEqual([0, 4]);
@@ -83,7 +83,7 @@ describe('on a real machine', () => {
     expect(said).toMatch(/^just-begun is proved: /m);
   });
 
-  test.concurrent.each([
+  test.each([
     [
       'whose check says yes at once',
       'easy',

@@ -1,8 +1,7 @@
 // Starts real monitors in a directory of their own, and looks at them as viewers do.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   ATTACH_VERSION,
@@ -14,6 +13,7 @@ import {
   RING_BYTES,
 } from '../../sandbox-server/src/protocol/frames.ts';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const programs = process.env.BULKHEAD_PROGRAMS ?? join(import.meta.dirname, '../../native/build');
 const program = join(programs, 'bulkhead-monitor');
@@ -37,7 +37,7 @@ export interface MonitorStatus {
 
 /** A monitor that runs, with the directory that holds its socket. */
 export class Monitor {
-  readonly dir = mkdtempSync(join(tmpdir(), 'bulkhead-monitor-'));
+  readonly dir = temporaryFolder('monitor');
   readonly socket = join(this.dir, 't.sock');
   /** The monitor, or the shell that started it. */
   readonly process: ChildProcess;

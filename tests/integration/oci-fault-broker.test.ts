@@ -1,9 +1,10 @@
 // Each system call of the broker while it makes a container fails in turn: the request is refused, nothing is left, and
 // the broker goes on.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { Control, LIMITS, TestBroker } from './broker.ts';
 import { AttachedFault, buildTracer, isAlive, untilUnreached } from './oci-fault.ts';
 
@@ -19,7 +20,7 @@ const request: BrokerParams<'container.create'> = {
 };
 
 describe.skipIf(!able)('a machine whose making fails half-way (needs root and an image)', () => {
-  const directory = mkdtempSync('/tmp/bulkhead-fault-');
+  const directory = temporaryFolder('fault');
   let broker: TestBroker;
   let tracer: string;
   let files: number;

@@ -4,17 +4,16 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { type Outcome, runtime } from './bundle.ts';
 
 const image = join(process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images', 'base/rootfs');
@@ -24,7 +23,7 @@ const able = root && existsSync(runtime) && existsSync(image) && existsSync('/us
 describe.skipIf(!able)(
   'podman --runtime bulkhead (needs root, podman, native/build and the base image)',
   () => {
-    const directory = able ? mkdtempSync(join(tmpdir(), 'bulkhead-podman-')) : '';
+    const directory = able ? temporaryFolder('podman') : '';
     const cgroup = `bulkhead-podman-test-${process.pid}`;
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
     // podman's defaults are more than a root without CAP_SYS_RESOURCE may give.

@@ -3,17 +3,17 @@
 // synced is there; of what was not, nothing, everything, or some of it, the last write torn at a sector.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const SECTOR = 512;
 const here = join(import.meta.dirname, 'power-cut');
 let directory: string;
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-power-'));
+  directory = temporaryFolder('power');
   const flags = ['-std=gnu17', '-O1', '-shared', '-fPIC', '-Wall', '-Wextra', '-Werror'];
   execFileSync('gcc', [...flags, '-o', join(directory, 'record.so'), join(here, 'record.c'), '-ldl']);
 });

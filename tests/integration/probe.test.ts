@@ -1,12 +1,13 @@
 // `bulkhead probe`: what it says of this host, of one with things taken away, and of a VM with cgroup v2; and that its JSON
 // is what docs/runtime.md says.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { runtime } from './bundle.ts';
 import { GuestWorkshop } from './bundle-guest.ts';
 import { BOOTS_LIMIT_MS } from './guest.ts';
@@ -317,7 +318,7 @@ describe.skipIf(!able)('bulkhead probe (needs root and native/build)', () => {
   });
 
   test('tells a root that is only root of a user namespace what it lacks', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'bulkhead-probe-test-'));
+    const directory = temporaryFolder('probe-test');
     try {
       const done = spawnSync('unshare', ['--user', '--map-root-user', runtime, 'probe', '--json'], {
         encoding: 'utf8',

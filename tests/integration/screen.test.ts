@@ -1,11 +1,11 @@
 // A viewer that comes too late for the bytes sees what one that was there sees: native/screen against xterm.js, on output
 // made by chance, and a real monitor's snapshot of a program that has drawn its screen long ago.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RING_BYTES } from '../../sandbox-server/src/protocol/frames.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { Monitor } from './monitor.ts';
 import { draw, emulator, look } from './screen/emulator.ts';
 
@@ -14,7 +14,7 @@ let directory: string;
 let drawer: string;
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-screen-'));
+  directory = temporaryFolder('screen');
   drawer = join(directory, 'draw');
   const sources = ['screen', 'grid', 'vt', 'width', 'sequences', 'drawing'].map(
     (name) => `${native}/screen/${name}.c`,

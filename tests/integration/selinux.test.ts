@@ -2,10 +2,10 @@
 // would is taken away. Two containers of the runtime have the same user, root, with every capability and no filter, and
 // share all namespaces but their mounts; only their categories differ. Each attempt is made again with enforcement off.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { type Config, runtime, Workshop } from './bundle.ts';
 import { GuestWorkshop } from './bundle-guest.ts';
 import { BOOTS_LIMIT_MS } from './guest.ts';
@@ -64,7 +64,7 @@ const allAre = (seen: Record<string, string>, outcome: RegExp): string[] =>
     .map(([what, said]) => `${what}: ${said}`);
 
 describe('the policy (needs secilc)', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'bulkhead-policy-'));
+  const directory = temporaryFolder('policy');
   afterAll(() => rmSync(directory, { recursive: true }));
   /** Compiles the policy with this line added; gives what the compiler said. */
   const compile = (line: string): { status: number | null; stderr: string } => {
@@ -126,7 +126,7 @@ describe.skipIf(!root || !built || existsSync('/sys/fs/selinux/enforce'))(
 );
 
 describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'bulkhead-selinux-'));
+  const directory = temporaryFolder('selinux');
   let shop: GuestWorkshop;
   /** Arguments for the program in the second container: the victim's pid, shared memory, key. */
   let victim = '';

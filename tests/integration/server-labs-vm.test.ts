@@ -1,12 +1,12 @@
 // The checks of a lab in a VM of its learner, and in a container that a carrier carries: how far each is to be believed.
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { type Check, type Sandbox, sandboxSchema } from '../../sandbox-server/src/protocol/api.ts';
 import { progressSchema } from '../../sandbox-server/src/protocol/people.ts';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { Events } from './events.ts';
 import { Learner } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -40,7 +40,7 @@ let sandbox: Sandbox;
 let events: Events;
 
 beforeAll(async () => {
-  labs = mkdtempSync(join(tmpdir(), 'bh-labs-'));
+  labs = temporaryFolder('labs');
   chmodSync(labs, 0o755); // for the server, who is nobody
   cpSync(join(import.meta.dirname, '../labs/three-steps'), join(labs, 'depths'), { recursive: true });
   rmSync(join(labs, 'depths/steps/process'), { recursive: true });

@@ -7,16 +7,16 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { serverCommand } from '../../scripts/services.ts';
 import { patiently } from '../patience.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/build');
@@ -38,6 +38,14 @@ export interface StackOptions {
   site?: string;
   /** Directory of the images; all of them unless stated. */
   images?: string;
+}
+
+/** A new directory of images from which containers can be made, and no VMs. The caller removes it. */
+export function containerImages(): string {
+  const directory = temporaryFolder('images');
+  chmodSync(directory, 0o755);
+  symlinkSync(join(IMAGES, 'base'), join(directory, 'base'));
+  return directory;
 }
 
 /** Starts broker and server and waits until sandboxes can be made. */
@@ -72,7 +80,7 @@ export class Stack {
     this.#port = port;
     if (options.programs !== undefined) this.programs = options.programs;
     this.url = `http://127.0.0.1:${port}`;
-    this.state = mkdtempSync(join(tmpdir(), 'bh-'));
+    this.state = temporaryFolder('stack');
     this.cgroup = `bulkhead-test-${this.state.slice(-6)}`;
     chmodSync(this.state, 0o755); // the server passes through it to the sockets
     for (const name of ['server', 'app']) mkdirSync(join(this.state, name));

@@ -1,12 +1,13 @@
 // What cannot be done with VMs, provoked for real: nonsense, a full disk, another QEMU or image than before, none, one that
 // is too old, and two things at once. Each is one sentence that says why, and the VM that runs goes on.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs';
-import { tmpdir, totalmem } from 'node:os';
+import { existsSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { MIB, TestBroker } from './broker.ts';
 import { BOOTS_LIMIT_MS, bootGuest } from './guest.ts';
 import { IMAGES } from './stack.ts';
@@ -17,7 +18,7 @@ const MEMORY = 160 * MIB;
 const DISK = MEMORY + 256 * MIB + 300 * MIB;
 const QEMU = '/usr/bin/qemu-system-x86_64';
 /** Mounted over the programs of the host in the broker's own namespace, so that QEMU can be another there. */
-const apart = mkdtempSync(join(tmpdir(), 'bulkhead-refusals-'));
+const apart = temporaryFolder('refusals');
 const MOUNTS = `mount -t tmpfs tmpfs ${apart}
 mkdir ${apart}/upper ${apart}/work
 mount -t overlay overlay -o lowerdir=/usr/bin,upperdir=${apart}/upper,workdir=${apart}/work /usr/bin`;

@@ -1,19 +1,11 @@
 // VMs that begin as copies of a booted template: each somebody of its own, none able to change what the others begin with.
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { IMAGES, MIB, TestBroker } from './broker.ts';
 import { rootOf, run, Screen } from './vm.ts';
 
@@ -23,7 +15,7 @@ const limits = { memory_bytes: 256 * MIB, cpu_millis: 1_000 };
 let broker: TestBroker;
 const links: LinkHost[] = [];
 /** The images of this test alone, one of which it changes. */
-const images = mkdtempSync('/tmp/bh-images-');
+const images = temporaryFolder('images');
 beforeAll(async () => {
   cpSync(join(IMAGES, 'vm'), join(images, 'vm'), { recursive: true });
   broker = await TestBroker.start(['--images', images]);

@@ -1,12 +1,12 @@
 // The site as a folder on a plain web host, and then without one: what was fetched once is all that a reader needs.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import { filesIn, type PlainHost, serveFiles } from '../../scripts/static/server.ts';
 import { writeStaticSite } from '../../scripts/static/site.ts';
 import { LabPage } from '../e2e/lab-page.ts';
 import { DIST } from '../e2e/plain-site.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { TAB_IMAGE } from './place.ts';
 
 /** An emulated processor, on a machine that may be three times slower than this one. */
@@ -19,7 +19,7 @@ test.use({ serviceWorkers: 'allow' });
 let made: string;
 let host: PlainHost;
 test.beforeAll(async () => {
-  made = mkdtempSync(join(tmpdir(), 'bh-static-'));
+  made = temporaryFolder('static');
   const out = join(made, 'site');
   writeStaticSite({ dist: DIST, linux: TAB_IMAGE, out });
   host = await serveFiles({ fileAt: filesIn(out), under: UNDER });

@@ -1,6 +1,5 @@
 // The Linux in the tab from sandbox-server: under its policy, and before its image has been built.
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import pino from 'pino';
@@ -8,6 +7,7 @@ import { parseOptions } from '../../sandbox-server/src/options.ts';
 import { type RunningServer, startServer } from '../../sandbox-server/src/server.ts';
 import { complaints } from '../e2e/page-checks.ts';
 import { DIST } from '../e2e/plain-site.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { TAB_IMAGE } from './place.ts';
 
 const PATIENCE = 120_000;
@@ -15,7 +15,7 @@ const PATIENCE = 120_000;
 let state: string;
 let server: RunningServer;
 test.beforeAll(async () => {
-  state = mkdtempSync(join(tmpdir(), 'bh-served-'));
+  state = temporaryFolder('served');
   const places = ['--state', join(state, 'server'), '--site', DIST, '--linux', join(state, 'tab')];
   // No broker: what runs here runs in the tab.
   const args = ['--port', '0', '--preview-port', 'off', '--broker', join(state, 'none'), ...places];
