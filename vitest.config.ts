@@ -3,7 +3,7 @@ import { patiently } from './tests/patience.ts';
 
 /**
  * `unit` stands beside the code and runs anywhere. `integration` crosses folders and needs root and real kernels; two of its
- * files run at once, for each counts only what bears its own stack's name. `escape` attacks what is running, alone.
+ * files run at once, for each counts only what bears its own stack's name. `escape` attacks what is running, a file at a time.
  * `tab` wants the image of the Linux in the tab, which takes minutes to build (labs/images/build --only tab).
  */
 export default defineConfig({

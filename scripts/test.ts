@@ -1,26 +1,13 @@
 // `npm test`: sets everything up, runs every check and every test, and closes with `N passed, N failed, N skipped`.
 // `npm test -- unit` runs the suites whose names start with `unit` only.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ensureRoot, interruptRunning, isRoot, run } from './privilege.ts';
 import { duration, PlainError } from './progress.ts';
-import { IMAGES, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
+import { IMAGES, PROGRAMS, ROOT, setUp } from './setup.ts';
 import { checkDistribution, distribution } from './system-packages.ts';
 import { buildTabImage } from './tab-image.ts';
-
-/** What a suite's tests came to; `names` are those of the failed ones, as far as its runner tells them. */
-type Count = { passed: number; failed: number; skipped: number; names?: readonly string[] };
-type Suite = {
-  readonly name: string;
-  readonly command: readonly string[];
-  readonly root?: boolean;
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
-  /** It wants the Linux for the tab, which is built while other suites run. */
-  readonly tab?: boolean;
-  /** Reads how many tests ran from what was printed or written; without it the command's status counts as one test. */
-  readonly count?: (output: string) => Count;
-};
+import { type Count, LANES, RESULTS, type Suite } from './test-suites.ts';
 
 const NO_TAB: Count = {
   passed: 0,
@@ -29,142 +16,10 @@ const NO_TAB: Count = {
   names: ['the Linux for the tab could not be built'],
 };
 
-const RESULTS = join(ROOT, 'tests/results');
-const bin = (name: string): string => join(ROOT, 'node_modules', name);
+/** What a suite came to, and how long it took (milliseconds). */
+type Outcome = Count & { readonly ms: number };
 
-const readJson = <T>(file: string): T => JSON.parse(readFileSync(join(RESULTS, file), 'utf8')) as T;
-
-/** A failure in so many lines that a dozen of them still fit a screen. */
-const indented = (text: string): string => text.split('\n').slice(0, 8).join('\n    ');
-
-const vitestCount = (file: string) => (): Count => {
-  const report = readJson<{
-    numPassedTests: number;
-    numFailedTests: number;
-    numPendingTests: number;
-    testResults: {
-      name: string;
-      status: string;
-      message: string;
-      assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
-    }[];
-  }>(file);
-  // A file that fails to load has no tests to count, but must not go unnoticed.
-  const broken = report.testResults.filter(
-    (one) => one.status === 'failed' && one.assertionResults.length === 0,
-  );
-  return {
-    passed: report.numPassedTests,
-    failed: report.numFailedTests + broken.length,
-    skipped: report.numPendingTests,
-    names: report.testResults.flatMap(({ name, message, assertionResults }) => {
-      const where = relative(ROOT, name);
-      const failed = assertionResults.filter((one) => one.status === 'failed');
-      if (failed.length === 0 && assertionResults.length === 0 && message) return [`${where}: ${message}`];
-      return failed.map(
-        ({ fullName, failureMessages }) => `${where} › ${fullName}\n${failureMessages.join('\n')}`,
-      );
-    }),
-  };
-};
-
-const playwrightCount = (file: string, folder: string) => (): Count => {
-  type Group = { suites?: Group[]; specs?: { title: string; file: string; ok: boolean }[] };
-  const { stats, errors, suites } = readJson<{
-    stats: { expected: number; unexpected: number; flaky: number; skipped: number };
-    errors: { message?: string }[];
-    suites: Group[];
-  }>(file);
-  const failed = (group: Group): string[] => [
-    ...(group.specs ?? []).filter(({ ok }) => !ok).map(({ title, file: at }) => `${folder}/${at} › ${title}`),
-    ...(group.suites ?? []).flatMap(failed),
-  ];
-  return {
-    passed: stats.expected,
-    failed: stats.unexpected + stats.flaky + errors.length,
-    skipped: stats.skipped,
-    names: [
-      ...suites.flatMap(failed),
-      ...errors.map(({ message }) => message ?? 'an error outside the tests'),
-    ],
-  };
-};
-
-const cmockaCount = (output: string): Count => {
-  const sum = (pattern: RegExp): number =>
-    [...output.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
-  return {
-    passed: sum(/\[ {2}PASSED {2}\] (\d+) test/g),
-    failed: sum(/\[ {2}FAILED {2}\] (\d+) test/g),
-    skipped: sum(/\[ {2}SKIPPED {1,2}\] (\d+) test/g),
-    names: [...output.matchAll(/^\[ {2}FAILED {2}\] (?!\d+ test)(\S+)$/gm)].map(([, name = '']) => name),
-  };
-};
-
-const vitest = (project: string, root = false): Suite => ({
-  name: project,
-  root,
-  command: [
-    NODE,
-    bin('vitest/vitest.mjs'),
-    'run',
-    '--project',
-    project,
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${join(RESULTS, `${project}.json`)}`,
-  ],
-  count: vitestCount(`${project}.json`),
-});
-
-const playwright = (name: string, project: string, workers: number, folder = 'tests/e2e'): Suite => ({
-  name,
-  root: true,
-  command: [
-    ...[NODE, bin('@playwright/test/cli.js'), 'test', '--config', `${folder}/playwright.config.ts`],
-    ...[`--project=${project}`, `--workers=${workers}`, ...(workers > 1 ? ['--fully-parallel'] : [])],
-  ],
-  env: { PLAYWRIGHT_JSON_OUTPUT_FILE: join(RESULTS, `e2e-${project}.json`) },
-  count: playwrightCount(`e2e-${project}.json`, folder),
-});
-
-const SUITES: readonly Suite[] = [
-  { name: 'format and lint', command: [NODE, bin('@biomejs/biome/bin/biome'), 'check', '.'] },
-  { name: 'spelling', command: [NODE, bin('cspell/bin.mjs'), '--no-progress'] },
-  { name: 'prose', command: [NODE, join(ROOT, 'scripts/prose.ts')] },
-  { name: 'types', command: [NODE, bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
-  {
-    name: 'types of the site',
-    command: [NODE, bin('astro/bin/astro.mjs'), 'check'],
-    cwd: join(ROOT, 'site'),
-  },
-  {
-    name: 'types of Svelte',
-    command: [NODE, bin('svelte-check/bin/svelte-check'), '--tsconfig', './tsconfig.json'],
-    cwd: join(ROOT, 'site'),
-  },
-  { name: 'format of native/', command: ['make', '-s', '-C', 'native', 'format-check'] },
-  { name: 'unit, native/', command: ['make', '-s', '-j2', '-C', 'native', 'test'], count: cmockaCount },
-  {
-    name: 'fuzz, short',
-    command: [NODE, join(ROOT, 'scripts/fuzz.ts')],
-    count: (output) => ({
-      passed: output.match(/^clean /gm)?.length ?? 0,
-      failed: output.match(/^FOUND /gm)?.length ?? 0,
-      skipped: 0,
-      names: [...output.matchAll(/^FOUND .*$/gm)].map(([line]) => line),
-    }),
-  },
-  vitest('unit'),
-  vitest('integration', true),
-  vitest('escape', true),
-  playwright('e2e', 'stack', 1),
-  playwright('e2e, pages', 'pages', 2),
-  { ...vitest('tab'), tab: true },
-  { ...playwright('tab, pages', 'tab', 2, 'tests/tab'), tab: true },
-];
-
-const runSuite = async (suite: Suite): Promise<Count> => {
+const runSuite = async (suite: Suite, onLine: (line: string) => void): Promise<Count> => {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     PATH: `${join(ROOT, 'node_modules/node/bin')}:${process.env.PATH}`,
@@ -179,12 +34,16 @@ const runSuite = async (suite: Suite): Promise<Count> => {
   const prefix = throughSudo
     ? ['env', ...kept.flatMap((name) => (env[name] ? [`${name}=${env[name]}`] : []))]
     : [];
-  const [program = '', ...args] = [...prefix, ...suite.command];
+  const [program = '', ...args] = [
+    ...(suite.patient ? ['nice', '-n', '10'] : []),
+    ...prefix,
+    ...suite.command,
+  ];
   const { status, stdout, stderr } = await run(program, args, {
     root: suite.root ?? false,
     cwd: suite.cwd ?? ROOT,
     env,
-    onLine: (line) => console.log(`  ${line}`),
+    onLine,
   });
   if (!suite.count) return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
   const counted = await Promise.resolve()
@@ -195,21 +54,78 @@ const runSuite = async (suite: Suite): Promise<Count> => {
   return counted;
 };
 
+/** One line of the table. */
+const row = (name: string, { passed, failed, skipped, ms }: Outcome): string =>
+  `${name.padEnd(20)} ${String(passed).padStart(5)} passed ${String(failed).padStart(3)} failed ${String(skipped).padStart(3)} skipped   ${duration(ms)}`;
+
+/** A failure in so many lines that a dozen of them still fit a screen. */
+const indented = (text: string): string => text.split('\n').slice(0, 8).join('\n    ');
+
+/** Tells that something goes on, where nobody would know: each second on a terminal, each minute in a log. Returns the end. */
+const tellWhatRuns = (running: ReadonlyMap<string, number>): (() => void) => {
+  const onTerminal = process.stdout.isTTY === true;
+  const tell = (): void => {
+    const each = [...running].map(([name, began]) => `${name} ${duration(performance.now() - began)}`);
+    const line = `  still running: ${each.join(', ')}`;
+    if (onTerminal) process.stdout.write(`\r\x1b[K${line.slice(0, (process.stdout.columns ?? 80) - 1)}`);
+    else console.log(line);
+  };
+  const ticker = setInterval(tell, onTerminal ? 1_000 : 60_000);
+  return () => clearInterval(ticker);
+};
+
+/** What the lanes have come to, and since when each suite runs that does. */
+type Progress = { readonly outcomes: Map<string, Outcome>; readonly running: Map<string, number> };
+
+/** Runs the suites of a lane one after the other. `alone`: whoever asked for one suite wants to see it run; two at once would
+ * talk across each other, so each is silent until it ends, and then only a failure says all. */
+const runLane = async (
+  lane: readonly Suite[],
+  { outcomes, running }: Progress,
+  tabImage: Promise<boolean>,
+  { alone, signal }: { alone: boolean; signal: AbortSignal },
+): Promise<void> => {
+  for (const suite of lane) {
+    // It is not the suite that takes so long to build an image.
+    const hasImage = !suite.tab || (await tabImage);
+    if (signal.aborted) return;
+    const began = performance.now();
+    running.set(suite.name, began);
+    const said: string[] = [];
+    const hear = (line: string): void => {
+      said.push(line);
+      if (alone) print(`  ${line}`);
+    };
+    const count = hasImage ? await runSuite(suite, hear).catch(notRun) : NO_TAB;
+    running.delete(suite.name);
+    const outcome = { ...count, ms: performance.now() - began };
+    outcomes.set(suite.name, outcome);
+    writeFileSync(join(RESULTS, `${suite.name.replace(/\W+/g, '-')}.log`), `${said.join('\n')}\n`);
+    if (outcome.failed > 0 && !alone)
+      print([`\n== ${suite.name}`, ...said.map((line) => `  ${line}`), ''].join('\n'));
+    print(row(suite.name, outcome));
+  }
+};
+
+const notRun = (error: Error): Count => ({ passed: 0, failed: 1, skipped: 0, names: [error.message] });
+
 const main = async (): Promise<number> => {
   const wanted = process.argv.slice(2);
-  const suites = SUITES.filter(
-    ({ name }) => wanted.length === 0 || wanted.some((one) => name.startsWith(one)),
-  );
-  if (suites.length === 0)
-    throw new PlainError(
-      `no suite is called ${wanted.join(' ')}; there are: ${SUITES.map((s) => s.name).join(', ')}`,
-    );
+  const isWanted = ({ name }: Suite): boolean =>
+    wanted.length === 0 || wanted.some((one) => name.startsWith(one));
+  const lanes = LANES.map((lane) => lane.filter(isWanted));
+  const suites = lanes.flat();
+  if (suites.length === 0) {
+    const all = LANES.flat().map(({ name }) => name);
+    throw new PlainError(`no suite is called ${wanted.join(' ')}; there are: ${all.join(', ')}`);
+  }
   checkDistribution(distribution());
   ensureRoot();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
+  const interrupt = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      interrupt.abort();
       interruptRunning();
-      process.exitCode = 1;
     });
 
   await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
@@ -217,23 +133,31 @@ const main = async (): Promise<number> => {
   mkdirSync(RESULTS, { recursive: true });
   // Minutes, the first time, and after a change to native/ one: beside the other suites, as nice as can be.
   const tabImage = suites.some(({ tab }) => tab)
-    ? buildTabImage(IMAGES, (line) => console.log(`  (${line})`))
+    ? buildTabImage(IMAGES, (line) => print(`  (${line})`))
     : Promise.resolve(true);
+  console.log('');
+  const progress: Progress = { outcomes: new Map(), running: new Map() };
+  const { signal } = interrupt;
+  const alone = suites.length === 1;
+  const silence = alone ? () => {} : tellWhatRuns(progress.running);
+  await Promise.all(lanes.map((lane) => runLane(lane, progress, tabImage, { alone, signal })));
+  silence();
+  return signal.aborted ? 1 : close(suites, progress.outcomes);
+};
 
+/** Says what it all came to. Returns the status to end with. */
+const close = (suites: readonly Suite[], outcomes: ReadonlyMap<string, Outcome>): number => {
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
   const failures: string[] = [];
-  for (const suite of suites) {
-    console.log(`\n== ${suite.name}`);
-    const began = performance.now();
-    const count = suite.tab && !(await tabImage) ? NO_TAB : await runSuite(suite);
-    total.passed += count.passed;
-    total.failed += count.failed;
-    total.skipped += count.skipped;
-    failures.push(...(count.names ?? []).map((name) => `FAILED ${suite.name}: ${indented(name)}`));
-    lines.push(
-      `${suite.name.padEnd(20)} ${String(count.passed).padStart(5)} passed ${String(count.failed).padStart(3)} failed ${String(count.skipped).padStart(3)} skipped   ${duration(performance.now() - began)}`,
-    );
+  for (const { name } of suites) {
+    const outcome = outcomes.get(name);
+    if (!outcome) continue;
+    total.passed += outcome.passed;
+    total.failed += outcome.failed;
+    total.skipped += outcome.skipped;
+    failures.push(...(outcome.names ?? []).map((test) => `FAILED ${name}: ${indented(test)}`));
+    lines.push(row(name, outcome));
   }
   // Once more at the end, where whoever sees only the last screen of a long run finds them.
   if (failures.length > 0) console.log(`\n${failures.join('\n')}`);
@@ -241,6 +165,11 @@ const main = async (): Promise<number> => {
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
   console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
   return total.failed === 0 ? 0 : 1;
+};
+
+/** A line of its own, whatever the terminal's last line holds. */
+const print = (text: string): void => {
+  process.stdout.write(`${process.stdout.isTTY ? '\r\x1b[K' : ''}${text}\n`);
 };
 
 try {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { COMMAND_MAX = 256, MAP_LINES_MAX = 8, PIDS_MAX = 8, THREADS_MAX = 48 };
@@ -108,7 +109,21 @@ json_t *view_command(char *bytes, size_t length, bool cut) {
     return shown;
 }
 
+// What the broker forks for a machine (a relay, the keeper of a console's log) names itself and keeps the broker's
+// command line, which is of the host and says nothing of what the process does.
+static bool is_brokers_fork(int directory) {
+    struct stat program, own_program;
+    char name[64], own_name[64];
+    bh_error ignored;
+    return fstatat(directory, "exe", &program, 0) == 0 && stat("/proc/self/exe", &own_program) == 0 &&
+           program.st_dev == own_program.st_dev && program.st_ino == own_program.st_ino &&
+           fs_read(directory, "comm", name, sizeof name, &ignored) > 0 &&
+           fs_read(AT_FDCWD, "/proc/self/comm", own_name, sizeof own_name, &ignored) > 0 && strcmp(name, own_name) != 0;
+}
+
 static json_t *read_command(int directory) {
+    if (is_brokers_fork(directory))
+        return json_string("");
     char bytes[COMMAND_MAX + 1];
     cleanup_fd int fd = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? 0 : read(fd, bytes, sizeof bytes);

@@ -58,11 +58,21 @@ typedef struct syscall_rule {
     unsigned count;
 } syscall_rule;
 
+// On 32-bit x86 sockets have one system call for all (socketcall(2)), and its arguments lie in memory that no filter
+// can read. libseccomp then leaves the condition out of the rule, so that "no sockets of this family" would be "no
+// sockets".
+static bool shares_a_call(int number) {
+    enum { FIRST = -120, LAST = -100 }; // __PNR_* of seccomp-syscalls.h, for what is a part of socketcall
+    return number >= FIRST && number <= LAST;
+}
+
 static int add_names(scmp_filter_ctx filter, const syscall_rule *r, uint32_t action, bh_error *err) {
     for (const char **name = r->names; *name; name++) {
         int number = seccomp_syscall_resolve_name(*name);
         if (number == __NR_SCMP_ERROR)
             continue; // newer than libseccomp, or of another architecture: the default action holds for it
+        if (r->count > 0 && action != SCMP_ACT_ALLOW && shares_a_call(number))
+            continue;
         int code = seccomp_rule_add_array(filter, action, number, r->count, r->arguments);
         // The same rule twice says nothing new.
         if (code < 0 && code != -EEXIST)

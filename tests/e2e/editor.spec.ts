@@ -1,9 +1,8 @@
 // The editor on a lab's machine: what is typed reaches the machine, what the terminal writes is never overwritten, and nothing
 // that was typed is lost. One sandbox for all, because the lab's machine may need a VM of its own.
-import { AxeBuilder } from '@axe-core/playwright';
 import { type BrowserContext, expect as impatient, type Locator, type Page, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';
-import { complaints, overflowing, WCAG, weigh } from './page-checks.ts';
+import { axe, complaints, overflowing, WCAG, weigh } from './page-checks.ts';
 import { TerminalPage } from './terminal-page.ts';
 
 const LAB = '/labs/build-a-container/';
@@ -24,10 +23,7 @@ const monaco = (where: Page): Locator => where.getByTestId('monaco').locator('.v
 
 /** What axe finds in the editor; the page around it is looked at with all others. */
 async function violations(where: Page): Promise<string[]> {
-  const found = await new AxeBuilder({ page: where })
-    .include('[data-testid="editor"]')
-    .withTags(WCAG)
-    .analyze();
+  const found = await axe(where).include('[data-testid="editor"]').withTags(WCAG).analyze();
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(', ')}`);
 }
 

@@ -2,8 +2,8 @@ import { defineConfig, devices } from '@playwright/test';
 import { CHROMIUM } from './browser.ts';
 
 /**
- * Real pages against a real stack. `stack` has one worker, because processes, mounts and cgroups are counted before and
- * after; `pages` only looks at what was built.
+ * Real pages against a real stack. `stack` has one worker, for machines and browsers want two cores; `pages` only
+ * looks at what was built.
  */
 export default defineConfig({
   testDir: '.',

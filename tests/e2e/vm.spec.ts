@@ -1,13 +1,12 @@
 // What only a VM can do, with a learner's own hands: moved while its terminal prints, saved and returned to, with a
 // container inside, crashed and begun again. One sandbox for all of it.
-import { AxeBuilder } from '@axe-core/playwright';
 import { expect, type Page, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { axeViolations, contrastViolations } from './page-checks.ts';
 import { OutputRecorder, TerminalPage } from './terminal-page.ts';
 
 /** For states that an emulated processor on a busy host takes long to reach. */
 const PATIENCE_MS = 60_000;
-const WCAG = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 let stack: Stack;
 let page: Page;
@@ -65,17 +64,13 @@ const settled = () =>
   });
 
 /** What is wrong by day, and by night the only thing that may differ: contrast. */
-async function axeViolations(): Promise<string[]> {
+async function violations(): Promise<string[]> {
   const found: string[] = [];
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await settled();
-    const axe = new AxeBuilder({ page });
-    if (colorScheme === 'light') axe.withTags(WCAG);
-    else axe.withRules(['color-contrast']);
-    for (const { id, nodes } of (await axe.analyze()).violations) {
-      found.push(`${colorScheme}: ${id} (${nodes.map(({ target }) => target).join(', ')})`);
-    }
+    const wrong = await (colorScheme === 'light' ? axeViolations(page) : contrastViolations(page));
+    found.push(...wrong.map((violation) => `${colorScheme}: ${violation}`));
   }
   return found;
 }
@@ -187,7 +182,7 @@ test('a name that is taken, and one too many, are refused in a sentence, and del
 test('everything of it can be used by everybody, in both themes', async () => {
   for (const one of ['move', 'snapshots', 'panic', 'inside'] as const) {
     await bench(one);
-    if (one === 'move') expect.soft(await axeViolations(), one).toEqual([]);
+    if (one === 'move') expect.soft(await violations(), one).toEqual([]);
   }
   // Arrow keys choose among the experiments.
   await page.getByTestId('bench-inside').press('ArrowRight');
@@ -204,7 +199,7 @@ test('its kernel panics: what went with it is said, the container beside it answ
   await expect(end).toContainText('The container beside it did not notice.');
   await expect(page.getByTestId('console-vm')).toContainText(/Kernel panic - not syncing/);
   await box.run('echo alive-$((40+2))', /^alive-42$/m);
-  expect.soft(await axeViolations()).toEqual([]);
+  expect.soft(await violations()).toEqual([]);
   await end.getByRole('button', { name: 'Begin as a copy' }).click();
   await vm.waitForPrompt('vm', 120_000);
   await vm.run('echo again-$((40+2))', /^again-42$/m);

@@ -150,3 +150,48 @@ test('an end is an end, here and on the page that the sandbox belongs to', async
   await expect(page.getByText('Nothing of yours runs.')).toBeVisible();
   expect(heard).toEqual([]);
 });
+
+test('what ran in a tab of this browser is listed with the page on which it goes on, and deleted when asked', async () => {
+  const box = { name: 'box', kind: 'container' };
+  const saved = [
+    { id: 'a', createdAt: 1_000, lab: null, machines: [{ id: 'b', view: box }] },
+    { id: 'c', createdAt: 2_000, lab: 'kill-it', machines: [{ id: 'd', view: box }] },
+  ];
+  /** Writes what is saved, unless it is null, and resolves to what is there then. */
+  const inStorage = (sandboxes: typeof saved | null) =>
+    page.evaluate(
+      (list) =>
+        new Promise<unknown>((resolve, reject) => {
+          const opening = indexedDB.open('bulkhead-tab', 1);
+          opening.onupgradeneeded = () => opening.result.createObjectStore('saved');
+          opening.onerror = () => reject(opening.error);
+          opening.onsuccess = () => {
+            const store = opening.result.transaction('saved', 'readwrite').objectStore('saved');
+            if (list) store.put({ sandboxes: list }, 'sandboxes');
+            const read = store.get('sandboxes');
+            store.transaction.oncomplete = () => {
+              opening.result.close();
+              resolve(read.result);
+            };
+          };
+        }),
+      sandboxes,
+    );
+  const section = page.getByTestId('in-this-browser');
+  await expect(section).toHaveCount(0);
+  await inStorage(saved);
+  await open(page, stack.url, '/yours/');
+  await expect(section.getByRole('link', { name: 'box' })).toHaveAttribute('href', '/');
+  await expect(section.getByRole('link', { name: 'The lab kill-it' })).toHaveAttribute(
+    'href',
+    '/labs/kill-it/',
+  );
+  expect(await axeViolations(page)).toEqual([]);
+
+  await section.getByRole('button', { name: /^Forget them/ }).press('Enter');
+  await section.getByRole('button', { name: 'Delete them' }).press('Enter');
+  await expect(section.getByRole('status')).toContainText('It is forgotten');
+  await expect(section.getByRole('link')).toHaveCount(0);
+  expect(await inStorage(null)).toBeUndefined();
+  expect(heard).toEqual([]);
+});

@@ -164,6 +164,10 @@ describe('a broker in a VM', () => {
     expect(qemu?.pids).toEqual([machines[0]?.pid]);
     expect(qemu?.threads).toBeGreaterThan(1); // a processor of the guest's is one
     expect(qemu?.thread_names?.map(({ tid }) => tid)).toContain(machines[0]?.pid);
+    // Neither where the host keeps things, nor how its broker was started.
+    const keeper = outside.processes.find(({ name }) => name === 'console-log');
+    expect(keeper?.command).toBe('');
+    expect(JSON.stringify(outside.processes)).not.toContain(broker.state);
     expect(outside.processes.every(({ cgroup }) => cgroup?.includes(`/${broker.cgroup}/guest`))).toBe(true);
 
     await create('seen', 'hardened');

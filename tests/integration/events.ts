@@ -16,25 +16,39 @@ export interface Seen {
 
 export class Events {
   readonly seen: Seen[] = [];
-  readonly #leave = new AbortController();
+  readonly #waitMs: number;
+  #leave = () => {};
   #wake: (() => void) | null = null;
+
+  /** `waitMs`: how long each event is waited for. */
+  constructor(waitMs = patiently(30_000)) {
+    this.#waitMs = waitMs;
+  }
 
   /** Follows a sandbox until `close`. `cookie`: its learner's; `view`: machines whose host's view is wanted too. */
   static async follow(url: string, cookie: string, id: string, view: string[] = []): Promise<Events> {
     const events = new Events();
-    const { signal } = events.#leave;
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    events.#leave = () => leaving.abort();
     const response = await fetch(url + apiPaths.events(id, view), { headers: { cookie }, signal });
     void events.#read(response).catch(() => {}); // closed, by either side
     return events;
   }
 
+  /** The same of whoever tells them by calling; `follow` gives the function that ends it. */
+  async hear(follow: (listener: (event: SandboxEvent) => void) => Promise<() => void>): Promise<this> {
+    this.#leave = await follow((event) => this.#note(event));
+    return this;
+  }
+
   close(): void {
-    this.#leave.abort();
+    this.#leave();
   }
 
   /** The first event after `from` that fits. */
   async when(fits: (event: SandboxEvent) => boolean, what: string, from = 0): Promise<Seen> {
-    const end = performance.now() + patiently(30_000);
+    const end = performance.now() + this.#waitMs;
     for (;;) {
       const found = this.seen.find(({ at, event }) => at >= from && fits(event));
       if (found) return found;
@@ -74,8 +88,11 @@ export class Events {
     const [, data] = /^data: (.*)$/m.exec(block) ?? [];
     if (!name || !data) return;
     const event = name as SandboxEventName;
-    const parsed = { event, data: sandboxEvents[event].parse(JSON.parse(data)) } as SandboxEvent;
-    this.seen.push({ at: performance.now(), event: parsed });
+    this.#note({ event, data: sandboxEvents[event].parse(JSON.parse(data)) } as SandboxEvent);
+  }
+
+  #note(event: SandboxEvent): void {
+    this.seen.push({ at: performance.now(), event });
     this.#wake?.();
   }
 }

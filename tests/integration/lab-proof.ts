@@ -7,13 +7,13 @@ import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import type { Check, Ran, Sandbox, SandboxEvent } from '../../sandbox-server/src/protocol/api.ts';
 import { sandboxSchema } from '../../sandbox-server/src/protocol/api.ts';
 import { patiently } from '../patience.ts';
-import { Events } from './events.ts';
-import { Learner } from './learner.ts';
+import type { ApiUser } from './api-user.ts';
+import type { Events } from './events.ts';
 
 export interface StepProof {
   step: string;
   machine: string;
-  /** Where that machine was put: "host", or the VM that it is in, or that it is. */
+  /** Where that machine was put: "host" or "tab", or the VM that it is in, or that it is. */
   where: string;
   /** What the check said was missing, before. */
   missing: string;
@@ -27,18 +27,17 @@ export class NotProved extends Error {
   override name = 'NotProved';
 }
 
-/** Throws NotProved, or whatever went wrong with the server. `told` hears each step as it is proved. */
+/** Throws NotProved, or whatever went wrong with what answers. `told` hears each step as it is proved. */
 export async function proveLab(
-  url: string,
+  learner: ApiUser,
   lab: Lab,
   told: (proof: StepProof) => void = () => {},
 ): Promise<StepProof[]> {
-  const learner = await Learner.arrive(url);
   const wish = { lab: lab.slug, columns: 80, rows: 24 };
   const { status, body } = await learner.ask('POST', apiPaths.sandboxes, wish);
-  if (status !== 201) throw new Error(`no sandbox for ${lab.slug}: ${status} ${JSON.stringify(body)}`);
+  if (status >= 400) throw new Error(`no sandbox for ${lab.slug}: ${status} ${JSON.stringify(body)}`);
   const sandbox = sandboxSchema.parse(body);
-  const events = await Events.follow(url, learner.cookie, sandbox.id);
+  const events = await learner.follow(sandbox.id);
   try {
     return await new Run(learner, sandbox, events, lab).prove(told);
   } finally {
@@ -48,12 +47,12 @@ export async function proveLab(
 }
 
 class Run {
-  readonly #learner: Learner;
+  readonly #learner: ApiUser;
   readonly #sandbox: Sandbox;
   readonly #events: Events;
   readonly #lab: Lab;
 
-  constructor(learner: Learner, sandbox: Sandbox, events: Events, lab: Lab) {
+  constructor(learner: ApiUser, sandbox: Sandbox, events: Events, lab: Lab) {
     this.#learner = learner;
     this.#sandbox = sandbox;
     this.#events = events;
@@ -94,7 +93,7 @@ class Run {
   #where(name: string): string {
     const machine = this.#sandbox.machines.find((one) => one.name === name);
     if (machine?.kind === 'vm') return 'VM';
-    return machine?.where.depth === 'vm' ? `in ${machine.where.vm}` : 'host';
+    return machine?.where.depth === 'vm' ? `in ${machine.where.vm}` : (machine?.where.depth ?? '');
   }
 
   /** Resolves when every machine runs and has the lab's files. */
@@ -105,7 +104,7 @@ class Run {
     for (const name of last ? machinesWithFiles(this.#lab) : []) {
       const path = `${apiPaths.files(this.#sandbox.id, name)}?path=${encodeURIComponent(last?.path ?? '')}`;
       const end = performance.now() + patiently(60_000);
-      while ((await this.#learner.ask('GET', path)).status !== 200) {
+      while ((await this.#learner.ask('GET', path)).status >= 400) {
         if (performance.now() > end) throw new Error(`${last?.path} is not in ${name}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
@@ -115,7 +114,7 @@ class Run {
   async #check(step: string): Promise<Check> {
     const from = performance.now();
     const { status, body } = await this.#learner.ask('POST', apiPaths.check(this.#sandbox.id, step));
-    if (status !== 202) throw new Error(`${this.#name(step)} cannot be checked: ${JSON.stringify(body)}`);
+    if (status >= 400) throw new Error(`${this.#name(step)} cannot be checked: ${JSON.stringify(body)}`);
     const settled = ({ event, data }: SandboxEvent) =>
       event === 'check' && data.step === step && !['waiting', 'running'].includes(data.state);
     return (await this.#events.when(settled, `verdict on ${this.#name(step)}`, from)).event.data as Check;
@@ -132,9 +131,9 @@ class Run {
     const from = performance.now();
     const { status, body } = await this.#learner.ask('POST', apiPaths.solve(this.#sandbox.id, step));
     const ran = body as Ran;
-    if (status === 200 && ran.status === 0 && !ran.timedOut) return performance.now() - from;
+    if (status < 400 && ran.status === 0 && !ran.timedOut) return performance.now() - from;
     const why =
-      status === 200
+      status < 400
         ? `its solution ends with ${ran.timedOut ? 'a time-out' : ran.status}:\n${ran.stdout}${ran.stderr}`
         : JSON.stringify(body);
     throw new NotProved(`${this.#name(step)}: ${why}`);
@@ -146,7 +145,7 @@ class Run {
     const order = own.toSorted((a, b) => Number(b.kind === 'vm') - Number(a.kind === 'vm'));
     for (const { name } of order) {
       const { status, body } = await this.#learner.ask('POST', apiPaths.restart(this.#sandbox.id, name), {});
-      if (status !== 200) throw new Error(`${name} cannot begin again: ${JSON.stringify(body)}`);
+      if (status >= 400) throw new Error(`${name} cannot begin again: ${JSON.stringify(body)}`);
       await this.#learner.waitFor(this.#sandbox.id, name, 'running');
     }
     await this.#stand();

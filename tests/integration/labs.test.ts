@@ -7,6 +7,7 @@ import type { Lab } from '../../sandbox-server/src/labs/lab.ts';
 import { loadLabs } from '../../sandbox-server/src/labs/load.ts';
 import { patiently } from '../patience.ts';
 import { proveLab } from './lab-proof.ts';
+import { Learner } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
 
 const LABS = join(import.meta.dirname, '../../labs');
@@ -26,7 +27,7 @@ afterAll(() => stack.stop());
 
 const prove = (lab: Lab) => async () => {
   try {
-    const proofs = await proveLab(stack.url, lab);
+    const proofs = await proveLab(await Learner.arrive(stack.url), lab);
     expect(proofs.map(({ step }) => step)).toEqual(lab.steps.map(({ id }) => id));
     for (const { missing } of proofs) expect(missing).toMatch(/^[A-Z/].*[.)]$/);
   } catch (error) {

@@ -2,12 +2,6 @@
 import WebSocket from 'ws';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import {
-  type CreateSandbox,
-  type Sandbox,
-  sandboxSchema,
-  terminalSchema,
-} from '../../sandbox-server/src/protocol/api.ts';
-import {
   decodeFrame,
   encodeFrame,
   type Frame,
@@ -16,6 +10,8 @@ import {
   type TerminalViewer,
 } from '../../sandbox-server/src/protocol/frames.ts';
 import { patiently } from '../patience.ts';
+import { type Answer, ApiUser } from './api-user.ts';
+import { Events } from './events.ts';
 
 /** How a viewer comes to a terminal. */
 export interface Visit {
@@ -25,13 +21,12 @@ export interface Visit {
   rows?: number;
 }
 
-export type Answer = { status: number; body: unknown };
-
-export class Learner {
+export class Learner extends ApiUser {
   readonly #url: string;
   cookie = '';
 
   private constructor(url: string) {
+    super();
     this.#url = url;
   }
 
@@ -53,37 +48,8 @@ export class Learner {
     return { status: response.status, body: answer === '' ? null : JSON.parse(answer) };
   }
 
-  /** Makes a sandbox; throws with the answer when that is refused. */
-  async create(machines: CreateSandbox['machines']): Promise<Sandbox> {
-    const { status, body } = await this.ask('POST', apiPaths.sandboxes, { machines });
-    if (status !== 201) throw new Error(`${status}: ${JSON.stringify(body)}`);
-    return sandboxSchema.parse(body);
-  }
-
-  async look(id: string): Promise<Sandbox> {
-    return sandboxSchema.parse((await this.ask('GET', apiPaths.sandbox(id))).body);
-  }
-
-  /** Waits until a machine is in `state`; throws when it fails or ends instead. */
-  async waitFor(id: string, name: string, state: 'running', limitMs = 120_000): Promise<Sandbox> {
-    const end = performance.now() + patiently(limitMs);
-    for (;;) {
-      const sandbox = await this.look(id);
-      const machine = sandbox.machines.find((one) => one.name === name);
-      if (machine?.state === state) return sandbox;
-      const over = machine?.state === 'failed' || machine?.state === 'ended' || performance.now() > end;
-      if (over) throw new Error(`${name} is ${machine?.state}: ${machine?.reason}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  async openTerminal(id: string, name: string): Promise<string> {
-    const answer = await this.ask('POST', apiPaths.terminals(id, name), { columns: 80, rows: 24 });
-    return terminalSchema.parse(answer.body).terminal;
-  }
-
-  end(id: string): Promise<Answer> {
-    return this.ask('DELETE', apiPaths.sandbox(id));
+  follow(id: string): Promise<Events> {
+    return Events.follow(this.#url, this.cookie, id);
   }
 
   /** This browser is an instructor's too from now on. */

@@ -12,9 +12,10 @@ import {
   snapshotListSchema,
 } from '../../sandbox-server/src/protocol/api.ts';
 import { patiently } from '../patience.ts';
+import type { Answer } from './api-user.ts';
 import { census } from './census.ts';
 import { Events } from './events.ts';
-import { type Answer, Learner, type RemoteTerminal } from './learner.ts';
+import { Learner, type RemoteTerminal } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
 
 const READY_LIMIT_MS = patiently(180_000);

@@ -1,16 +1,12 @@
 // The API answered in the tab: the machines of a page without a server, over the emulator that the page has.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Lab } from '../../sandbox-server/src/labs/lab.ts';
-import type { Machine, Ran, Sandbox, SandboxEvent } from '../../sandbox-server/src/protocol/api.ts';
-import { Ground } from '../../site/src/tab/ground.ts';
-import { TabMachine } from '../../site/src/tab/tab-machine.ts';
-import { refusalOf, type SavedSandbox, TabServer } from '../../site/src/tab/tab-server.ts';
-import { NodeWorker } from './node-worker.ts';
+import type { Sandbox } from '../../sandbox-server/src/protocol/api.ts';
+import { refusalOf } from '../../site/src/tab/tab-server.ts';
 import { readImage } from './place.ts';
+import { PATIENCE, TabPage } from './tab-page.ts';
 
-const PATIENCE = 240_000;
 const image = readImage();
-const size = { columns: 80, rows: 24 };
 const flag: Lab = {
   slug: 'flag',
   matter: {
@@ -33,67 +29,10 @@ const flag: Lab = {
   ],
   files: [{ path: '/srv/notes/readme', mode: 0o644, content: btoa('raise the flag\n') }],
 };
-
-type News<E extends SandboxEvent['event']> = Extract<SandboxEvent, { event: E }>['data'];
-
-/** A page with a Linux in its tab. `disk`: what the device keeps; pages with the same one follow each other. */
-class Page {
-  readonly server: TabServer;
-  readonly first: TabMachine;
-  readonly second: TabMachine;
-
-  constructor(disk = new Map<string, ArrayBuffer>(), saved: readonly SavedSandbox[] = []) {
-    this.first = new TabMachine(() => new NodeWorker(image, disk));
-    this.second = new TabMachine(() => new NodeWorker(image, disk));
-    const { first, second } = this;
-    const ground = new Ground({ first, second, image, base: '', saves: true, noSecond: null });
-    this.server = new TabServer({ ground, saved, onchange: () => {}, lab: async () => flag });
-    ground.onend = (reason) => this.server.noteKernelEnd(reason);
-  }
-
-  ask = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
-    (await this.server.answer(method, `/api${path}`, body)) as T;
-
-  start(...machines: object[]): Promise<Sandbox> {
-    return this.ask('POST', '/sandboxes', { machines: machines.map((one) => ({ ...size, ...one })) });
-  }
-
-  async run({ id }: Sandbox, machine: string, script: string): Promise<string> {
-    const command = ['/bin/bash', '-c', script];
-    const path = `/sandboxes/${id}/machines/${machine}/exec`;
-    const { stdout, stderr } = await this.ask<Ran>('POST', path, { command, timeoutMs: 60_000 });
-    return stdout + stderr;
-  }
-
-  /** Resolves to the first event for which `wanted` holds. */
-  async hear<E extends SandboxEvent['event']>(
-    { id }: Sandbox,
-    name: E,
-    wanted: (data: News<E>) => boolean,
-    query = '',
-  ): Promise<News<E>> {
-    const { promise, resolve } = Promise.withResolvers<News<E>>();
-    const leave = await this.server.follow(`/api/sandboxes/${id}/events${query}`, ({ event, data }) => {
-      if (event !== name) return;
-      const news = data as unknown as News<E>;
-      if (wanted(news)) resolve(news as never);
-    });
-    return promise.finally(leave);
-  }
-
-  /** The machine of that name, once it is in that state. */
-  async until(sandbox: Sandbox, name: string, state: Machine['state']): Promise<Machine> {
-    return this.hear(sandbox, 'machine', (machine) => machine.name === name && machine.state === state);
-  }
-
-  close(): void {
-    this.first.stop();
-    this.second.stop();
-  }
-}
+const labs = async () => flag;
 
 describe('a page without a server', { timeout: 2 * PATIENCE }, () => {
-  const page = new Page();
+  const page = new TabPage({ image, lab: labs });
   let sandbox: Sandbox;
   beforeAll(async () => {
     sandbox = await page.start({ name: 'box', kind: 'container' });
@@ -125,14 +64,14 @@ describe('a page without a server', { timeout: 2 * PATIENCE }, () => {
 
   it('puts files into a machine, lists and reads them', async () => {
     const machine = `/sandboxes/${sandbox.id}/machines/box`;
-    await page.ask('PUT', `${machine}/files`, { path: '/tmp/note', content: btoa('from outside\n') });
+    await page.call('PUT', `${machine}/files`, { path: '/tmp/note', content: btoa('from outside\n') });
     expect(await page.run(sandbox, 'box', 'cat /tmp/note')).toBe('from outside\n');
-    const { entries } = await page.ask<{ entries: { name: string }[] }>(
+    const { entries } = await page.call<{ entries: { name: string }[] }>(
       'GET',
       `${machine}/directory?path=/tmp`,
     );
     expect(entries.map(({ name }) => name)).toContain('note');
-    const { content } = await page.ask<{ content: string }>('GET', `${machine}/files?path=/tmp/note`);
+    const { content } = await page.call<{ content: string }>('GET', `${machine}/files?path=/tmp/note`);
     expect(atob(content)).toBe('from outside\n');
   });
 
@@ -163,7 +102,7 @@ describe('a page without a server', { timeout: 2 * PATIENCE }, () => {
   });
 
   it('says what a tab cannot do', async () => {
-    const moved = page.ask('POST', `/sandboxes/${sandbox.id}/machines/box/migration`);
+    const moved = page.call('POST', `/sandboxes/${sandbox.id}/machines/box/migration`);
     expect(refusalOf(await moved.catch((error: unknown) => error))).toMatchObject({
       code: 'unsupported',
       message: expect.stringContaining('cannot be moved'),
@@ -180,34 +119,34 @@ describe('a page without a server', { timeout: 2 * PATIENCE }, () => {
     const group =
       'mkdir /sys/fs/cgroup/mine && cat /sys/fs/cgroup/mine/cgroup.events && rmdir /sys/fs/cgroup/mine';
     expect(await page.run(nested, 'box', group)).toContain('populated 0');
-    await page.ask('DELETE', `/sandboxes/${nested.id}`);
+    await page.call('DELETE', `/sandboxes/${nested.id}`);
   });
 
   it('begins a machine again in its place', async () => {
     await page.run(sandbox, 'box', 'touch /root/mark');
-    await page.ask('POST', `/sandboxes/${sandbox.id}/machines/box/restart`, {});
+    await page.call('POST', `/sandboxes/${sandbox.id}/machines/box/restart`, {});
     expect(await page.run(sandbox, 'box', 'ls /root/mark 2>/dev/null; echo looked')).toBe('looked\n');
   });
 
   it('has the steps of a lab checked', async () => {
-    const lab = await page.ask<Sandbox>('POST', '/sandboxes', { lab: 'flag' });
+    const lab = await page.call<Sandbox>('POST', '/sandboxes', { lab: 'flag' });
     expect(await page.run(lab, 'box', 'cat /srv/notes/readme')).toBe('raise the flag\n');
     const check = async () => {
       const verdict = page.hear(lab, 'check', ({ state }) => state !== 'waiting' && state !== 'running');
-      await page.ask('POST', `/sandboxes/${lab.id}/steps/raise/check`);
+      await page.call('POST', `/sandboxes/${lab.id}/steps/raise/check`);
       return await verdict;
     };
     expect(await check()).toMatchObject({ state: 'missing', reason: 'there is no flag in /tmp' });
     const done = page.hear(lab, 'check', ({ state }) => state === 'done');
-    await page.ask('POST', `/sandboxes/${lab.id}/steps/raise/solve`);
+    await page.call('POST', `/sandboxes/${lab.id}/steps/raise/solve`);
     expect(await done).toMatchObject({ step: 'raise', machine: 'box' });
-    await page.ask('DELETE', `/sandboxes/${lab.id}`);
+    await page.call('DELETE', `/sandboxes/${lab.id}`);
   });
 });
 
 describe('a second machine in the tab', { timeout: 2 * PATIENCE }, () => {
   const disk = new Map<string, ArrayBuffer>();
-  const page = new Page(disk);
+  const page = new TabPage({ image, lab: labs, disk });
   let sandbox: Sandbox;
   beforeAll(async () => {
     sandbox = await page.start(
@@ -231,8 +170,8 @@ describe('a second machine in the tab', { timeout: 2 * PATIENCE }, () => {
     await Promise.all([page.first.save(), page.second.save()]);
     const { saved } = page.server;
     page.close();
-    const again = new Page(disk, saved);
-    const listed = await again.ask<{ sandboxes: Sandbox[] }>('GET', '/sandboxes');
+    const again = new TabPage({ image, lab: labs, disk, saved });
+    const listed = await again.call<{ sandboxes: Sandbox[] }>('GET', '/sandboxes');
     expect(listed.sandboxes.map(({ id }) => id)).toEqual([sandbox.id]);
     await again.until(sandbox, 'box', 'running');
     expect(await again.run(sandbox, 'box', 'cat /root/mark')).toBe('kept\n');
@@ -246,7 +185,7 @@ describe('a second machine in the tab', { timeout: 2 * PATIENCE }, () => {
     expect(end?.console.join('\n')).toContain('Kernel panic - not syncing');
     expect(reason).toMatch(/^Its kernel panicked: sysrq/);
     expect(await again.run(sandbox, 'box', 'echo alive')).toBe('alive\n');
-    await again.ask('POST', `/sandboxes/${sandbox.id}/machines/vm/restart`, {});
+    await again.call('POST', `/sandboxes/${sandbox.id}/machines/vm/restart`, {});
     await again.until(sandbox, 'vm', 'running');
     expect(await again.run(sandbox, 'vm', 'hostname')).toBe('vm\n');
     again.close();
