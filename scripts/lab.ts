@@ -1,7 +1,8 @@
 // `npm run lab -- new|check|test SLUG`: begins a lab, says what is wrong with it, and proves it on real machines.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { labSlugSchema } from '../sandbox-server/src/protocol/people.ts';
 import { checkLab } from '../site/src/labs/check.ts';
 import { skeleton } from './lab-skeleton.ts';
@@ -9,68 +10,93 @@ import { ensureRoot, isRoot } from './privilege.ts';
 import { PlainError } from './progress.ts';
 import { IMAGES, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
 
-const LABS = join(ROOT, 'labs');
 const usage = `Usage: npm run lab -- new SLUG       a lab to begin with, in labs/SLUG
        npm run lab -- check [SLUG]    says every mistake in a lab, or in all, with file and line
        npm run lab -- test SLUG       proves a lab on real machines; asks for root, as npm test does
+Option: --labs DIR     the folder of labs; the project's own unless stated
 `;
 
-function begin(slug: string): void {
-  const folder = join(LABS, slug);
-  if (!labSlugSchema.safeParse(slug).success)
-    throw new PlainError(
-      `${slug} cannot be the name of a lab: a-z, 0-9 and -, at most 64, not starting with -`,
-    );
-  if (existsSync(folder)) throw new PlainError(`labs/${slug} is there already`);
-  for (const [path, { text, mode }] of Object.entries(skeleton(slug))) {
-    const whole = join(folder, path);
-    mkdirSync(join(whole, '..'), { recursive: true });
-    writeFileSync(whole, text);
-    chmodSync(whole, mode);
-    console.log(`labs/${slug}/${path}`);
+/** A folder of labs. */
+class Labs {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = resolve(folder);
   }
-  console.log(`Write it, and look with \`npm run lab -- check ${slug}\`; docs/writing-labs.md tells how.`);
-}
 
-function check(slugs: readonly string[]): void {
-  let count = 0;
-  for (const slug of slugs) {
-    const { lab, mistakes } = checkLab(join(LABS, slug));
-    for (const { message } of mistakes) console.log(message.replace(`${ROOT}/`, ''));
-    count += mistakes.length;
-    if (lab && mistakes.length === 0)
-      console.log(`${slug}: ${lab.matter.title} (steps: ${lab.steps.length}, files: ${lab.files.length})`);
+  get slugs(): string[] {
+    if (!existsSync(this.#folder)) throw new PlainError(`there is no folder ${this.#folder}`);
+    return readdirSync(this.#folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && existsSync(join(entry.parentPath, entry.name, 'lab.mdx')))
+      .map(({ name }) => name)
+      .sort();
   }
-  if (count > 0) throw new PlainError(count === 1 ? 'there is a mistake' : `there are ${count} mistakes`);
+
+  begin(slug: string): void {
+    const folder = join(this.#folder, slug);
+    if (!labSlugSchema.safeParse(slug).success)
+      throw new PlainError(
+        `${slug} cannot be the name of a lab: a-z, 0-9 and -, at most 64, not starting with -`,
+      );
+    if (existsSync(folder)) throw new PlainError(`${shown(folder)} is there already`);
+    for (const [path, { text, mode }] of Object.entries(skeleton(slug))) {
+      const whole = join(folder, path);
+      mkdirSync(join(whole, '..'), { recursive: true });
+      writeFileSync(whole, text);
+      chmodSync(whole, mode);
+      console.log(shown(whole));
+    }
+    console.log(`Write it, and look with \`npm run lab -- check ${slug}\`; docs/writing-labs.md tells how.`);
+  }
+
+  /** Throws PlainError when there is a mistake, after every one was said. */
+  check(slugs: readonly string[]): void {
+    let count = 0;
+    for (const slug of slugs) {
+      const folder = join(this.#folder, slug);
+      if (!existsSync(folder)) throw new PlainError(`there is no lab ${shown(folder)}; new begins one`);
+      const { lab, mistakes } = checkLab(folder);
+      for (const { message } of mistakes) console.log(shown(message));
+      count += mistakes.length;
+      if (lab && mistakes.length === 0)
+        console.log(`${slug}: ${lab.matter.title} (steps: ${lab.steps.length}, files: ${lab.files.length})`);
+    }
+    if (count > 0) throw new PlainError(count === 1 ? 'there is a mistake' : `there are ${count} mistakes`);
+  }
+
+  async prove(slug: string): Promise<void> {
+    this.check([slug]);
+    ensureRoot();
+    await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
+    const command = [NODE, join(ROOT, 'scripts/prove-lab.ts'), join(this.#folder, slug)];
+    const places = [`BULKHEAD_IMAGES=${IMAGES}`, `BULKHEAD_PROGRAMS=${PROGRAMS}`];
+    const [program = '', ...args] = [...(isRoot ? [] : ['sudo', '-n']), 'env', ...places, ...command];
+    const { status } = spawnSync(program, args, { stdio: 'inherit', cwd: ROOT });
+    if (status !== 0) throw new PlainError(`${slug} is not proved`);
+  }
 }
 
-async function prove(slug: string): Promise<void> {
-  check([slug]);
-  ensureRoot();
-  await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
-  const command = [NODE, join(ROOT, 'scripts/prove-lab.ts'), join(LABS, slug)];
-  const places = [`BULKHEAD_IMAGES=${IMAGES}`, `BULKHEAD_PROGRAMS=${PROGRAMS}`];
-  const [program = '', ...args] = [...(isRoot ? [] : ['sudo', '-n']), 'env', ...places, ...command];
-  const { status } = spawnSync(program, args, { stdio: 'inherit', cwd: ROOT });
-  if (status !== 0) throw new PlainError(`${slug} is not proved`);
-}
-
-const all = () =>
-  readdirSync(LABS, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(LABS, entry.name, 'lab.mdx')))
-    .map(({ name }) => name);
+/** With the paths of the project's files as seen from its root. */
+const shown = (text: string) => text.replace(`${ROOT}/`, '');
 
 try {
-  const [verb, slug, ...more] = process.argv.slice(2);
-  if (verb === 'check' && more.length === 0) check(slug ? [slug] : all());
-  else if (verb === 'new' && slug && more.length === 0) begin(slug);
-  else if (verb === 'test' && slug && more.length === 0) await prove(slug);
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { labs: { type: 'string', default: join(ROOT, 'labs') }, help: { type: 'boolean' } },
+  });
+  const [verb, slug, ...more] = positionals;
+  const labs = new Labs(values.labs);
+  if (verb === 'check' && more.length === 0) labs.check(slug ? [slug] : labs.slugs);
+  else if (verb === 'new' && slug && more.length === 0) labs.begin(slug);
+  else if (verb === 'test' && slug && more.length === 0) await labs.prove(slug);
   else {
     process.stdout.write(usage);
-    process.exitCode = verb === undefined || verb === '--help' ? 0 : 2;
+    process.exitCode = verb === undefined || values.help ? 0 : 2;
   }
 } catch (error) {
-  if (!(error instanceof PlainError)) throw error;
-  console.error(`bulkhead: ${error.message}`);
-  process.exitCode = 1;
+  const wrongOption =
+    error instanceof Error && 'code' in error && `${error.code}`.startsWith('ERR_PARSE_ARGS');
+  if (!(error instanceof PlainError) && !wrongOption) throw error;
+  console.error(`bulkhead: ${(error as Error).message}`);
+  process.exitCode = wrongOption ? 2 : 1;
 }

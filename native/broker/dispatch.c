@@ -183,14 +183,19 @@ static const param file_read_params[] = {
     {.name = "max_bytes", .kind = PARAM_INTEGER, .min = 1, .max = FILE_BYTES_MAX},
     PARAM_END,
 };
+#define PARAM_FILE_BYTES(what, may_lack)                                                                               \
+    {.name = what,                                                                                                     \
+     .kind = PARAM_STRING,                                                                                             \
+     .optional = may_lack,                                                                                             \
+     .max = (FILE_BYTES_MAX + 2) / 3 * 4,                                                                              \
+     .matches = base64_is,                                                                                             \
+     .pattern = "base64, with padding and nothing else"}
 static const param file_write_params[] = {
     PARAM_MACHINE,
     PARAM_PATH,
-    {.name = "content",
-     .kind = PARAM_STRING,
-     .max = (FILE_BYTES_MAX + 2) / 3 * 4,
-     .matches = base64_is,
-     .pattern = "base64, with padding and nothing else"},
+    PARAM_FILE_BYTES("content", false),
+    PARAM_FILE_BYTES("was", true),
+    {.name = "fresh", .kind = PARAM_BOOLEAN, .optional = true},
     {.name = "mode", .kind = PARAM_INTEGER, .optional = true, .min = 0, .max = 0777},
     PARAM_END,
 };

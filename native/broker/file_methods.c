@@ -81,13 +81,16 @@ static int write_body(void *argument, json_t **result, bh_error *err) {
     (void)result;
     json_t *params = ((file_work *)argument)->request->params;
     cleanup_fd int root = enter_for_a_while(argument, err);
-    const char *content = params_string(params, "content");
+    const char *content = params_string(params, "content"), *before = params_string(params, "was");
     cleanup_free uint8_t *bytes = malloc(strlen(content) / 4 * 3 + 1);
-    if (root < 0 || !bytes)
+    cleanup_free uint8_t *was_bytes = before ? malloc(strlen(before) / 4 * 3 + 1) : NULL;
+    if (root < 0 || !bytes || (before && !was_bytes))
         return root < 0 ? -1 : bh_fail(err, ENOMEM, "cannot write a file");
-    size_t length = base64_decode(content, bytes);
-    return files_write(root, params_string(params, "path"), bytes, length, (int)params_integer(params, "mode", -1),
-                       err);
+    file_bytes to_write = {bytes, base64_decode(content, bytes)};
+    file_bytes was = {was_bytes, before ? base64_decode(before, was_bytes) : 0};
+    bool expects = before || json_is_true(json_object_get(params, "fresh"));
+    return files_write(root, params_string(params, "path"), to_write, (int)params_integer(params, "mode", -1),
+                       expects ? &was : NULL, err);
 }
 
 static int list_body(void *argument, json_t **result, bh_error *err) {
@@ -111,6 +114,8 @@ static const char *code_for(int number) {
     case ELOOP:
     case ENAMETOOLONG:
         return "bad_request";
+    case EEXIST:
+        return "exists";
     case ENOSPC:
     case EDQUOT:
         return "limit";

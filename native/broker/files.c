@@ -31,12 +31,8 @@ static json_int_t modified_ms(const struct stat *info) {
     return ms > 0 ? ms : 0; // before 1970: a time that somebody made up
 }
 
-// First as a mere place (O_PATH), which does nothing to a device or a pipe, and for reading once it is known to be a
-// file.
-static int open_file(int root, const char *path, struct stat *info, bh_error *err) {
-    cleanup_fd int place = open_below(root, path, O_PATH, "read", err);
-    if (place < 0)
-        return -1;
+// A mere place (O_PATH), which does nothing to a device or a pipe, is opened for reading once it is known to be a file.
+static int open_place(int place, const char *path, struct stat *info, bh_error *err) {
     if (fstat(place, info) < 0)
         return fail_at(err, errno, "read", path);
     if (S_ISDIR(info->st_mode))
@@ -50,6 +46,11 @@ static int open_file(int root, const char *path, struct stat *info, bh_error *er
     snprintf(name, sizeof name, "/proc/self/fd/%d", place);
     int fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     return fd < 0 ? fail_at(err, errno, "read", path) : fd;
+}
+
+static int open_file(int root, const char *path, struct stat *info, bh_error *err) {
+    cleanup_fd int place = open_below(root, path, O_PATH, "read", err);
+    return place < 0 ? -1 : open_place(place, path, info, err);
 }
 
 // Reads until `size` bytes are there or the file ends.
@@ -138,7 +139,41 @@ static int write_all(int fd, const uint8_t *bytes, size_t length) {
     return 0;
 }
 
-int files_write(int root, const char *path, const uint8_t *bytes, size_t length, int mode, bh_error *err) {
+static int fail_changed(const char *path, bh_error *err) {
+    bh_fail(err, 0, "%s is not what it was when it was read", path);
+    err->code = EEXIST;
+    return -1;
+}
+
+// Whether the file has this content still. One more byte than that is looked for: it may have grown.
+static int expect_content(int parent, const char *name, const char *path, const file_bytes *was, bh_error *err) {
+    struct stat info;
+    cleanup_fd int place = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0)
+        return errno == ENOENT ? fail_changed(path, err) : fail_at(err, errno, "read", path);
+    cleanup_fd int fd = open_place(place, path, &info, err);
+    cleanup_free uint8_t *bytes = malloc(was->length + 1);
+    if (fd < 0 || !bytes)
+        return fd < 0 ? -1 : bh_fail(err, ENOMEM, "cannot read %s", path);
+    ssize_t got = read_at(fd, bytes, was->length + 1, 0);
+    if (got < 0)
+        return fail_at(err, errno, "read", path);
+    bool same = (size_t)got == was->length && memcmp(bytes, was->bytes, was->length) == 0;
+    return same ? 0 : fail_changed(path, err);
+}
+
+// Nothing that takes time comes between the look at what is there and the exchange.
+static int take_place(int parent, const char *beside, const char *name, const char *path, const file_bytes *was,
+                      bh_error *err) {
+    if (was && was->bytes && expect_content(parent, name, path, was, err) < 0)
+        return -1;
+    bool nothing_there = was && !was->bytes;
+    if (renameat2(parent, beside, parent, name, nothing_there ? RENAME_NOREPLACE : 0) == 0)
+        return 0;
+    return errno == EEXIST ? fail_changed(path, err) : fail_at(err, errno, "write", path);
+}
+
+int files_write(int root, const char *path, file_bytes content, int mode, const file_bytes *was, bh_error *err) {
     const char *name;
     struct stat there;
     cleanup_fd int parent = open_parent(root, path, &name, err);
@@ -154,14 +189,14 @@ int files_write(int root, const char *path, const uint8_t *bytes, size_t length,
     if (fd < 0)
         return fail_at(err, errno, "write", path);
     // chown(2) takes set-user-ID bits away, so the mode comes after.
-    bool ready = write_all(fd, bytes, length) == 0 &&
-                 (there.st_nlink == 0 || fchown(fd, there.st_uid, there.st_gid) == 0) &&
-                 fchmod(fd, (mode_t)mode) == 0 && renameat(parent, beside, parent, name) == 0;
-    int code = errno;
-    if (ready)
+    bool ready = write_all(fd, content.bytes, content.length) == 0 &&
+                 (there.st_nlink == 0 || fchown(fd, there.st_uid, there.st_gid) == 0) && fchmod(fd, (mode_t)mode) == 0;
+    if (!ready)
+        fail_at(err, errno, "write", path);
+    else if (take_place(parent, beside, name, path, was, err) == 0)
         return 0;
     unlinkat(parent, beside, 0);
-    return fail_at(err, code, "write", path);
+    return -1;
 }
 
 static const char *type_of(mode_t mode) {

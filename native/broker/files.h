@@ -21,8 +21,16 @@
 
 // *result: {size, mode, modified_ms, content: base64, more}.
 int files_read(int root, const char *path, off_t offset, size_t max, json_t **result, bh_error *err);
-// Puts a file with these bytes in place of what was there, which whoever reads sees before or after and never in
-// between. It keeps the owner and, if `mode` is negative, the mode of the one before.
-int files_write(int root, const char *path, const uint8_t *bytes, size_t length, int mode, bh_error *err);
+// What is in a file. Without bytes: there is no file.
+typedef struct file_bytes {
+    const uint8_t *bytes;
+    size_t length;
+} file_bytes;
+
+// Puts a file with this content in place of what was there, which whoever reads sees before or after and never in
+// between. It keeps the owner and, if `mode` is negative, the mode of the one before. Unless what is there is `was`
+// (NULL: whatever it is), nothing is written and the error is EEXIST: the one look that counts is the last thing before
+// the file takes its place.
+int files_write(int root, const char *path, file_bytes content, int mode, const file_bytes *was, bh_error *err);
 // *result: {entries: [{name, type, size, mode, modified_ms}], more}, in the order of their names.
 int files_list(int root, const char *path, json_t **result, bh_error *err);

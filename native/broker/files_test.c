@@ -116,7 +116,36 @@ static void what_is_no_file_is_refused_and_not_waited_for(void **state) {
 }
 
 static int write_text(const char *path, const char *text, int mode, bh_error *err) {
-    return files_write(root, path, (const uint8_t *)text, strlen(text), mode, err);
+    return files_write(root, path, (file_bytes){(const uint8_t *)text, strlen(text)}, mode, NULL, err);
+}
+
+// NULL: there is to be no file.
+static int write_over(const char *path, const char *was, const char *text, bh_error *err) {
+    file_bytes expected = {(const uint8_t *)was, was ? strlen(was) : 0};
+    return files_write(root, path, (file_bytes){(const uint8_t *)text, strlen(text)}, -1, &expected, err);
+}
+
+static void a_write_over_something_else_is_none(void **state) {
+    (void)state;
+    bh_error err;
+    assert_int_equal(write_over("/etc/fresh", NULL, "one", &err), 0);
+    static const char *const others[] = {NULL, "", "on", "ones", "two"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(write_over("/etc/fresh", others[i], "mine", &err), -1);
+        assert_int_equal(err.code, EEXIST);
+        assert_non_null(strstr(err.message, "/etc/fresh is not what it was"));
+        assert_content("/etc/fresh", "one");
+    }
+    assert_int_equal(write_over("/etc/fresh", "one", "", &err), 0);
+    assert_int_equal(write_over("/etc/fresh", "", "two", &err), 0);
+    assert_content("/etc/fresh", "two");
+    assert_int_equal(unlinkat(root, "etc/fresh", 0), 0);
+    assert_int_equal(write_over("/etc/fresh", "two", "mine", &err), -1);
+    assert_int_equal(err.code, EEXIST);
+    json_t *result;
+    assert_int_equal(files_list(root, "/etc", &result, &err), 0);
+    assert_int_equal(json_array_size(json_object_get(result, "entries")), 2); // and nothing left beside it
+    json_decref(result);
 }
 
 static void a_write_replaces_all_and_keeps_the_mode(void **state) {
@@ -236,6 +265,7 @@ int main(void) {
         cmocka_unit_test(a_part_of_a_file_says_whether_there_is_more),
         cmocka_unit_test(what_is_no_file_is_refused_and_not_waited_for),
         cmocka_unit_test(a_write_replaces_all_and_keeps_the_mode),
+        cmocka_unit_test(a_write_over_something_else_is_none),
         cmocka_unit_test(a_write_goes_through_no_last_link_and_leaves_nothing),
         cmocka_unit_test(a_listing_is_in_order_and_says_what_each_is),
         cmocka_unit_test(a_long_listing_ends),

@@ -97,6 +97,26 @@ describe.each(['hardened', 'nested'] as const)('files of a %s container', (profi
     expect(await broker.shell(machine, 'ls -A /root | grep -c bulkhead; rm /root/fill-*')).toBe('0');
   });
 
+  it('are written over what was read, or not at all', async () => {
+    const over = (expected: object, content: string) =>
+      broker.control.request('file.write', {
+        machine,
+        path: '/root/shared',
+        content: encode(content),
+        ...expected,
+      });
+    await over({ fresh: true }, 'one');
+    await expect(over({ fresh: true }, 'two')).rejects.toMatchObject({ code: 'exists', field: 'path' });
+    await broker.shell(machine, 'echo -n typed > /root/shared');
+    await expect(over({ was: encode('one') }, 'two')).rejects.toMatchObject({
+      code: 'exists',
+      message: expect.stringContaining('/root/shared is not what it was'),
+    });
+    expect(await read('/root/shared')).toBe('typed');
+    await over({ was: encode('typed') }, 'two');
+    expect(await read('/root/shared')).toBe('two');
+  });
+
   it.each([
     ['no such file', '/root/none', 'not_found'],
     ['a directory', '/etc', 'bad_request'],

@@ -22,7 +22,8 @@ export interface StepProof {
   solveMs: number;
 }
 
-/** What is wrong with the lab; the message names the step. */
+/** What is wrong with the lab; the message begins with the file at fault, from the lab's folder on, and says what was expected
+ * of it. */
 export class NotProved extends Error {
   override name = 'NotProved';
 }
@@ -71,7 +72,7 @@ class Run {
       const verdict = await this.#check(id);
       if (verdict.state !== 'done')
         throw new NotProved(
-          `${this.#name(id)}: after its solution the check says ${verdict.state}: ${verdict.reason}`,
+          `steps/${id}/check: expected yes after the solution of the step; it says ${verdict.state}: ${verdict.reason}`,
         );
       const checkMs = performance.now() - begun;
       const next = steps[index + 1];
@@ -123,8 +124,8 @@ class Run {
   async #expectMissing(step: string, when: string): Promise<string> {
     const { state, reason } = await this.#check(step);
     if (state === 'missing') return reason ?? '';
-    const said = state === 'done' ? 'says that it is done' : `fails: ${reason}`;
-    throw new NotProved(`${this.#name(step)}: ${when} the check ${said}`);
+    const said = state === 'done' ? 'says yes' : `fails: ${reason}`;
+    throw new NotProved(`steps/${step}/check: expected no ${when}; it ${said}`);
   }
 
   async #solve(step: string): Promise<number> {
@@ -134,9 +135,9 @@ class Run {
     if (status < 400 && ran.status === 0 && !ran.timedOut) return performance.now() - from;
     const why =
       status < 400
-        ? `its solution ends with ${ran.timedOut ? 'a time-out' : ran.status}:\n${ran.stdout}${ran.stderr}`
-        : JSON.stringify(body);
-    throw new NotProved(`${this.#name(step)}: ${why}`);
+        ? `${ran.timedOut ? 'does not end in time' : `ends with ${ran.status}`}:\n${ran.stdout}${ran.stderr}`
+        : `cannot be run: ${JSON.stringify(body)}`;
+    throw new NotProved(`steps/${step}/solve: expected it to end with 0; it ${why}`);
   }
 
   /** As the page's "begin again" does: every machine that the learner asked for, the VMs before what is in them. */

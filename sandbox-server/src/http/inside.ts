@@ -10,8 +10,8 @@ import {
 } from '../protocol/api.ts';
 import type { MachineFor } from './access.ts';
 
-/** A file's bytes in base64, and what is around them. */
-const WRITE_BODY_LIMIT = 2 * FILE_BYTES_MAX;
+/** A file's bytes in base64, those that it had, and what is around them. */
+const WRITE_BODY_LIMIT = 3 * FILE_BYTES_MAX;
 
 export function registerInside(app: FastifyInstance, machineFor: MachineFor): void {
   app.post('/api/sandboxes/:id/machines/:name/exec', (request) => {

@@ -50,10 +50,11 @@ export async function readFile(
   return { size, mode, modifiedAt: read.modified_ms, content, more };
 }
 
-/** Puts a file in place of what was there. Rejects with Problem. */
+/** Puts a file in place of what was there. Rejects with Problem: `conflict` where that is not what the wish says it was. */
 export async function writeFile(host: Host, machine: string, wish: WriteFile): Promise<void> {
-  const { path, content, mode } = wish;
-  const params = { machine, path, content, ...(mode !== undefined && { mode }) };
+  const { path, content, mode, was } = wish;
+  const expected = was === null ? { fresh: true as const } : was !== undefined && { was };
+  const params = { machine, path, content, ...(mode !== undefined && { mode }), ...expected };
   await host.request('file.write', params, { timeoutMs: GRACE_MS }).catch(explain);
 }
 
@@ -81,6 +82,7 @@ function explain(error: unknown): never {
     const field = { field: 'path' };
     const sentence = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
     if (error.code === 'not_found') throw new Problem('not_found', sentence, field);
+    if (error.code === 'exists') throw new Problem('conflict', sentence, field);
     if (error.code === 'denied') throw new Problem('forbidden', sentence, field);
     if (error.code === 'limit') throw new Problem('too_large', sentence, field);
     if (error.code === 'bad_request') throw new Problem('bad_request', sentence, field);

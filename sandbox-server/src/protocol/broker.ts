@@ -445,6 +445,8 @@ export const brokerMethods = {
       machine: machineIdSchema,
       path: pathSchema,
       content: z.base64().describe('All of the file; at most 256 KiB.'),
+      was: z.base64().optional().describe('What it has to hold; else `exists`, and nothing is written.'),
+      fresh: z.literal(true).optional().describe('There must be none; else `exists`.'),
       mode: z.int().min(0).max(0o777).optional().describe('Permission bits; as before, or 0644.'),
     }),
     result: nothing,

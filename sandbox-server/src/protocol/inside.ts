@@ -55,19 +55,26 @@ export const fileSchema = z
   })
   .describe('200 of GET /api/sandboxes/:id/machines/:name/files?path=/…');
 export type FilePart = z.output<typeof fileSchema>;
+const wholeFile = z.base64().max(Math.ceil(FILE_BYTES_MAX / 3) * 4);
 export const writeFileSchema = z
   .strictObject({
     path: filePathSchema,
-    content: z
-      .base64()
-      .max(Math.ceil(FILE_BYTES_MAX / 3) * 4)
-      .describe(`All of the file, at most ${FILE_BYTES_MAX} bytes; it replaces what was there in one step.`),
+    content: wholeFile.describe(
+      `All of the file, at most ${FILE_BYTES_MAX} bytes; it replaces what was there in one step.`,
+    ),
     mode: z
       .int()
       .min(0)
       .max(0o777)
       .optional()
       .describe('Permission bits; as they were, or 0o644 for a new file.'),
+    was: wholeFile
+      .nullable()
+      .optional()
+      .describe(
+        'All that the file held when it was read, null: there was none. If it is something else by now, nothing is ' +
+          'written, and the error is `conflict`. Unless stated, whatever is there is replaced.',
+      ),
   })
   .describe('PUT /api/sandboxes/:id/machines/:name/files');
 export type WriteFile = z.output<typeof writeFileSchema>;

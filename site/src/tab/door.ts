@@ -102,11 +102,8 @@ export function open(): Promise<TabPlace> {
 const base = (): string => new URL(siteAddress(TAB_PATH), location.href).href;
 
 async function imageHere() {
-  const [{ fetchImage }, { version }] = await Promise.all([
-    import('./download.ts'),
-    import('v86/package.json'),
-  ]);
-  return await fetchImage(base(), version);
+  const [{ fetchImage }, v86] = await Promise.all([import('./download.ts'), import('v86/package.json')]);
+  return await fetchImage(base(), v86.default.version);
 }
 
 function hasAgreed(): boolean {

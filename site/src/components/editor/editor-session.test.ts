@@ -10,6 +10,8 @@ class Machine implements MachineFiles {
   readonly bytes = new Map<string, Buffer>();
   mode = 0o644;
   broken = '';
+  /** What a terminal does in the last moment. */
+  beforeWrite = () => {};
   #look = () => {};
 
   put(path: string, text: string | Uint8Array): void {
@@ -37,8 +39,12 @@ class Machine implements MachineFiles {
     return { size: bytes.length, mode: this.mode, modifiedAt: 0, content: part.toString('base64'), more };
   }
 
-  async write({ path, content }: WriteFile): Promise<void> {
+  async write({ path, content, was }: WriteFile): Promise<void> {
     if (this.broken) throw new RequestFailed({ code: 'unreachable', message: this.broken, retryAt: null });
+    this.beforeWrite();
+    const there = this.bytes.get(path)?.toString('base64') ?? null;
+    if (was !== undefined && was !== there)
+      throw new RequestFailed({ code: 'conflict', message: `${path} has changed.`, retryAt: null });
     this.bytes.set(path, Buffer.from(content, 'base64'));
   }
 
@@ -172,6 +178,29 @@ describe('a change in the terminal', () => {
     expect(await session.save(path)).toBe(false);
     expect(machine.text(path)).toBe('theirs\n');
     expect(shown()).toMatchObject({ text: 'mine\n', conflict: { theirs: 'theirs\n' } });
+  });
+
+  it('is not overwritten even when it comes in the moment of saving', async () => {
+    session.edit(path, 'mine\n');
+    machine.beforeWrite = () => machine.put(path, 'in between\n');
+    expect(await session.save(path)).toBe(false);
+    expect(machine.text(path)).toBe('in between\n');
+    expect(shown()).toMatchObject({ text: 'mine\n', conflict: { theirs: 'in between\n' } });
+  });
+
+  it('that made the file meanwhile is not overwritten by one that was not there', async () => {
+    await session.open('/root/new.c');
+    session.edit('/root/new.c', 'mine');
+    machine.put('/root/new.c', 'theirs');
+    expect(await session.save('/root/new.c')).toBe(false);
+    expect(shown()).toMatchObject({ text: 'mine', conflict: { theirs: 'theirs' } });
+  });
+
+  it('that is only of its ends of lines is kept by saving', async () => {
+    session.edit(path, 'one\n2\n');
+    machine.put(path, 'one\r\ntwo\r\n');
+    expect(await session.save(path)).toBe(true);
+    expect(machine.text(path)).toBe('one\r\n2\r\n');
   });
 
   it('may be overwritten when the learner says so, and only what was shown', async () => {

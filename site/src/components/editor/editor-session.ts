@@ -109,11 +109,8 @@ export class EditorSession {
     this.#set(path, { phase: 'saving', problem: null, notice: null });
     const { text } = file;
     try {
-      const there = await this.#read(path);
-      const theirs = there && 'text' in there ? there.text : null;
-      if (there && 'refused' in there) return this.#stay(path, { problem: there.refused });
-      if (theirs !== file.saved && theirs !== text) return this.#stay(path, { conflict: { theirs } });
-      if (theirs !== text) await this.#files.write({ path, content: contentOf(text, file.eol) });
+      const trouble = await this.#write(file);
+      if (trouble) return this.#stay(path, trouble);
       this.#set(path, { phase: 'open', saved: text, conflict: null, savedAt: Date.now() });
       this.#keep(path);
       return true;
@@ -216,12 +213,38 @@ export class EditorSession {
     this.#keep(path);
   }
 
+  /** Writes over what was read, and over nothing else: the machine looks and writes in one step. Resolves to what keeps it
+   * from that, null: nothing did. */
+  async #write({ path, text, saved, eol }: OpenFile): Promise<Partial<OpenFile> | null> {
+    const over = (ends: OpenFile['eol']) =>
+      this.#files.write({
+        path,
+        content: contentOf(text, ends),
+        was: saved === null ? null : contentOf(saved, ends),
+      });
+    try {
+      await over(eol);
+      return null;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+    const there = await this.#read(path);
+    if (there && 'refused' in there) return { problem: there.refused };
+    const theirs = there?.text ?? null;
+    if (theirs === text) return null;
+    if (theirs !== saved) return { conflict: { theirs } };
+    // Only its ends of lines have changed, and it keeps those.
+    await over(there?.eol ?? eol);
+    this.#set(path, { eol: there?.eol ?? eol });
+    return null;
+  }
+
   /** Where the text of a file was put; null: nowhere, and `problem` says why. */
   async #putBeside({ path, text, eol }: OpenFile): Promise<string | null> {
     try {
       let beside = `${path}.mine`;
       for (let count = 2; (await this.#read(beside)) !== null; count++) beside = `${path}.mine-${count}`;
-      await this.#files.write({ path: beside, content: contentOf(text, eol) });
+      await this.#files.write({ path: beside, content: contentOf(text, eol), was: null });
       return beside;
     } catch (error) {
       this.#set(path, { problem: words(error) });
@@ -287,6 +310,8 @@ const closed = (path: string): OpenFile => ({
 
 /** Text that did not come from typing. */
 const fresh = (text: string, before?: OpenFile) => ({ text, replaced: (before?.replaced ?? 0) + 1 });
+
+const isConflict = (error: unknown) => (error as RequestFailed).problem?.code === 'conflict';
 
 function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -10,7 +10,7 @@ export interface MachineFiles {
   list(path: string): Promise<Directory>;
   /** The beginning of a file; `more` says that it is longer. */
   read(path: string): Promise<FilePart>;
-  /** Puts a file in place of what was there, in one step. */
+  /** Puts a file in place of what was there, in one step; with the code `conflict` where that is not what it `was`. */
   write(file: WriteFile): Promise<void>;
   /** Calls `look` whenever something in the machine may have changed. Returns what ends that. */
   watch(look: () => void): () => void;

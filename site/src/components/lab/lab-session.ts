@@ -1,5 +1,5 @@
 // A learner's way through a lab: the part that is open, what is done, and what is being done for them. It knows no UI.
-import type { Machine, Ran } from '@bulkhead/sandbox-server/protocol';
+import type { Machine, Ran, Sandbox } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
 import type { SandboxSession, SandboxView } from '../sandbox/sandbox-session.ts';
 import type { LabProgress } from './lab-progress.ts';
@@ -111,9 +111,7 @@ export class LabSession {
   }
 
   async check(step: LabStep): Promise<void> {
-    const { sandbox } = this.sandbox.view;
-    if (!sandbox) return;
-    await this.#try(() => this.sandbox.ask(apiPaths.check(sandbox.id, step.id), { method: 'POST' }));
+    await this.#try(() => this.#check(step));
   }
 
   /** The solution, to be read. */
@@ -160,7 +158,7 @@ export class LabSession {
   /** What a command prints in a machine, without the spaces around it. Rejects while there is no such machine. */
   output(command: string, machine: string): Promise<string> {
     const asked = this.#line.then(async () => {
-      const { sandbox } = this.sandbox.view;
+      const sandbox = this.#running;
       if (!sandbox) throw new Error('There is no machine yet.');
       const body = { command: ['/bin/sh', '-c', command] };
       const path = apiPaths.exec(sandbox.id, machine);
@@ -199,7 +197,19 @@ export class LabSession {
     const key = `${sandbox?.id} ${step.id}`;
     if (key === this.#asked) return;
     this.#asked = key;
-    void this.check(step);
+    // Asked by nobody: what could not be done for the learner just now is still to be read.
+    this.#check(step).catch((error: unknown) => this.#change({ problem: wordsOf(error) }));
+  }
+
+  async #check(step: LabStep): Promise<void> {
+    const sandbox = this.#running;
+    if (sandbox) await this.sandbox.ask(apiPaths.check(sandbox.id, step.id), { method: 'POST' });
+  }
+
+  /** One that has ended is kept on the page, but nothing can be done in it. */
+  get #running(): Sandbox | null {
+    const { phase, sandbox } = this.sandbox.view;
+    return phase === 'running' ? sandbox : null;
   }
 
   #own(): Machine[] {
@@ -242,7 +252,7 @@ export class LabSession {
   }
 
   async #solve(step: LabStep): Promise<void> {
-    const { sandbox } = this.sandbox.view;
+    const sandbox = this.#running;
     if (!sandbox) throw new Error('There are no machines to do it in.');
     const path = apiPaths.solve(sandbox.id, step.id);
     const ran = await this.sandbox.ask<Ran>(path, { method: 'POST', within: SOLVE_LIMIT_MS });
@@ -266,7 +276,7 @@ export class LabSession {
     try {
       await what();
     } catch (error) {
-      this.#change({ problem: error instanceof Error ? error.message : String(error) });
+      this.#change({ problem: wordsOf(error) });
     }
   }
 
@@ -275,3 +285,5 @@ export class LabSession {
     for (const listener of [...this.#listeners]) listener(this.#view);
   }
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Machine, Sandbox, SandboxEvent, Status, Ticket } from '@bulkhead/sandbox-server/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { EventStream } from '../../testing/event-stream.ts';
 import { SandboxSession, type SandboxSessionOptions, type SandboxView } from './sandbox-session.ts';
 
 const id = 'a'.repeat(20);
@@ -94,52 +95,10 @@ function tell(event: string, data: unknown): void {
   for (const listener of listeners) listener.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
 }
 
-/** As much of a browser's EventSource as the session uses, over fetch. */
-class Events extends EventTarget {
-  readonly CLOSED = 2;
-  readyState = 0;
-  onopen: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-  readonly #leave = new AbortController();
-
-  constructor(path: string) {
-    super();
-    void this.#read(path).catch(() => {
-      if (!this.#leave.signal.aborted) this.onerror?.();
-    });
-  }
-
-  close(): void {
-    this.readyState = 2;
-    this.#leave.abort();
-  }
-
-  async #read(path: string): Promise<void> {
-    const response = await fetch(path, { signal: this.#leave.signal });
-    if (!response.ok || !response.body) {
-      this.readyState = 2;
-      this.onerror?.();
-      return;
-    }
-    this.readyState = 1;
-    this.onopen?.();
-    let rest = '';
-    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
-      const parts = (rest + text).split('\n\n');
-      rest = parts.pop() ?? '';
-      for (const part of parts) {
-        const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/.exec(part) ?? [];
-        this.dispatchEvent(new MessageEvent(event, { data }));
-      }
-    }
-    this.onerror?.();
-  }
-}
-
 function session(options: Partial<SandboxSessionOptions> = {}): SandboxSession {
   const made = new SandboxSession({
     mine: () => true,
-    listen: (path) => new Events(path) as unknown as EventSource,
+    listen: (path) => new EventStream(path),
     ...options,
   });
   sessions.push(made);
