@@ -50,6 +50,45 @@ export interface RunningServer {
 
 /** Listens, whether or not a broker answers. Rejects when the address cannot be listened on. */
 export async function startServer(options: Options, log: Logger): Promise<RunningServer> {
+  const parts = await assemble(options, log);
+  const { app, broker, sandboxes, viewers } = parts;
+  const besides: Besides = { previews: null, scrapes: null };
+  let stopping: Promise<void> | null = null;
+  const close = () => {
+    stopping ??= stop(parts, besides);
+    return stopping;
+  };
+  const portOf = () => (app.server.address() as AddressInfo).port;
+  try {
+    await app.listen({ host: options.address, port: options.port });
+    besides.previews = await startPreviews(parts.previews, options, portOf());
+    if (options.metrics !== null) besides.scrapes = await listenForScrapes(metrics, options.metrics);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  parts.origins.listenOn(portOf());
+  const url = urlOf(options.address, portOf());
+  readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
+  const metricsUrl = besides.scrapes?.url ?? null;
+  log.info({ url, metrics: metricsUrl, previews: besides.previews?.port ?? null }, 'listening');
+  await broker.start();
+  if (!broker.connected) {
+    log.warn({ socket: options.broker }, `${broker.problem}; pages are served, and it is tried again`);
+  }
+  return { url, metricsUrl, close };
+}
+
+/** What listens beside the site, where it is wanted. */
+interface Besides {
+  previews: PreviewListener | null;
+  scrapes: MetricsListener | null;
+}
+
+type Parts = Awaited<ReturnType<typeof assemble>>;
+
+/** Opens what is kept and makes the parts, none of which listens or talks to anybody yet. */
+async function assemble(options: Options, log: Logger) {
   mkdirSync(options.state, { recursive: true, mode: 0o700 });
   const policy = policyOf(options);
   const broker = new SocketHost(options.broker);
@@ -61,85 +100,49 @@ export async function startServer(options: Options, log: Logger): Promise<Runnin
   });
   const learners = new Learners(people);
   const labs = new Labs({ ...loadLabs(options.labs), sandboxes, learners, log });
-  const instructors = new Instructors(people);
-  const workshops = new Workshops(people);
   const forgetting = forgetDaily(learners, log);
   const viewers = new Viewers();
   const requests = new Requests(log);
   const origins = new Origins({ ...options, publicUrls: options['public-url'] });
   const secret = loadSecret(options.state);
-  const previews = {
-    sandboxes,
-    keys: new PreviewKeys(secret),
-    names: new PreviewNames(origins, options['preview-url']),
-    log,
-  };
+  const keys = new PreviewKeys(secret);
+  const names = new PreviewNames(origins, options['preview-url']);
+  const previews: PreviewOptions = { sandboxes, keys, names, log };
   const app = await buildApp({
-    broker,
-    sandboxes,
-    learners,
-    labs,
-    instructors,
-    workshops,
-    viewers,
-    origins,
+    ...{ broker, sandboxes, learners, labs, viewers, origins, policy, secret, previews, requests, log },
+    instructors: new Instructors(people),
+    workshops: new Workshops(people),
     proxies: new Proxies(options['trust-proxy']),
-    policy,
-    secret,
-    previews,
     site: options.site,
     linux: options.linux,
     version: manifest.version,
-    requests,
-    log,
   });
   const sockets = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  let scrapes: MetricsListener | null = null;
-  let shown: PreviewListener | null = null;
-  const stop = async () => {
-    viewers.close();
-    await requests.drain(DRAIN_MS);
-    const patience = setTimeout(() => {
-      for (const socket of sockets) socket.destroy();
-    }, GOODBYE_MS);
-    await app.close();
-    clearTimeout(patience);
-    scrapes?.close();
-    labs.close();
-    await shown?.close();
-    sandboxes.close();
-    broker.close();
-    clearInterval(forgetting);
-    people.close();
-  };
-  let stopping: Promise<void> | null = null;
-  const close = () => {
-    stopping ??= stop();
-    return stopping;
-  };
-  try {
-    await app.listen({ host: options.address, port: options.port });
-    shown = await startPreviews(previews, options, (app.server.address() as AddressInfo).port);
-    if (options.metrics !== null) scrapes = await listenForScrapes(metrics, options.metrics);
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  const { port } = app.server.address() as AddressInfo;
-  origins.listenOn(port);
-  const url = urlOf(options.address, port);
-  readFrom(metrics, { broker, sandboxes, viewers, version: manifest.version });
-  const metricsUrl = scrapes?.url ?? null;
-  log.info({ url, metrics: metricsUrl, previews: shown?.port ?? null }, 'listening');
-  await broker.start();
-  if (!broker.connected) {
-    log.warn({ socket: options.broker }, `${broker.problem}; pages are served, and it is tried again`);
-  }
-  return { url, metricsUrl, close };
+  return { app, broker, sandboxes, people, labs, forgetting, viewers, requests, origins, previews, sockets };
+}
+
+async function stop(
+  { app, broker, sandboxes, people, labs, forgetting, viewers, requests, sockets }: Parts,
+  { previews, scrapes }: Besides,
+): Promise<void> {
+  viewers.close();
+  await requests.drain(DRAIN_MS);
+  const patience = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, GOODBYE_MS);
+  await app.close();
+  clearTimeout(patience);
+  scrapes?.close();
+  labs.close();
+  await previews?.close();
+  sandboxes.close();
+  broker.close();
+  clearInterval(forgetting);
+  people.close();
 }
 
 /** Nobody is remembered for ever who does not come back. */

@@ -7,9 +7,6 @@ import { axeViolations } from './page-checks.ts';
 import { DIST, servePlainly } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
 
-// Recording a trace would cost more than these tests do.
-test.use({ trace: 'off' });
-
 test.describe('on a host that has containers only', () => {
   let stack: Stack;
   let images: string;

@@ -18,9 +18,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const MARKUP = '<img src=x onerror=owned=1>';
 const LAB = 'build-a-container';
 
-// Recording a trace would cost more than these tests do.
 test.describe.configure({ mode: 'serial' });
-test.use({ trace: 'off' });
 
 let stack: Stack;
 let labs: string;

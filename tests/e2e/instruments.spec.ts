@@ -10,9 +10,7 @@ import { TerminalPage } from './terminal-page.ts';
 /** For what a busy host takes long to do. */
 const PATIENCE_MS = 30_000;
 
-// Recording a trace would cost more than these tests do.
 test.describe.configure({ mode: 'serial' });
-test.use({ trace: 'off' });
 
 let stack: Stack;
 let page: Page;

@@ -9,7 +9,6 @@ import { DIST } from './plain-site.ts';
 
 const LABS = join(import.meta.dirname, '../../labs');
 let stack: Stack;
-test.use({ trace: 'off' });
 test.beforeAll(async () => {
   stack = await startStack({ server: ['--labs', LABS], site: DIST });
 });

@@ -10,7 +10,6 @@ import { DIST } from './plain-site.ts';
 const LABS = join(import.meta.dirname, '../../labs');
 const LAB = 'only-a-process';
 let stack: Stack;
-test.use({ trace: 'off' });
 test.beforeAll(async () => {
   stack = await startStack({ server: ['--labs', LABS], site: DIST });
 });

@@ -20,9 +20,6 @@ import {
 } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 
-// Recording a trace would cost more than these tests do.
-test.use({ trace: 'off' });
-
 let stack: Stack;
 test.beforeAll(async () => {
   stack = await startStack({ site: DIST });

@@ -22,6 +22,7 @@ export default defineConfig({
     // What a page asks for is to be seen, and answered, by the tests; offline.spec.ts (tests/tab) has the worker.
     serviceWorkers: 'block',
     screenshot: 'only-on-failure',
-    trace: 'retain-on-failure',
+    // To record one costs more than most tests do. A test that fails is looked at with --trace=retain-on-failure.
+    trace: 'off',
   },
 });

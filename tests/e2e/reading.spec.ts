@@ -3,9 +3,6 @@
 import { expect, type Page, test } from '@playwright/test';
 import { type PlainSite, servePlainly } from './plain-site.ts';
 
-// Recording a trace would cost more than these tests do.
-test.use({ trace: 'off' });
-
 let site: PlainSite;
 test.beforeAll(async () => {
   site = await servePlainly();

@@ -5,8 +5,6 @@ import { type Stack, startStack } from '../integration/stack.ts';
 import { complaints } from './page-checks.ts';
 import { DIST, servePlainly } from './plain-site.ts';
 
-test.use({ trace: 'off' });
-
 let stack: Stack;
 test.beforeAll(async () => {
   stack = await startStack({ site: DIST });

@@ -5,9 +5,6 @@ import { axeViolations, complaints, open } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
 
-// Recording a trace would cost more than these tests do.
-test.use({ trace: 'off' });
-
 let stack: Stack;
 test.beforeAll(async () => {
   stack = await startStack({ site: DIST });

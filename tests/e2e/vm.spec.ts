@@ -14,9 +14,7 @@ let recorder: OutputRecorder;
 let box: TerminalPage;
 let vm: TerminalPage;
 
-// Recording a trace would cost more than these tests do.
 test.describe.configure({ mode: 'serial', timeout: 240_000 });
-test.use({ trace: 'off' });
 
 test.beforeAll(async ({ browser }) => {
   stack = await startStack();

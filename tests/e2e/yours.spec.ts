@@ -11,9 +11,7 @@ import { DIST } from './plain-site.ts';
 /** For what a busy host takes long to do. */
 const patient = { timeout: 30_000 };
 
-// Recording a trace would cost more than these tests do.
 test.describe.configure({ mode: 'serial' });
-test.use({ trace: 'off' });
 
 let stack: Stack;
 let context: BrowserContext;

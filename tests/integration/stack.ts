@@ -23,7 +23,7 @@ export const PROGRAMS = process.env.BULKHEAD_PROGRAMS ?? join(ROOT, 'native/buil
 export const IMAGES = process.env.BULKHEAD_IMAGES ?? '/var/lib/bulkhead/images';
 /** A user and group that own nothing on any machine, so that what the server may do is what anybody may do. */
 const SERVER_ID = 61_999;
-const START_LIMIT_MS = patiently(20_000);
+const START_LIMIT_MS = patiently(60_000);
 
 export interface StackOptions {
   /** Further options of the server, such as --idle. */

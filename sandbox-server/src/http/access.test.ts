@@ -1,12 +1,8 @@
 // Who may do what, asked of the real routes: the learner, an instructor of a workshop they are in, and everybody else.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import pino from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type WebSocket from 'ws';
-import { parseOptions } from '../options.ts';
 import { Instructors } from '../people/instructors.ts';
 import { apiPaths } from '../protocol/addresses.ts';
 import {
@@ -18,41 +14,27 @@ import {
   type TerminalViewer,
 } from '../protocol/frames.ts';
 import { meSchema, rosterSchema, workshopListSchema, workshopSchema } from '../protocol/workshops.ts';
-import { type RunningServer, startServer } from '../server.ts';
 import { Browser } from '../testing/browser.ts';
 import { watchRoutes } from '../testing/routes.ts';
-import { ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { until } from '../testing/scripted-broker.ts';
+import { TestServer } from '../testing/test-server.ts';
 
 const PASSWORD = 'correct horse battery';
-let broker: ScriptedBroker;
-let server: RunningServer;
-let directory: string;
+const server = new TestServer();
+const { broker } = server;
 const registered = new Set<string>();
 /** Instructors who are logged in; logging in is slow on purpose, so once. */
 let ada: Browser;
 let grace: Browser;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  mkdirSync(join(directory, 'state'));
-  writeFileSync(join(directory, 'index.html'), '<!doctype html>home');
-  writeFileSync(join(directory, '404.html'), 'no such page');
-  broker = new ScriptedBroker();
-  await broker.listen();
-  const args = ['--port', '0', '--pool', '0', '--state', join(directory, 'state'), '--broker', broker.socket];
-  const options = parseOptions([...args, '--site', directory], {});
-  server = await watchRoutes(() => startServer(options, pino({ level: 'silent' })), registered);
-  await until(() => broker.requests.includes('machine.list'));
-  const database = new DatabaseSync(join(directory, 'state', 'people.db'));
+  await watchRoutes(() => server.open(), registered);
+  const database = new DatabaseSync(join(server.state, 'people.db'));
   for (const login of ['ada', 'grace']) await new Instructors(database).add(login, PASSWORD);
   database.close();
   [ada, grace] = await Promise.all([loggedIn('ada'), loggedIn('grace')]);
 }, 60_000);
-afterAll(async () => {
-  await server.close();
-  await broker.close();
-  rmSync(directory, { recursive: true });
-});
+afterAll(() => server.close());
 
 async function loggedIn(login: string): Promise<Browser> {
   const browser = await Browser.learner(server.url);

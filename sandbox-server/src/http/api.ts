@@ -1,12 +1,10 @@
 // The routes of the HTTP API. Each checks its input against protocol/api.ts and leaves the work to the sandboxes.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import * as z from 'zod';
 import type { SocketHost } from '../broker/socket.ts';
 import { Ticket } from '../capacity/queue.ts';
 import { machinesOf } from '../labs/lab.ts';
 import type { Labs } from '../labs/labs.ts';
 import type { Wanted } from '../machines/placement.ts';
-import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
 import { messageOf, Problem } from '../problem.ts';
 import { apiPaths } from '../protocol/addresses.ts';
@@ -15,22 +13,22 @@ import {
   createSandboxSchema,
   eventsQuerySchema,
   machineNameSchema,
-  openTerminalSchema,
-  restartSchema,
   type Status,
-  snapshotNameSchema,
 } from '../protocol/api.ts';
 import type { Probe } from '../protocol/broker.ts';
 import type { Policy } from '../sandboxes/policy.ts';
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
-import type { Access, MachineFor } from './access.ts';
+import type { Access, Entry, MachineFor } from './access.ts';
 import { registerCheckpoints } from './checkpoints.ts';
 import { streamEvents } from './events.ts';
 import { registerInside } from './inside.ts';
 import { registerLabs } from './labs.ts';
 import { RateLimit, rates } from './limits.ts';
+import { registerMachines } from './machines.ts';
+import { nothing } from './nothing.ts';
 import { type Previews, registerPreviews } from './previews.ts';
 import type { Sessions } from './session.ts';
+import { registerVms } from './vms.ts';
 
 export interface ApiOptions {
   broker: SocketHost;
@@ -45,8 +43,6 @@ export interface ApiOptions {
 
 /** Pages that may follow the events of one sandbox: a learner's tabs. */
 const MOST_FOLLOWERS = 16;
-
-const nothing = z.strictObject({}).nullish();
 
 export function registerApi(app: FastifyInstance, options: ApiOptions): void {
   const { sandboxes, sessions, access, labs } = options;
@@ -76,7 +72,7 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     sandboxes: sandboxes.list(sessions.require(request)).map(({ view }) => view),
   }));
 
-  const enter = (request: FastifyRequest, deed: Deed) =>
+  const enter: Enter = (request, deed) =>
     access.enter(request.headers.cookie, (request.params as { id: string }).id, deed);
 
   app.get('/api/sandboxes/:id', (request) => enter(request, 'see').sandbox.view);
@@ -100,86 +96,18 @@ export function registerApi(app: FastifyInstance, options: ApiOptions): void {
     return { sandbox, machine: sandbox.machine(name.data) };
   };
 
-  app.post('/api/sandboxes/:id/machines/:name/terminals', async (request, reply) => {
-    const { sandbox, machine } = machineFor(request, 'type');
-    const terminal = await machine.openTerminal(openTerminalSchema.parse(request.body));
-    sandbox.noteActivity();
-    return reply.code(201).send({ terminal });
-  });
-
+  registerMachines(app, machineFor);
   registerInside(app, machineFor);
   registerLabs(app, labs, (request, deed) => enter(request, deed).sandbox);
+  registerVms(app, machineFor);
   registerCheckpoints(app, machineFor);
   registerPreviews(app, machineFor, options.previews);
-  app.post('/api/sandboxes/:id/machines/:name/restart', async (request) => {
-    const { sandbox, machine } = machineFor(request, 'change');
-    await machine.restart(restartSchema.parse(request.body ?? {}), request.arrivedAt);
-    sandbox.noteActivity();
-    return machine.view;
-  });
+  registerEvents(app, enter, access);
+}
 
-  app.post('/api/sandboxes/:id/machines/:name/freeze', async (request) => {
-    nothing.parse(request.body);
-    const { machine } = machineFor(request, 'change');
-    await machine.freeze();
-    return machine.view;
-  });
+type Enter = (request: FastifyRequest, deed: Deed) => Entry;
 
-  app.post('/api/sandboxes/:id/machines/:name/thaw', async (request) => {
-    nothing.parse(request.body);
-    const { sandbox, machine } = machineFor(request, 'change');
-    await machine.thaw();
-    sandbox.noteActivity();
-    return machine.view;
-  });
-
-  const vmFor = (request: FastifyRequest, deed: Deed): VirtualMachine => {
-    const { sandbox, machine } = machineFor(request, deed);
-    if (!(machine instanceof VirtualMachine)) {
-      const message = `${machine.view.name} is a container: its memory is its host's, and stays there. Ask for a vm.`;
-      throw new Problem('unsupported', message);
-    }
-    if (deed !== 'see') sandbox.noteActivity();
-    return machine;
-  };
-  const snapshotOf = (request: FastifyRequest): string => {
-    const name = snapshotNameSchema.safeParse((request.params as { snapshot: string }).snapshot);
-    if (name.success) return name.data;
-    throw new Problem('bad_request', `A snapshot's name ${name.error.issues[0]?.message}.`, {
-      field: 'snapshot',
-    });
-  };
-
-  app.post('/api/sandboxes/:id/machines/:name/migration', (request) => {
-    nothing.parse(request.body);
-    return vmFor(request, 'change').migrate();
-  });
-
-  app.delete('/api/sandboxes/:id/machines/:name/migration', async (request, reply) => {
-    await vmFor(request, 'change').cancelMigration();
-    return reply.code(204).send();
-  });
-
-  app.get('/api/sandboxes/:id/machines/:name/snapshots', async (request) => ({
-    snapshots: await vmFor(request, 'see').snapshots(),
-  }));
-
-  app.put('/api/sandboxes/:id/machines/:name/snapshots/:snapshot', async (request, reply) => {
-    nothing.parse(request.body);
-    return reply.code(201).send(await vmFor(request, 'change').saveSnapshot(snapshotOf(request)));
-  });
-
-  app.post('/api/sandboxes/:id/machines/:name/snapshots/:snapshot/restore', async (request, reply) => {
-    nothing.parse(request.body);
-    await vmFor(request, 'change').restoreSnapshot(snapshotOf(request));
-    return reply.code(204).send();
-  });
-
-  app.delete('/api/sandboxes/:id/machines/:name/snapshots/:snapshot', async (request, reply) => {
-    await vmFor(request, 'change').deleteSnapshot(snapshotOf(request));
-    return reply.code(204).send();
-  });
-
+function registerEvents(app: FastifyInstance, enter: Enter, access: Access): void {
   // Not for HEAD as well, which would follow without ever being told a thing.
   app.get('/api/sandboxes/:id/events', { exposeHeadRoute: false }, (request, reply) => {
     const entry = enter(request, 'see');

@@ -1,11 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import { parseOptions } from '../options.ts';
 import {
   apiErrorSchema,
   createSandboxSchema,
@@ -21,42 +16,16 @@ import {
   FrameSplitter,
   prefixFrame,
 } from '../protocol/frames.ts';
-import { type RunningServer, startServer } from '../server.ts';
-import { ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { until } from '../testing/scripted-broker.ts';
+import { TestServer } from '../testing/test-server.ts';
 
-let broker: ScriptedBroker;
-let server: RunningServer;
-let directory: string;
-
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  const site = join(directory, 'site');
-  mkdirSync(join(site, 'assets'), { recursive: true });
-  writeFileSync(join(site, 'index.html'), '<!doctype html><script>1</script>home');
-  writeFileSync(join(site, '404.html'), 'no such page');
-  writeFileSync(join(site, 'assets', 'a.BYXUblem.css'), 'p{}');
-  broker = new ScriptedBroker();
-  await broker.listen();
-  const args = [
-    '--port',
-    '0',
-    '--pool',
-    '0',
-    '--state',
-    join(directory, 'state'),
-    '--broker',
-    broker.socket,
-    '--site',
-    site,
-  ];
-  server = await startServer(parseOptions(args, {}), pino({ level: 'silent' }));
-  await until(() => broker.requests.includes('machine.list'));
+const server = new TestServer({
+  'index.html': '<!doctype html><script>1</script>home',
+  'assets/a.BYXUblem.css': 'p{}',
 });
-afterAll(async () => {
-  await server.close();
-  await broker.close();
-  rmSync(directory, { recursive: true });
-});
+const { broker } = server;
+beforeAll(() => server.open());
+afterAll(() => server.close());
 
 /** A learner's browser: keeps its cookie, sends the site's Origin unless told otherwise. */
 class Browser {

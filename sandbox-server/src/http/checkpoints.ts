@@ -1,6 +1,5 @@
 // The routes for checkpoints of containers that run in VMs, and for moving such a container to another VM.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import * as z from 'zod';
 import { ContainerMachine } from '../machines/container.ts';
 import { VirtualMachine } from '../machines/vm.ts';
 import type { Deed } from '../people/authority.ts';
@@ -8,8 +7,7 @@ import { Problem } from '../problem.ts';
 import { checkpointNameSchema, moveContainerSchema } from '../protocol/api.ts';
 import type { Sandbox } from '../sandboxes/sandbox.ts';
 import type { MachineFor } from './access.ts';
-
-const nothing = z.strictObject({}).nullish();
+import { nothing } from './nothing.ts';
 
 export function registerCheckpoints(app: FastifyInstance, machineFor: MachineFor): void {
   const containerFor = (

@@ -1,13 +1,11 @@
 // The routes of labs: what there is, checks and solutions of the lab that a sandbox was made for.
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import * as z from 'zod';
 import { describeLab } from '../labs/lab.ts';
 import type { Labs } from '../labs/labs.ts';
 import { Problem } from '../problem.ts';
 import { stepIdSchema } from '../protocol/people.ts';
 import type { Sandbox } from '../sandboxes/sandbox.ts';
-
-const nothing = z.strictObject({}).nullish();
+import { nothing } from './nothing.ts';
 
 export function registerLabs(
   app: FastifyInstance,

@@ -1,19 +1,19 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseOptions } from '../options.ts';
-import { type RunningServer, startServer } from '../server.ts';
-import { ScriptedBroker } from '../testing/scripted-broker.ts';
+import { TestServer } from '../testing/test-server.ts';
 
 const FIRST = '0123456789abcdef';
 const SECOND = 'fedcba9876543210';
 
-let broker: ScriptedBroker;
-let server: RunningServer;
-let directory: string;
+const server = new TestServer({
+  'sw.js': '1',
+  'assets/worker.BYXUblem.js': '2',
+  'assets/large.BYXUblem.js': 'as it is',
+  'assets/large.BYXUblem.js.br': brotliCompressSync('as it is'),
+});
+const { directory } = server;
 
 /** As `labs/images/build` does: made beside, and put in place by a rename. */
 function putImage(content: string, piece: string): void {
@@ -26,26 +26,8 @@ function putImage(content: string, piece: string): void {
   renameSync(made, join(directory, 'tab'));
 }
 
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  const site = join(directory, 'site');
-  mkdirSync(join(site, 'assets'), { recursive: true });
-  writeFileSync(join(site, 'index.html'), '<!doctype html>home');
-  writeFileSync(join(site, 'sw.js'), '1');
-  writeFileSync(join(site, 'assets/worker.BYXUblem.js'), '2');
-  writeFileSync(join(site, 'assets/large.BYXUblem.js'), 'as it is');
-  writeFileSync(join(site, 'assets/large.BYXUblem.js.br'), brotliCompressSync('as it is'));
-  broker = new ScriptedBroker();
-  await broker.listen();
-  const places = ['--state', join(directory, 'state'), '--site', site, '--linux', join(directory, 'tab')];
-  const args = ['--port', '0', '--pool', '0', '--broker', broker.socket, ...places];
-  server = await startServer(parseOptions(args, {}), pino({ level: 'silent' }));
-});
-afterAll(async () => {
-  await server.close();
-  await broker.close();
-  rmSync(directory, { recursive: true });
-});
+beforeAll(() => server.open(['--linux', join(directory, 'tab')]));
+afterAll(() => server.close());
 
 const ask = (path: string, headers: Record<string, string> = {}) =>
   fetch(server.url + path, { headers: { 'accept-encoding': 'identity', ...headers } });

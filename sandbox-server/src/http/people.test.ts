@@ -1,52 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseOptions } from '../options.ts';
 import { Instructors } from '../people/instructors.ts';
 import { progressSchema, recoveryCodeSchema } from '../protocol/people.ts';
-import { type RunningServer, startServer } from '../server.ts';
 import { Browser } from '../testing/browser.ts';
-import { ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { TestServer } from '../testing/test-server.ts';
 
-let broker: ScriptedBroker;
-let server: RunningServer;
-let directory: string;
-
-async function start(): Promise<void> {
-  const options = [
-    '--port',
-    '0',
-    '--pool',
-    '0',
-    '--state',
-    join(directory, 'state'),
-    '--broker',
-    broker.socket,
-    '--site',
-    directory,
-  ];
-  broker.requests.length = 0;
-  server = await startServer(parseOptions(options, {}), pino({ level: 'silent' }));
-  await until(() => broker.requests.includes('machine.list'));
-}
-
-beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  mkdirSync(join(directory, 'state'));
-  writeFileSync(join(directory, 'index.html'), '<!doctype html>home');
-  writeFileSync(join(directory, '404.html'), 'no such page');
-  broker = new ScriptedBroker();
-  await broker.listen();
-  await start();
-});
-afterAll(async () => {
-  await server.close();
-  await broker.close();
-  rmSync(directory, { recursive: true });
-});
+const server = new TestServer();
+beforeAll(() => server.open());
+afterAll(() => server.close());
 
 describe('progress', () => {
   test('is kept by lab and step, and is there after the server was started again', async () => {
@@ -57,8 +19,7 @@ describe('progress', () => {
       done: [{ lab: 'chroot', step: 'get-in', proof: 'told' }],
       places: [{ lab: 'chroot', step: 'get-out' }],
     });
-    await server.close();
-    await start();
+    await server.restart();
     anna.url = server.url;
     expect((await anna.ask('GET', '/api/progress')).body).toEqual(body);
     expect((await anna.ask('DELETE', '/api/progress/chroot')).body).toEqual({ done: [], places: [] });
@@ -89,7 +50,7 @@ describe('progress', () => {
 
   test('does not grow without end', async () => {
     const anna = await Browser.learner(server.url);
-    const database = new DatabaseSync(join(directory, 'state', 'people.db'));
+    const database = new DatabaseSync(join(server.state, 'people.db'));
     await anna.ask('PUT', '/api/progress/chroot/steps/first');
     const { learner } = database.prepare("SELECT learner FROM progress WHERE step = 'first'").get() ?? {};
     const insert = database.prepare("INSERT INTO progress VALUES (?, 'x', ?, 0, 'told')");
@@ -147,7 +108,7 @@ describe('a recovery code', () => {
 
 describe('an instructor', { timeout: 60_000 }, () => {
   test('logs in, is known, and logs out; the cookie is not for scripts or other sites', async () => {
-    const database = new DatabaseSync(join(directory, 'state', 'people.db'));
+    const database = new DatabaseSync(join(server.state, 'people.db'));
     await new Instructors(database).add('ada', 'correct horse battery');
     database.close();
     const ada = await Browser.learner(server.url);

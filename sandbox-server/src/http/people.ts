@@ -16,6 +16,7 @@ import {
 import type { Sandboxes } from '../sandboxes/sandboxes.ts';
 import type { Access } from './access.ts';
 import { RateLimit, rates } from './limits.ts';
+import { nothing } from './nothing.ts';
 import type { Sessions } from './session.ts';
 
 export interface PeopleOptions {
@@ -31,8 +32,6 @@ const MOST_STEPS = 2_000;
 
 const labAddress = z.object({ lab: labSlugSchema });
 const stepAddress = z.object({ lab: labSlugSchema, step: stepIdSchema });
-const nothing = z.strictObject({}).nullish();
-
 export function registerPeople(app: FastifyInstance, options: PeopleOptions): void {
   registerProgress(app, options);
   registerRecovery(app, options);

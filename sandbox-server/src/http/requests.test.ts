@@ -1,49 +1,25 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import { parseOptions } from '../options.ts';
-import { type RunningServer, startServer } from '../server.ts';
-import { ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { type ScriptedBroker, until } from '../testing/scripted-broker.ts';
+import { TestServer } from '../testing/test-server.ts';
 import { requestFields } from './requests.ts';
 
-let directory: string;
+let server: TestServer;
 let broker: ScriptedBroker;
-let server: RunningServer;
 let lines: Record<string, unknown>[];
 
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'bh-'));
-  writeFileSync(join(directory, 'index.html'), '<!doctype html>home');
-  broker = new ScriptedBroker();
-  await broker.listen();
+  server = new TestServer();
+  ({ broker } = server);
   lines = [];
   const log = pino(
     { level: 'debug', mixin: requestFields },
     { write: (line: string) => lines.push(JSON.parse(line)) },
   );
-  const args = [
-    '--port',
-    '0',
-    '--pool',
-    '0',
-    '--state',
-    directory,
-    '--broker',
-    broker.socket,
-    '--site',
-    directory,
-  ];
-  server = await startServer(parseOptions([...args, '--metrics', '0'], {}), log);
-  await until(() => broker.requests.includes('machine.list'));
+  await server.open(['--metrics', '0'], log);
 });
-afterEach(async () => {
-  await server.close();
-  await broker.close();
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => server.close());
 
 async function arrive(): Promise<string> {
   const { headers } = await fetch(`${server.url}/api/status`);
@@ -111,7 +87,7 @@ test('a server that stops finishes what is under way, takes nothing new, and end
   });
   const slow = make(cookie);
   await until(() => broker.requests.filter((one) => one.startsWith('container.create')).length === 2);
-  const closed = server.close();
+  const closed = server.stop();
   const late = await fetch(`${server.url}/readyz`);
   expect([late.status, late.headers.get('retry-after')]).toEqual([503, '1']);
   goOn();
@@ -130,7 +106,7 @@ test('a viewer that sleeps does not hold up a server that stops', async () => {
   socket.on('error', () => {});
   await until(() => lines.some(({ msg }) => msg === 'a viewer came'));
   socket.pause();
-  await server.close();
+  await server.stop();
   await expect(fetch(server.url)).rejects.toThrow();
   socket.terminate();
 });

@@ -25,6 +25,9 @@ afterEach(async () => {
   await broker.close();
 });
 
+/** For a guest that will say hello, however busy the host is. */
+const PATIENT_MS = 20_000;
+
 /** A VM whose guest has 150 ms to say hello, and every state it is seen in. */
 function makeVm(id = newId(), starts = new Turns(1), limitMs = 150) {
   const context = { broker: host, id, labels: {}, log: pino({ level: 'silent' }) };
@@ -38,7 +41,7 @@ function makeVm(id = newId(), starts = new Turns(1), limitMs = 150) {
 describe('the boot of a VM', () => {
   test('a guest that says hello gets its first terminal, and its boot is on the time axis', async () => {
     broker.linked = answerAsGuest;
-    const { vm, states } = makeVm();
+    const { vm, states } = makeVm(newId(), new Turns(1), PATIENT_MS);
     await vm.create(plan, new Stopwatch(performance.now()));
     expect(vm.view.state).toBe('starting');
     await until(() => vm.view.facts);
@@ -120,7 +123,7 @@ describe('the boot of a VM', () => {
     const starts = new Turns(1);
     const greetings: (() => void)[] = [];
     broker.linked = (socket) => void greetings.push(() => answerAsGuest(socket));
-    const [first, second] = [makeVm(newId(), starts, 20_000), makeVm(newId(), starts, 20_000)];
+    const [first, second] = [makeVm(newId(), starts, PATIENT_MS), makeVm(newId(), starts, PATIENT_MS)];
     await first.vm.create(plan, new Stopwatch(performance.now()));
     await second.vm.create(plan, new Stopwatch(performance.now()));
     await until(() => greetings.length === 1);
@@ -182,7 +185,7 @@ describe('the boot of a VM', () => {
 
 describe('a VM that a new server finds', () => {
   const found = async (greetedAfterMs: number) => {
-    const { vm: before } = makeVm();
+    const { vm: before } = makeVm(newId(), new Turns(1), PATIENT_MS);
     broker.linked = answerAsGuest;
     await before.create(plan, new Stopwatch(performance.now()));
     await until(() => before.view.facts);
