@@ -9,10 +9,12 @@ import { skeleton } from './lab-skeleton.ts';
 import { ensureRoot, isRoot } from './privilege.ts';
 import { PlainError } from './progress.ts';
 import { IMAGES, NODE, PROGRAMS, ROOT, setUp } from './setup.ts';
+import { buildTabImage } from './tab-image.ts';
 
 const usage = `Usage: npm run lab -- new SLUG       a lab to begin with, in labs/SLUG
        npm run lab -- check [SLUG]    says every mistake in a lab, or in all, with file and line
        npm run lab -- test SLUG       proves a lab on real machines; asks for root, as npm test does
+       npm run lab -- test [SLUG] --tab    the same on the Linux in the tab; without SLUG all labs, some minutes each
 Option: --labs DIR     the folder of labs; the project's own unless stated
 `;
 
@@ -64,15 +66,23 @@ class Labs {
     if (count > 0) throw new PlainError(count === 1 ? 'there is a mistake' : `there are ${count} mistakes`);
   }
 
-  async prove(slug: string): Promise<void> {
-    this.check([slug]);
+  /** `tab`: on the Linux in the tab, which is built first where it is not there. */
+  async prove(slugs: readonly string[], tab: boolean): Promise<void> {
+    this.check(slugs);
     ensureRoot();
     await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
-    const command = [NODE, join(ROOT, 'scripts/prove-lab.ts'), join(this.#folder, slug)];
+    if (tab && !(await buildTabImage(IMAGES, console.log)))
+      throw new PlainError('there is no Linux for the tab to prove a lab on');
+    const wrong = slugs.filter((slug) => !this.#isProved(slug, tab));
+    if (wrong.length > 0)
+      throw new PlainError(`${wrong.join(', ')} ${wrong.length === 1 ? 'is' : 'are'} not proved`);
+  }
+
+  #isProved(slug: string, tab: boolean): boolean {
+    const script = [join(ROOT, 'scripts/prove-lab.ts'), join(this.#folder, slug), ...(tab ? ['--tab'] : [])];
     const places = [`BULKHEAD_IMAGES=${IMAGES}`, `BULKHEAD_PROGRAMS=${PROGRAMS}`];
-    const [program = '', ...args] = [...(isRoot ? [] : ['sudo', '-n']), 'env', ...places, ...command];
-    const { status } = spawnSync(program, args, { stdio: 'inherit', cwd: ROOT });
-    if (status !== 0) throw new PlainError(`${slug} is not proved`);
+    const [program = '', ...args] = [...(isRoot ? [] : ['sudo', '-n']), 'env', ...places, NODE, ...script];
+    return spawnSync(program, args, { stdio: 'inherit', cwd: ROOT }).status === 0;
   }
 }
 
@@ -82,13 +92,18 @@ const shown = (text: string) => text.replace(`${ROOT}/`, '');
 try {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { labs: { type: 'string', default: join(ROOT, 'labs') }, help: { type: 'boolean' } },
+    options: {
+      labs: { type: 'string', default: join(ROOT, 'labs') },
+      tab: { type: 'boolean', default: false },
+      help: { type: 'boolean' },
+    },
   });
   const [verb, slug, ...more] = positionals;
   const labs = new Labs(values.labs);
   if (verb === 'check' && more.length === 0) labs.check(slug ? [slug] : labs.slugs);
   else if (verb === 'new' && slug && more.length === 0) labs.begin(slug);
-  else if (verb === 'test' && slug && more.length === 0) await labs.prove(slug);
+  else if (verb === 'test' && (slug || values.tab) && more.length === 0)
+    await labs.prove(slug ? [slug] : labs.slugs, values.tab);
   else {
     process.stdout.write(usage);
     process.exitCode = verb === undefined || values.help ? 0 : 2;

@@ -1,4 +1,5 @@
 import { defineConfig, devices } from '@playwright/test';
+import { patiently } from '../patience.ts';
 import { CHROMIUM } from './browser.ts';
 
 /**
@@ -13,6 +14,8 @@ export default defineConfig({
   ],
   workers: 1,
   timeout: 90_000,
+  // Another suite may have the processor for a while.
+  expect: { timeout: patiently(15_000) },
   reporter: [['list'], ['json', { outputFile: '../results/e2e.json' }]],
   outputDir: '../results/e2e',
   use: {

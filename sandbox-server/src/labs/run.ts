@@ -22,8 +22,10 @@ const IN_A_TAB = 6;
 const SOLVE_MS = 60_000;
 /** Nothing has happened for so long: what was begun in a terminal may be done. */
 const QUIET_MS = 300;
-/** A step is looked at again this often at most, and while there is no quiet, this often at least. */
+/** A step is looked at again this often at most, and while there is no quiet, this often at least. Where a look takes long,
+ * less often: the processor that looks may be the one that the learner types on. */
 const LOOK_EVERY_MS = 2_000;
+const REST = 2;
 
 export interface RunContext {
   gate: Gate;
@@ -43,6 +45,7 @@ export class LabRun {
   #at: Step | null = null;
   #stirredAt = 0;
   #lookedAt = 0;
+  #lookEveryMs = LOOK_EVERY_MS;
   #look: ReturnType<typeof setTimeout> | null = null;
   #ended = false;
 
@@ -135,12 +138,14 @@ export class LabRun {
 
   async #check(step: Step, aloud: boolean): Promise<void> {
     const before = this.#latest(step);
+    const begun = performance.now();
     const { state, reason } = await this.#context.gate.pass(this.#sandbox.id, () => {
       // Somebody who asks meanwhile is waiting for it to be told.
       if (aloud || this.#latest(step)?.state === 'waiting') this.#tell(step, 'running');
       return this.#verdict(step);
     });
     if (this.#ended) return;
+    this.#lookEveryMs = Math.max(LOOK_EVERY_MS, REST * (performance.now() - begun));
     const now = this.#latest(step);
     if (now && now === before && now.state === state && now.reason === reason) return;
     this.#tell(step, state, reason);
@@ -229,9 +234,10 @@ export class LabRun {
     if (!step || this.#ended || this.#sandbox.events.size === 0) return;
     const now = performance.now();
     const quietIn = this.#stirredAt + QUIET_MS - now;
-    const dueIn = this.#lookedAt + LOOK_EVERY_MS - now;
+    const dueIn = this.#lookedAt + this.#lookEveryMs - now;
     if (dueIn > 0) this.#look = setTimeout(() => this.#lookAgain(), Math.max(dueIn, quietIn));
-    else if (quietIn > 0 && dueIn > -LOOK_EVERY_MS) this.#look = setTimeout(() => this.#lookAgain(), quietIn);
+    else if (quietIn > 0 && dueIn > -this.#lookEveryMs)
+      this.#look = setTimeout(() => this.#lookAgain(), quietIn);
     else {
       this.#lookedAt = now;
       this.#ask(step, false);

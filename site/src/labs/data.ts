@@ -15,7 +15,9 @@ export const labSchema = z.object({
   license: z.string(),
   authors: z.array(z.string()),
   after: z.array(z.string()),
-  machines: z.array(z.object({ name: z.string(), kind: z.enum(['container', 'vm']) })),
+  machines: z.array(
+    z.object({ name: z.string(), kind: z.enum(['container', 'vm']), in: z.string().optional() }),
+  ),
   steps: z.array(z.object({ id: z.string(), title: z.string(), machine: z.string(), watch: z.boolean() })),
   /** Its place in the list of labs, from 0. */
   order: z.number(),
@@ -35,7 +37,7 @@ function describe({ matter, steps }: Lab): Omit<LabData, 'order'> {
   return {
     ...{ title, summary, era, level, minutes, license, authors },
     after: matter.after ?? [],
-    machines: matter.machines.map(({ name, kind }) => ({ name, kind })),
+    machines: matter.machines.map(({ name, kind, in: home }) => ({ name, kind, ...(home && { in: home }) })),
     steps: steps.map(({ id, title, machine, watch }) => ({ id, title, machine, watch })),
   };
 }

@@ -3,6 +3,7 @@ import { explained, hostLacks } from '@bulkhead/sandbox-server/machines/needs';
 import { grantedBy, type MachinePlan, sortOf, type Wish } from '@bulkhead/sandbox-server/machines/placement';
 import { Problem } from '@bulkhead/sandbox-server/problem';
 import type { Probe } from '@bulkhead/sandbox-server/protocol/broker';
+import { lackedInTab } from './lacks.ts';
 import { containerLimits, PREPARED_NAME } from './prepared.ts';
 
 /** What this tab is, as far as plans depend on it. */
@@ -21,14 +22,12 @@ const whySecond =
 
 /** Decides about the machines of a sandbox. Throws Problem. */
 export function planInTab(wanted: readonly Wish[], ground: TabGround): MachinePlan[] {
+  const lacked = lackedInTab(wanted, ground.noSecond);
+  if (lacked) throw new Problem('unsupported', lacked);
   return wanted.map((wish, index) => planOne(wish, `machines.${index}`, ground));
 }
 
-function planOne(
-  wish: Wish,
-  path: string,
-  { release, memoryBytes, probe, noSecond }: TabGround,
-): MachinePlan {
+function planOne(wish: Wish, path: string, { release, memoryBytes, probe }: TabGround): MachinePlan {
   const { name, columns, rows } = wish;
   const sort = sortOf(wish, path);
   const terminal = columns && rows ? { columns, rows } : null;
@@ -40,12 +39,7 @@ function planOne(
     throw new Problem('unsupported', `The image ${wish.image} is not in this tab: there is ${image}.`, {
       field: `${path}.image`,
     });
-  if (wish.in !== undefined)
-    throw new Problem('unsupported', 'In this tab no containers are made inside the second machine.', {
-      field: `${path}.in`,
-    });
   if (sort.kind === 'vm') {
-    if (noSecond) throw new Problem('unsupported', noSecond, { field: `${path}.kind` });
     return {
       ...same,
       start: 'template',

@@ -16,7 +16,7 @@ export interface LabFacts {
   slug: string;
   title: string;
   minutes: number;
-  machines: { name: string; kind: Machine['kind'] }[];
+  machines: { name: string; kind: Machine['kind']; in?: string | undefined }[];
   steps: LabStep[];
   /** Labs that come after it. */
   next: { slug: string; title: string; summary: string }[];
@@ -74,6 +74,16 @@ export class LabSession {
   /** Everything that can be open, in order. */
   get parts(): string[] {
     return ['intro', ...this.facts.steps.map(({ id }) => id), 'finish'];
+  }
+
+  /** Its machines in words. */
+  get wanted(): string {
+    const count = (kind: Machine['kind'], name: string) => {
+      const many = this.facts.machines.filter((one) => one.kind === kind).length;
+      return many === 0 ? [] : [many === 1 ? `the ${name}` : `the ${many} ${name}s`];
+    };
+    const words = [...count('container', 'container'), ...count('vm', 'virtual machine')];
+    return `${words.join(' and ')} of this lab`;
   }
 
   get step(): LabStep | undefined {
