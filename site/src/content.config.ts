@@ -7,6 +7,7 @@ import { docsSchema, i18nSchema } from '@astrojs/starlight/schema';
 import { glob, type Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
 import english from './content/i18n/en.json' with { type: 'json' };
+import drawn from './content/live/en.json' with { type: 'json' };
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
 import { readGuide } from './facts/guide.ts';
 import { labData, labSchema } from './labs/data.ts';
@@ -90,17 +91,19 @@ const guideSchema = z.object({
   ),
 });
 
-/** The words of the frame around the pages, which a second language has to have too: all of them, and no others. */
-const strings = z.strictObject(
-  Object.fromEntries(Object.keys(english).map((name) => [name, z.string()])) as Record<
-    keyof typeof english,
-    z.ZodString
-  >,
-);
+/** Words that a second language has to have too: all of them, and no others. */
+const wordsLike = <Key extends string>(first: Record<Key, string>) =>
+  z.strictObject(
+    Object.fromEntries(Object.keys(first).map((name) => [name, z.string()])) as Record<Key, z.ZodString>,
+  );
 
 export const collections = {
   labs: defineCollection({ loader: labs, schema: labSchema }),
-  i18n: defineCollection({ loader: i18nLoader(), schema: i18nSchema({ extend: strings }) }),
+  i18n: defineCollection({ loader: i18nLoader(), schema: i18nSchema({ extend: wordsLike(english) }) }),
+  live: defineCollection({
+    loader: glob({ base: 'src/content/live', pattern: '*.json' }),
+    schema: wordsLike(drawn),
+  }),
   docs: defineCollection({
     loader: docsLoader(),
     schema: docsSchema({

@@ -60,6 +60,11 @@ const translate = (change: (words: Record<string, string>) => void): void => {
   };
   change(german);
   writeFileSync(join(site, 'src/content/i18n/de.json'), JSON.stringify(german));
+  const drawn = JSON.parse(readFileSync(join(site, 'src/content/live/en.json'), 'utf8'));
+  writeFileSync(
+    join(site, 'src/content/live/de.json'),
+    JSON.stringify({ ...drawn, 'terminal.connecting': 'Das Terminal wird verbunden…' }),
+  );
 };
 
 test(
@@ -84,6 +89,9 @@ test(
     expect(german).toMatch(/<html lang="de" dir="ltr"/);
     expect(german).toContain('Geschichte');
     expect(german).toContain('<title>Über Bulkhead · Bulkhead</title>');
+    const scripts = readdirSync(join(site, 'dist/assets')).filter((file) => file.endsWith('.js'));
+    const said = scripts.map((file) => readFileSync(join(site, 'dist/assets', file), 'utf8'));
+    expect(said.some((code) => code.includes('Das Terminal wird verbunden'))).toBe(true);
     expect(german).toContain('<link rel="canonical" href="https://example.org/people/ada/de/about/">');
     expect(german).toContain('content="https://example.org/people/ada/cards/de-about.png"');
     expect(page('about')).toMatch(/<html lang="en" dir="ltr"/);

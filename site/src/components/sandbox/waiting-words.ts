@@ -1,25 +1,23 @@
 // What a place in the queue says to a person.
 import type { Ticket } from '@bulkhead/sandbox-server/protocol';
+import { say } from '../../words/words.ts';
 
 /** Marks that are drawn at most; a longer queue is cut before the reader. */
 const MOST_MARKS = 16;
 
 /** "The host is full: you are next", "… you are number 3 of 7". */
 export function placeInWords({ state, place, waiting }: Pick<Ticket, 'state' | 'place' | 'waiting'>): string {
-  if (state !== 'waiting') return 'It is your turn: your machines are being made';
-  if (place > 1) return `The host is full: you are number ${place} of ${waiting} in the queue`;
-  return waiting > 1
-    ? `The host is full: you are next, of ${waiting} in the queue`
-    : 'The host is full: you are next';
+  if (state !== 'waiting') return say('waiting.turn');
+  if (place > 1) return say('waiting.number', { place, waiting });
+  return say(waiting > 1 ? 'waiting.nextOf' : 'waiting.next', { waiting });
 }
 
 /** How long it still takes, as far as anybody knows, and how that is known. */
 export function waitInWords({ expectedAt }: Pick<Ticket, 'expectedAt'>, now: number): string {
-  if (expectedAt === null) return 'not known yet: too few machines have become free to tell';
+  if (expectedAt === null) return say('waiting.unknown');
   const minutes = Math.round((expectedAt - now) / 60_000);
-  const wait =
-    minutes < 1 ? 'within a minute' : minutes === 1 ? 'in about a minute' : `in about ${minutes} minutes`;
-  return `${wait}, by how often machines have become free in the last half hour`;
+  if (minutes < 1) return say('waiting.withinMinute');
+  return say(minutes === 1 ? 'waiting.inMinute' : 'waiting.inMinutes', { minutes });
 }
 
 /** The queue as a row of marks, the next to be let in first. */
