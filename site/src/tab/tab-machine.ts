@@ -96,7 +96,7 @@ export class TabMachine {
       else if (data.type === 'saved' || data.type === 'use') this.#answers.get(data.type)?.(data as never);
       else if (data.type === 'failed') this.#fail(data.message);
       else {
-        this.stop();
+        this.#halt();
         this.#become({ phase: 'ended', console: data.console });
       }
     };
@@ -106,6 +106,11 @@ export class TabMachine {
 
   /** Stops everything, a download as well. What was in the machine is gone. */
   stop(): void {
+    this.#halt();
+    if (this.#state.phase !== 'off') this.#become({ phase: 'off' });
+  }
+
+  #halt(): void {
     this.#guest?.close('the machine was stopped');
     this.#guest = null;
     this.#worker?.terminate();
@@ -113,7 +118,6 @@ export class TabMachine {
     this.#asleep.delete('frozen');
     this.#sleeps = false;
     for (const answer of [...this.#answers.values()]) answer(undefined as never);
-    if (this.#state.phase !== 'off') this.#become({ phase: 'off' });
   }
 
   /** Saves what is in its memory on this device; resolves to whether that was possible (`asides` say why not). */
@@ -198,8 +202,9 @@ export class TabMachine {
     }
   }
 
+  /** Not by way of `off`, which is what a reader does: who waits is to hear why. */
   #fail(message: string): void {
-    this.stop();
+    this.#halt();
     this.#become({ phase: 'failed', message });
   }
 
