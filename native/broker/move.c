@@ -45,17 +45,7 @@ static const vm_move_watch watch = {job_tell, cancelled_here};
 
 // Another QEMU in the machine's cgroup than the one that its record names; 0 if there is none.
 static pid_t other_qemu(const machine *m) {
-    cleanup_free pid_t *pids = NULL;
-    bh_error err;
-    int count = cgroup_read_pids(machine_cgroup(m->broker, m->id).text, &pids, &err);
-    for (int i = 0; i < count; i++) {
-        char path[64], name[32];
-        snprintf(path, sizeof path, "/proc/%d/comm", (int)pids[i]);
-        if (pids[i] != m->pid && fs_read(AT_FDCWD, path, name, sizeof name, &err) > 0 &&
-            strncmp(name, "qemu-system", 11) == 0)
-            return pids[i];
-    }
-    return 0;
+    return machine_find_process(m, "qemu-system", m->pid);
 }
 
 // The same VM once more, in a directory of its own below the machine's, in the same cgroup.

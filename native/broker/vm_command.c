@@ -69,7 +69,7 @@ static void add_machine(vm_command *c, const vm_spec *spec, bool kvm) {
     }
 }
 
-static void add_boot(vm_command *c, const vm_spec *spec) {
+static void add_boot(vm_command *c, const vm_spec *spec, bool kvm) {
     add(c, "-kernel");
     add(c, VM_IMAGE_IN_JAIL "/vmlinux");
     add(c, "-initrd");
@@ -79,10 +79,11 @@ static void add_boot(vm_command *c, const vm_spec *spec) {
     // The rest is for a guest that does nothing to cost nothing: its kernel would look twice a second whether memory
     // wants to be moved together, and count pages every second. (That it also looks whether the TSC can be trusted has
     // to stay: on a busy host it is now and then measured wrong at boot, and time then runs at another speed.)
+    // An emulated processor is a share of a busy one, and slow at that: the broker in there has more patience.
     add(c,
         "console=ttyS0 quiet panic=-1 reboot=t mitigations=off sysctl.vm.compaction_proactiveness=0 "
-        "sysctl.vm.stat_interval=30%s rdinit=/bin/bulkheadd bulkhead.hostname=%s",
-        spec->selinux ? " security=selinux" : "", spec->hostname);
+        "sysctl.vm.stat_interval=30%s%s rdinit=/bin/bulkheadd bulkhead.hostname=%s",
+        spec->selinux ? " security=selinux" : "", kvm ? "" : " bulkhead.emulated", spec->hostname);
     add(c, "-no-reboot");
 }
 
@@ -138,7 +139,7 @@ int vm_command_build(const vm_spec *spec, vm_command *command, bh_error *err) {
     add(command, "-name");
     add(command, "%s", spec->machine_id);
     add_machine(command, spec, kvm);
-    add_boot(command, spec);
+    add_boot(command, spec, kvm);
     add_devices(command, kvm ? "device" : "pci");
     add(command, "-sandbox");
     add(command, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");

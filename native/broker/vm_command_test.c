@@ -61,6 +61,7 @@ static void emulation_uses_the_machine_that_never_hung_and_kvm_the_small_one(voi
     assert_int_equal(vm_command_build(&spec, &command, &err), 0);
     assert_int_equal(strncmp(value_of(&command, "-machine", 0), "q35,hpet=off,vmport=off", 23), 0);
     assert_string_equal(value_of(&command, "-cpu", 0), "max,-vmx,-svm");
+    assert_non_null(strstr(value_of(&command, "-append", 0), " bulkhead.emulated "));
 
     vm_spec kvm = spec;
     kvm.accel = "kvm";
@@ -68,6 +69,7 @@ static void emulation_uses_the_machine_that_never_hung_and_kvm_the_small_one(voi
     assert_int_equal(strncmp(value_of(&command, "-machine", 0), "microvm", 7), 0);
     assert_string_equal(value_of(&command, "-accel", 0), "kvm");
     assert_string_equal(value_of(&command, "-cpu", 0), "host,-vmx,-svm");
+    assert_null(strstr(value_of(&command, "-append", 0), "emulated"));
     assert_string_equal(value_of(&command, "-device", 0), "virtio-blk-device,drive=disk");
 }
 

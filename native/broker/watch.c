@@ -134,18 +134,23 @@ static void tell_end(machine *m) {
     broker_emit(m->broker, event);
 }
 
-// Whoever keeps the console's log: it ends when it has written what QEMU printed last. 0 if it has already.
-static pid_t console_keeper(const machine *m) {
+pid_t machine_find_process(const machine *m, const char *name, pid_t but) {
     cleanup_free pid_t *pids = NULL;
     bh_error err;
     int count = cgroup_read_pids(machine_cgroup(m->broker, m->id).text, &pids, &err);
     for (int i = 0; i < count; i++) {
-        char path[64], name[32];
+        char path[64], found[32];
         snprintf(path, sizeof path, "/proc/%d/comm", (int)pids[i]);
-        if (fs_read(AT_FDCWD, path, name, sizeof name, &err) > 0 && strcmp(name, "console-log") == 0)
+        if (pids[i] != but && fs_read(AT_FDCWD, path, found, sizeof found, &err) > 0 &&
+            strncmp(found, name, strlen(name)) == 0)
             return pids[i];
     }
     return 0;
+}
+
+// Whoever keeps the console's log: it ends when it has written what QEMU printed last. 0 if it has already.
+static pid_t console_keeper(const machine *m) {
+    return machine_find_process(m, "console-log", 0);
 }
 
 static int watch_process(machine *m, pid_t pid, uint64_t start_time, void (*ended)(loop_source *, uint32_t),

@@ -13,3 +13,5 @@ void machine_note_end(machine *m);
 void machine_find_end(machine *m);
 // A machine that had ended already when its record was found: what is not in the record.
 void machine_recall_end(machine *m);
+// A process in the machine's group, other than `but`, whose name begins with `name`; 0 if there is none.
+pid_t machine_find_process(const machine *m, const char *name, pid_t but);

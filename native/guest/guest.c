@@ -28,8 +28,8 @@
 #define STATE_DIR "/run/bulkhead"
 // Ids for containers in the VM. Any range will do: nothing in a guest has a user above 65534.
 #define ID_BASE 0x50000000
-// The processor is a program: in a reader's tab some fifty times slower than the one below it, and on a busy device
-// slower still. To open a terminal takes seconds there.
+// The processor is a program: some ten times slower than the one below it, in a reader's tab fifty times, and where
+// many want that one slower still. To open a terminal takes seconds there.
 #define EMULATED_PARAMETER "bulkhead.emulated"
 #define EMULATED_PATIENCE_PERCENT 400
 

@@ -1,4 +1,5 @@
 // Works through a lab on its page the way a learner does: clicks what is to be run, types the rest, and waits for green.
+import { join } from 'node:path';
 import { expect, type Locator, type Page } from '@playwright/test';
 import { patiently } from '../patience.ts';
 import { TerminalPage } from './terminal-page.ts';
@@ -6,8 +7,13 @@ import { TerminalPage } from './terminal-page.ts';
 /** How long a check may take to see what was done, on a machine that is busy with other things. */
 const CHECK_MS = patiently(30_000);
 
+/** A folder for a picture of each step when it is done; none are taken unless it is named. */
+const PICTURES = process.env.BULKHEAD_LAB_PICTURES;
+
 export class LabPage {
   readonly page: Page;
+  #slug = '';
+  #pictures = 0;
 
   constructor(page: Page) {
     this.page = page;
@@ -15,9 +21,11 @@ export class LabPage {
 
   /** Opens the lab and starts its machines, each with a prompt. */
   async begin(url: string, slug: string): Promise<void> {
+    this.#slug = slug;
     await this.page.goto(`${url}/labs/${slug}/`);
     const start = this.page.getByTestId('start-lab');
     await expect(start).toBeEnabled();
+    await this.#picture('start');
     await start.click();
     await expect(this.page.getByTestId('lab-bench')).toBeVisible({ timeout: patiently(60_000) });
   }
@@ -63,6 +71,7 @@ export class LabPage {
   async done(step: string): Promise<void> {
     const foot = this.page.getByTestId(`foot-${step}`);
     await expect(foot, `${step} is done`).toHaveAttribute('data-state', 'done', { timeout: CHECK_MS });
+    await this.#picture(step);
     await foot.getByRole('button', { name: /^(Next step|Finish)$/ }).click();
     await expect(foot).toBeHidden();
   }
@@ -70,5 +79,11 @@ export class LabPage {
   /** The last page, with every step done. */
   async finished(): Promise<void> {
     await expect(this.page.getByTestId('lab-end')).toContainText('Every step is done');
+    await this.#picture('finish');
+  }
+
+  async #picture(of: string): Promise<void> {
+    if (PICTURES === undefined) return;
+    await this.page.screenshot({ path: join(PICTURES, `${this.#slug}-${this.#pictures++}-${of}.png`) });
   }
 }

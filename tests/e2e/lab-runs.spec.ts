@@ -1,4 +1,5 @@
-// Three labs from the first step to the last, by typing and clicking as a learner would.
+// Three labs from the first step to the last, by typing and clicking as a learner would. With BULKHEAD_LAB_PICTURES=FOLDER there is a
+// picture of each step there when it is done.
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';

@@ -64,6 +64,13 @@ test.concurrent.each(harms)(
     const harmed = await learner.ask('POST', apiPaths.exec(id, 'box'), { command, timeoutMs: 30_000 });
     if (said !== null) expect((harmed.body as Ran).stdout.trim()).toBe(said);
     expect(await check()).toMatchObject({ state: 'missing', reason: STEP.missing });
+    // Its solution needs the machine's own programs: it is done, or it is said what to do.
+    const solved = await learner.ask('POST', apiPaths.solve(id, STEP.id));
+    if (solved.status !== 200)
+      expect(solved).toMatchObject({
+        status: 409,
+        body: { error: { code: 'conflict', message: expect.stringMatching(/begin the machine again\.$/) } },
+      });
 
     expect(await learner.ask('POST', apiPaths.restart(id, 'box'), {})).toMatchObject({ status: 200 });
     await learner.waitFor(id, 'box', 'running');

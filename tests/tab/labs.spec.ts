@@ -19,6 +19,7 @@ const withMemory = (context: BrowserContext, gibibytes: number): Promise<unknown
   }, gibibytes);
 
 test('a step that turned green in the tab is green when the page is loaded again', async ({ page }) => {
+  test.slow(); // the first check of a machine that was just restored takes an emulated processor long
   await page.goto(`${site.url}/labs/eight-namespaces/`);
   const use = page.getByTestId('use-tab');
   await expect(use).toHaveText(/Run it in this tab \(\d+ MB\)/);

@@ -200,8 +200,9 @@ export class LabRun {
       this.#ask(step, true);
       return ran;
     } catch (error) {
-      tell('failed', messageOf(error), '');
-      throw error;
+      const said = withNextStep(error);
+      tell('failed', messageOf(said), '');
+      throw said;
     }
   }
 
@@ -256,4 +257,11 @@ export class LabRun {
 function timesFor({ kind, where }: Machine): number {
   if (where.depth === 'tab') return IN_A_TAB;
   return where.depth === 'vm' || kind === 'vm' ? IN_A_VM : 1;
+}
+
+/** Solutions are written for a machine whose programs are there. Where none can be started its learner has seen to that. */
+function withNextStep(error: unknown): unknown {
+  if (!(error instanceof Problem) || error.field !== 'command') return error;
+  const message = `${error.message} If its own programs are gone, or something in it ends them, begin the machine again.`;
+  return new Problem(error.code, message, { field: error.field });
 }

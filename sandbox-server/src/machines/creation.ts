@@ -4,8 +4,8 @@ import { type MachineContext, orIfGone } from './machine.ts';
 import type { MachinePlan } from './placement.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
-/** A container is made in milliseconds; this is for a host that swaps, and for an emulated one. */
-const CREATE_TIMEOUT_MS = 30_000;
+/** A container is made in milliseconds. The broker gives up after 20 s, on an emulated processor after 80, and then says why. */
+const CREATE_TIMEOUT_MS = 90_000;
 
 /** Makes it, or (`again`) makes it anew in its place. Rejects with BrokerError. */
 export async function createContainer(

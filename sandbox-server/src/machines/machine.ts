@@ -31,8 +31,8 @@ import { readView } from './view.ts';
 /** Ending a machine waits for its last process, mount and cgroup. */
 const DELETE_TIMEOUT_MS = 60_000;
 
-/** The broker gives up after 15 s, and then says why. */
-const TERMINAL_TIMEOUT_MS = 20_000;
+/** The broker gives up after 15 s, on an emulated processor after 60, and then says why. */
+const TERMINAL_TIMEOUT_MS = 70_000;
 
 const FACTS_DELAY_MS = 200;
 /** Commands and file requests of one machine at once. */

@@ -18,7 +18,7 @@ export interface LabLayout {
 
 export const usualLayout: LabLayout = {
   text: 42,
-  sheet: 55,
+  sheet: 48,
   folded: false,
   editor: 55,
   terminals: 60,

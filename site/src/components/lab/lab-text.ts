@@ -26,6 +26,10 @@ export class LabText {
     this.#session = session;
     this.#acts = acts;
     for (const step of session.facts.steps) this.#mountFoot(step);
+    for (const block of root.querySelectorAll<HTMLElement>('[data-run]')) {
+      const { machine } = this.#target(block);
+      block.classList.add(`kind-${session.facts.machines.find(({ name }) => name === machine)?.kind}`);
+    }
     const next = root.querySelector<HTMLElement>('[data-next]');
     if (next) this.#keep(mount(NextLabs, { target: next, props: { session } }));
     root.addEventListener('click', this.#click);
@@ -174,6 +178,7 @@ export class LabText {
     const verdict = form.querySelector('.verdict');
     if (!verdict || answer.trim() === '') return;
     const { accept, from } = form.dataset;
+    if (from) verdict.textContent = 'Your machine is being asked…';
     try {
       const right = from
         ? [await this.#session.output(from, this.#target(form).machine)]

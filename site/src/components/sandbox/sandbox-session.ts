@@ -90,6 +90,8 @@ const MOST_NOTICES = 50;
 
 /** How long the making of a sandbox may take before the page gives up; a VM's boot is not part of it. */
 const START_LIMIT_MS = 30_000;
+/** And its beginning again, with a first terminal: in a VM whose processor is emulated, on a busy host, it may take so long. */
+const RESTART_LIMIT_MS = 160_000;
 
 export class SandboxSession {
   readonly #mine: SandboxSessionOptions['mine'];
@@ -307,7 +309,7 @@ export class SandboxSession {
     const { sandbox } = this.#view;
     if (!sandbox) return false;
     try {
-      const options = { method: 'POST', body: how, within: START_LIMIT_MS } as const;
+      const options = { method: 'POST', body: how, within: RESTART_LIMIT_MS } as const;
       this.#replace(await this.#request<Machine>(apiPaths.restart(sandbox.id, machine), options));
       this.#change({ problem: null });
       return true;
