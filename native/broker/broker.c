@@ -7,6 +7,7 @@
 #include "broker/check.h"
 #include "broker/end.h"
 #include "broker/ids.h"
+#include "broker/leftover.h"
 #include "broker/log.h"
 #include "broker/methods.h"
 #include "broker/probe.h"
@@ -108,6 +109,8 @@ broker *broker_new(const broker_config *config, loop *l, bh_error *err) {
         broker_free(b);
         return NULL;
     }
+    if (!config->guest)
+        leftovers_await(b);
     if (make_directories(b, err) < 0 || cgroup_create(config->cgroup_parent, &CGROUP_NO_LIMITS, err) < 0 ||
         (has_monitors_group(b) && cgroup_create(monitors_cgroup(b).text, &CGROUP_NO_LIMITS, err) < 0) ||
         checks_clear(b, err) < 0 || reap_start(b, err) < 0 || terminals_watch(b, err) < 0 ||
