@@ -97,13 +97,16 @@ static size_t print(size_t most) {
     return printed;
 }
 
-// Prints, letting the terminal read, until it takes no more or `most` have been taken.
+// Prints, letting the terminal read, until it has taken no more for a tenth of a second, or `most`. What is printed
+// gets to the terminal's end by a worker of the kernel's, which a busy machine keeps waiting.
 static size_t flood(size_t most) {
-    size_t printed = 0, more;
-    do {
-        printed += more = print(most - printed);
+    size_t printed = 0;
+    for (int idle = 0; printed < most && idle < 20;) {
+        size_t more = print(most - printed);
+        printed += more;
+        idle = more > 0 ? 0 : idle + 1;
         run_for(5);
-    } while (more > 0);
+    }
     return printed;
 }
 

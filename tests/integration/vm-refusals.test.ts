@@ -35,6 +35,15 @@ const leave = (bytes: number) => {
   const { bsize, blocks, bfree } = statfsSync(broker.state);
   resize((blocks - bfree) * bsize + bytes);
 };
+/** The same while somebody writes, who may be faster than the measuring of what is used. */
+const leaveAtMost = (bytes: number): void => {
+  try {
+    leave(bytes);
+  } catch (error) {
+    if (bytes > DISK) throw error;
+    leaveAtMost(2 * bytes);
+  }
+};
 /** In the broker's mount namespace. */
 const within = (command: string) => {
   const said = spawnSync('nsenter', ['-t', `${broker.pid}`, '-m', 'sh', '-ec', command], {
@@ -141,7 +150,7 @@ describe('a full disk', () => {
     const saving = save('cut');
     const failed = refused(saving, 'failed', /No space left on device|[Uu]nable to write|Input\/output/);
     await expect.poll(snapshots, { interval: 1, timeout: 20_000 }).toEqual(['cut']);
-    leave(4 * MIB);
+    leaveAtMost(4 * MIB);
     await failed;
     expect(snapshots()).toEqual([]);
     expect((await control().request('vm.snapshot.list', { machine: 'vm' })).snapshots).toEqual([]);
