@@ -47,6 +47,8 @@ export class LabRun {
   #lookedAt = 0;
   #lookEveryMs = LOOK_EVERY_MS;
   #look: ReturnType<typeof setTimeout> | null = null;
+  /** Machines without the lab's files, by name, and why. */
+  readonly #bare = new Map<string, string>();
   #ended = false;
 
   constructor(sandbox: Sandbox, lab: Lab, context: RunContext) {
@@ -77,6 +79,7 @@ export class LabRun {
       const follow = ({ name, state }: Machine) => {
         if (state === 'starting' && !empty) {
           empty = true;
+          this.#bare.delete(name);
           this.#sandbox.forgetChecks(name);
         }
         if (state !== 'running' || !empty) return;
@@ -161,7 +164,10 @@ export class LabRun {
       const verdict = verdictOf(ran, timeoutMs);
       this.#context.metrics?.noteCheck(ran.timed_out ? 'timeout' : verdict.state, performance.now() - begun);
       if (verdict.state === 'done' && this.#latest(step)?.state !== 'done') this.#keep(step, machine);
-      return verdict;
+      const bare = verdict.state === 'done' ? undefined : this.#bare.get(step.machine);
+      return bare === undefined
+        ? verdict
+        : failed(`The files of this lab are not in ${step.machine}: ${bare}. Begin the machine again.`);
     } catch (error) {
       if (error instanceof Problem) return failed(error.message);
       if (error instanceof BrokerError && error.code === 'unknown_method')
@@ -247,6 +253,7 @@ export class LabRun {
   #cannotFurnish(name: string, error: unknown): void {
     if (this.#ended) return;
     const why = messageOf(error);
+    this.#bare.set(name, why.replace(/\.$/, ''));
     this.#context.log.warn(
       { sandbox: this.#sandbox.id, name, reason: why },
       "cannot put a lab's files into a machine",
