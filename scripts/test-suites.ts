@@ -163,12 +163,16 @@ const DESK: readonly Suite[] = (
  * (make's), or would be too many emulated processors for two cores.
  */
 export const LANES: readonly (readonly Suite[])[] = [
-  [vitest('integration', true), vitest('escape', true), playwright('e2e, pages', 'pages', 2)],
+  [
+    vitest('integration', true),
+    vitest('escape', true),
+    playwright('e2e, pages', 'pages', 2),
+    { ...vitest('tab'), tab: true },
+  ],
   [
     ...DESK,
     vitest('unit'),
     playwright('e2e', 'stack', 1),
-    { ...vitest('tab'), tab: true },
     { ...playwright('tab, pages', 'tab', 2, 'tests/tab'), tab: true },
   ],
 ];
