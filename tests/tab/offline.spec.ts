@@ -71,9 +71,9 @@ test('with the network cut after the first visit, a lab is begun in the tab, its
   await context.setOffline(true);
   host.close();
 
-  // A page that was never visited.
+  // A page that was never visited; the reader has agreed to the tab.
   await page.goto(`${host.url}/labs/eight-namespaces/`);
-  await page.getByTestId('use-tab').click();
+  await page.getByTestId('start-lab').click();
   await expect(page.getByTestId('lab-bench')).toBeVisible({ timeout: PATIENCE });
   const terminal = await new LabPage(page).terminal('box');
   await terminal.waitForPrompt('box', PATIENCE);

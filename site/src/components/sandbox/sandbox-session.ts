@@ -394,9 +394,10 @@ export class SandboxSession {
   async #lookAtTab(use: boolean): Promise<void> {
     const offer = await this.#door.offer().catch((): TabOffer | null => null);
     if (this.#leaving.signal.aborted) return;
-    this.#change({ offer });
+    // Whoever agreed before is not asked for a moment and then not.
     if (use && offer?.able && offer.agreed && this.#view.phase === 'alone')
       await this.#enterTab().catch((error: unknown) => this.#failed(error, 'alone'));
+    this.#change({ offer });
   }
 
   async #enterTab(): Promise<void> {
