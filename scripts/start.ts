@@ -69,7 +69,9 @@ const main = async (): Promise<void> => {
       ]))
         console.log(remark);
       if (options.tab === 'on' && !ending.signal.aborted)
-        tabImage = buildTabImage(`${options.state}/images`, (line) => console.log(line), ending.signal);
+        tabImage = buildTabImage(`${options.state}/images`, (line) => console.log(line), {
+          signal: ending.signal,
+        });
       await interrupted;
     }
   } finally {

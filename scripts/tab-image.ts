@@ -10,9 +10,13 @@ type Say = (line: string) => void;
  * Builds the image below `images` unless it is up to date; says nothing in that case. Never rejects: without it there is no
  * Linux in the tab, and everything else is as it was. Resolves to whether the image is there.
  */
-export const buildTabImage = async (images: string, say: Say, signal?: AbortSignal): Promise<boolean> => {
-  // As nice as can be: what people wait for goes first.
-  const command = ['-n', '19', join(ROOT, 'labs/images/build'), '--out', images, '--only', 'tab'];
+export const buildTabImage = async (
+  images: string,
+  say: Say,
+  { signal, nice = 19 }: { signal?: AbortSignal; nice?: number } = {},
+): Promise<boolean> => {
+  // As nice as can be, unless it is waited for: what people wait for goes first.
+  const command = ['-n', `${nice}`, join(ROOT, 'labs/images/build'), '--out', images, '--only', 'tab'];
   const { status, stderr } = await run('nice', command, {
     root: true,
     onLine: (line, stream) => {

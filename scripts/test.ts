@@ -131,9 +131,9 @@ const main = async (): Promise<number> => {
   await setUp({ state: '/var/lib/bulkhead', images: IMAGES, forTests: true, steps: 5 });
   rmSync(RESULTS, { recursive: true, force: true });
   mkdirSync(RESULTS, { recursive: true });
-  // Minutes, the first time, and after a change to native/ one: beside the other suites, as nice as can be.
+  // Minutes, the first time, and after a change to native/ one: beside the other suites, and as nice as those that only compute.
   const tabImage = suites.some(({ tab }) => tab)
-    ? buildTabImage(IMAGES, (line) => print(`  (${line})`))
+    ? buildTabImage(IMAGES, (line) => print(`  (${line})`), { nice: 10 })
     : Promise.resolve(true);
   console.log('');
   const progress: Progress = { outcomes: new Map(), running: new Map() };

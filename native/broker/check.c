@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define KILL_TIMEOUT_MS 5000
+#define KILL_TIMEOUT_MS 20000
 #define MIB ((int64_t)1024 * 1024)
 
 // Beside the machines' and not within the one it looks at. Where a learner could take a check's memory or processes

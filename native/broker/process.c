@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KILL_TIMEOUT_MS 5000
+#define KILL_TIMEOUT_MS 20000
 #define FOLLOW_MS 1000
 #define REPORT_MAX 65536
 

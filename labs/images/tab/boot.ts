@@ -102,13 +102,25 @@ const prepare = async (profile: keyof typeof prepared): Promise<TabImage['prepar
   await makeContainer(rehearsal, profile);
   const { terminal } = await openTerminal(rehearsal);
   await run(rehearsal, 'ls -l / && ps aux && id && free -m && cat /proc/self/status');
-  await guest.request('check', { machine: rehearsal, ...REHEARSED_CHECK }, WAIT);
+  await rehearseCheck(rehearsal);
   await guest.request('terminal.close', { machine: rehearsal, terminal }, WAIT);
   await guest.request('machine.delete', { machine: rehearsal }, WAIT);
   const machine = prepared[profile];
   const { trace } = await makeContainer(machine, profile);
   await promptOf(machine, (await openTerminal(machine)).terminal);
   return { machine, trace };
+};
+
+/** Again where it took longer than a check may: on a busy host it does, and what was read by then is in memory. */
+const rehearseCheck = async (machine: string, triesLeft = 4): Promise<void> => {
+  const done = await guest
+    .request('check', { machine, ...REHEARSED_CHECK }, WAIT)
+    .then(({ timed_out }) => !timed_out)
+    .catch((error: unknown) => {
+      if (triesLeft === 0) throw error;
+      return false;
+    });
+  if (!done && triesLeft > 0) await rehearseCheck(machine, triesLeft - 1);
 };
 
 /** With the tools that most checks of labs use: an emulated processor reads each for the first time but once. */
