@@ -1,5 +1,5 @@
 // The Linux in the tab, from a plain web host: what is fetched until the first prompt and how long that takes, on the first visit,
-// on the second, and where something was left, on this computer and on one that is four times slower; what a command, a container
+// on the second, on this computer and on one that is four times slower; what a command, a container
 // and the memory cost.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -147,13 +147,8 @@ async function commands(page: Page): Promise<Figures> {
   return { 'echo, ms': summary(took).median };
 }
 
-/** A visit, with the processor as it is or slower. `leave`: what is done at its end. */
-async function measured(
-  context: BrowserContext,
-  host: PlainHost,
-  slow: boolean,
-  leave: (page: Page) => Promise<void>,
-): Promise<Figures> {
+/** A visit, with the processor as it is or slower; nothing is left but the files. */
+async function measured(context: BrowserContext, host: PlainHost, slow: boolean): Promise<Figures> {
   const browser = context.browser();
   if (!browser) throw new Error('the browser is gone');
   const page = await context.newPage();
@@ -163,7 +158,7 @@ async function measured(
     const atPrompt = await memory(browser);
     Object.assign(figures, await commands(page), await another(page));
     const used = await memory(browser);
-    await leave(page);
+    await ended(page);
     return { ...figures, 'memory at the prompt, MB': atPrompt / 1e6, 'memory when used, MB': used / 1e6 };
   } finally {
     end();
@@ -180,9 +175,6 @@ const ended = async (page: Page): Promise<void> => {
   await page.getByRole('button', { name: 'End it' }).click();
   await lists(page, 0);
 };
-
-/** The machine is saved as it is. */
-const left = (page: Page): Promise<void> => lists(page, 1);
 
 /** Waits until the device keeps that many lists of what is in the tab. */
 async function lists(page: Page, many: number): Promise<void> {
@@ -220,9 +212,8 @@ async function run(host: PlainHost): Promise<void> {
       const browser = await chromium.launch(CHROMIUM);
       const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
       const where = slow ? `, ${SLOWER} times slower` : '';
-      add(all, `first visit${where}`, await measured(context, host, slow, ended));
-      add(all, `second visit${where}`, await measured(context, host, slow, left));
-      add(all, `back where it was left${where}`, await measured(context, host, slow, ended));
+      add(all, `first visit${where}`, await measured(context, host, slow));
+      add(all, `second visit${where}`, await measured(context, host, slow));
       await browser.close();
     }
   }
