@@ -1,22 +1,15 @@
 // A lab on its page with nothing but files behind it: what is said before anything is fetched, and what stays done.
-import { type BrowserContext, expect, test } from '@playwright/test';
+import { expect, test } from '@playwright/test';
 import { LabPage } from '../e2e/lab-page.ts';
 import { type PlainSite, servePlainly } from '../e2e/plain-site.ts';
+import { PATIENCE, pretend } from './device.ts';
 import { TAB_IMAGE } from './place.ts';
-
-/** An emulated processor, on a machine that may be three times slower than this one. */
-const PATIENCE = 120_000;
 
 let site: PlainSite;
 test.beforeAll(async () => {
   site = await servePlainly(TAB_IMAGE);
 });
 test.afterAll(() => site.close());
-
-const withMemory = (context: BrowserContext, gibibytes: number): Promise<unknown> =>
-  context.addInitScript((claimed) => {
-    Object.defineProperty(navigator, 'deviceMemory', { get: () => claimed });
-  }, gibibytes);
 
 test('a step that turned green in the tab is green when the page is loaded again', async ({ page }) => {
   test.slow(); // the first check of a machine that was just restored takes an emulated processor long
@@ -48,7 +41,7 @@ test('a lab with a virtual machine says what it takes of the device, before it i
 });
 
 test('a lab whose virtual machine has no place on the device is not offered', async ({ page, context }) => {
-  await withMemory(context, 1);
+  await pretend(context, { deviceMemory: 1 });
   await page.goto(`${site.url}/labs/one-kernel-or-two/`);
   await expect(page.getByTestId('no-tab')).toContainText(
     'There is no virtual machine in this tab: this device has 1 GiB',

@@ -1,24 +1,15 @@
 // The pages of the site with nothing but files behind them: their machines run in the tab, as the reader was asked.
-import { type BrowserContext, expect, type Page, test } from '@playwright/test';
+import { expect, type Page, test } from '@playwright/test';
 import { type PlainSite, servePlainly } from '../e2e/plain-site.ts';
 import { TerminalPage } from '../e2e/terminal-page.ts';
+import { PATIENCE, pretend } from './device.ts';
 import { TAB_IMAGE } from './place.ts';
-
-/** An emulated processor, on a machine that may be three times slower than this one. */
-const PATIENCE = 120_000;
 
 let site: PlainSite;
 test.beforeAll(async () => {
   site = await servePlainly(TAB_IMAGE);
 });
 test.afterAll(() => site.close());
-
-/** What the device claims to be. */
-const pretend = (context: BrowserContext, device: object): Promise<unknown> =>
-  context.addInitScript((claims) => {
-    for (const [name, value] of Object.entries(claims))
-      Object.defineProperty(navigator, name, { get: () => value });
-  }, device);
 
 /** When what is in the tab's first machine was saved last; 0 while nothing was. */
 const savedAt = (page: Page): Promise<number> =>
