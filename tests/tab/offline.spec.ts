@@ -7,10 +7,9 @@ import { writeStaticSite } from '../../scripts/static/site.ts';
 import { LabPage } from '../e2e/lab-page.ts';
 import { DIST } from '../e2e/plain-site.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
+import { PATIENCE } from './device.ts';
 import { TAB_IMAGE } from './place.ts';
 
-/** An emulated processor, on a machine that may be three times slower than this one. */
-const PATIENCE = 120_000;
 /** The site must not know where it is. */
 const UNDER = '/people/ada/walls/';
 

@@ -9,9 +9,8 @@ import { complaints } from '../e2e/page-checks.ts';
 import { DIST } from '../e2e/plain-site.ts';
 import { TerminalPage } from '../e2e/terminal-page.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
+import { PATIENCE } from './device.ts';
 import { TAB_IMAGE } from './place.ts';
-
-const PATIENCE = 120_000;
 
 let state: string;
 let server: RunningServer;

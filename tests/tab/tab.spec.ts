@@ -2,10 +2,8 @@
 import { expect, type Page, test } from '@playwright/test';
 import { type PlainSite, servePlainly } from '../e2e/plain-site.ts';
 import { TerminalPage } from '../e2e/terminal-page.ts';
+import { PATIENCE } from './device.ts';
 import { TAB_IMAGE } from './place.ts';
-
-/** An emulated processor, on a machine that may be three times slower than this one. */
-const PATIENCE = 120_000;
 
 let site: PlainSite;
 test.beforeAll(async () => {
