@@ -37,22 +37,28 @@ const vitestCount = (file: string) => (): Count => {
       assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
     }[];
   }>(file);
-  // A file that fails to load has no tests to count, but must not go unnoticed.
+  // A file that fails to load, or one of whose hooks fails, may have no failed test to count, but must not go unnoticed.
   const broken = report.testResults.filter(
-    (one) => one.status === 'failed' && one.assertionResults.length === 0,
+    ({ status, assertionResults }) =>
+      status === 'failed' && assertionResults.every((one) => one.status !== 'failed'),
   );
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,
     skipped: report.numPendingTests,
-    names: report.testResults.flatMap(({ name, message, assertionResults }) => {
-      const where = relative(ROOT, name);
-      const failed = assertionResults.filter((one) => one.status === 'failed');
-      if (failed.length === 0 && assertionResults.length === 0 && message) return [`${where}: ${message}`];
-      return failed.map(
-        ({ fullName, failureMessages }) => `${where} › ${fullName}\n${failureMessages.join('\n')}`,
-      );
-    }),
+    names: [
+      ...broken.map(
+        ({ name, message }) => `${relative(ROOT, name)}: ${message || 'a hook of it failed, see its log'}`,
+      ),
+      ...report.testResults.flatMap(({ name, assertionResults }) =>
+        assertionResults
+          .filter((one) => one.status === 'failed')
+          .map(
+            ({ fullName, failureMessages }) =>
+              `${relative(ROOT, name)} › ${fullName}\n${failureMessages.join('\n')}`,
+          ),
+      ),
+    ],
   };
 };
 

@@ -16,6 +16,10 @@ const NO_TAB: Count = {
   names: ['the Linux for the tab could not be built'],
 };
 
+/** How many times longer than alone a suite may wait (tests/patience.ts) where it shares the processors with another one, and
+ * with what they emulate. */
+const PATIENCE = '3';
+
 /** What a suite came to, and how long it took (milliseconds). */
 type Outcome = Count & { readonly ms: number };
 
@@ -25,11 +29,13 @@ const runSuite = async (suite: Suite, onLine: (line: string) => void): Promise<C
     PATH: `${join(ROOT, 'node_modules/node/bin')}:${process.env.PATH}`,
     BULKHEAD_IMAGES: IMAGES,
     BULKHEAD_PROGRAMS: PROGRAMS,
+    BULKHEAD_PATIENCE: process.env.BULKHEAD_PATIENCE ?? PATIENCE,
     ASTRO_TELEMETRY_DISABLED: '1',
     ...suite.env,
   };
   // sudo empties the environment; what the tests need of it goes along by name.
-  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'CI', ...Object.keys(suite.env ?? {})];
+  const kept = ['PATH', 'BULKHEAD_IMAGES', 'BULKHEAD_PROGRAMS', 'BULKHEAD_PATIENCE', 'CI'];
+  kept.push(...Object.keys(suite.env ?? {}));
   const throughSudo = suite.root && !isRoot;
   const prefix = throughSudo
     ? ['env', ...kept.flatMap((name) => (env[name] ? [`${name}=${env[name]}`] : []))]

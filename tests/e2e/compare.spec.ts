@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from '@playwright/test';
 import { census } from '../integration/census.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { OutputRecorder, TerminalPage } from './terminal-page.ts';
 
 let stack: Stack;
@@ -36,7 +37,7 @@ test.describe
     test('starts both, tells two kernels apart, survives reload and server death, and leaves nothing', async ({
       page,
     }) => {
-      test.setTimeout(300_000);
+      test.setTimeout(patiently(300_000));
       const recorder = new OutputRecorder(page);
       const box = new TerminalPage(page, 'terminal-box');
       const vm = new TerminalPage(page, 'terminal-vm');
@@ -74,8 +75,8 @@ test.describe
         const size = async (terminal: TerminalPage) => (await terminal.run('stty size', /^(\d+ \d+)$/m))[1];
         const wide = [await size(box), await size(vm)];
         await page.setViewportSize({ width: 1100, height: 700 });
-        await expect.poll(() => size(box), { timeout: 20_000 }).not.toBe(wide[0]);
-        await expect.poll(() => size(vm), { timeout: 20_000 }).not.toBe(wide[1]);
+        await expect.poll(() => size(box), { timeout: patiently(20_000) }).not.toBe(wide[0]);
+        await expect.poll(() => size(vm), { timeout: patiently(20_000) }).not.toBe(wide[1]);
         await page.setViewportSize({ width: 1440, height: 900 });
       });
 
@@ -90,7 +91,9 @@ test.describe
           await terminal.type(
             `stty -onlcr; printf 'be''gin:'; yes 0123456789abcde | head -c ${megabytes10.length}; printf ':e''nd'; stty onlcr; echo\n`,
           );
-          await expect.poll(() => recorder.bytes(name).includes(':end'), { timeout: 120_000 }).toBe(true);
+          await expect
+            .poll(() => recorder.bytes(name).includes(':end'), { timeout: patiently(120_000) })
+            .toBe(true);
           const all = recorder.bytes(name);
           const got = all.subarray(all.indexOf('begin:') + 6, all.lastIndexOf(':end'));
           expect(got.length).toBe(megabytes10.length);
@@ -105,7 +108,7 @@ test.describe
       await test.step('a reload keeps the shells and their screens', async () => {
         await box.run('echo stays-$((40+2))', /^stays-42$/m);
         await page.reload();
-        await expect.poll(() => box.screen(), { timeout: 20_000 }).toContain('stays-42');
+        await expect.poll(() => box.screen(), { timeout: patiently(20_000) }).toContain('stays-42');
         expect([await pidOf(box), await pidOf(vm)]).toEqual(shells);
       });
 
@@ -115,10 +118,10 @@ test.describe
         await expect.poll(() => box.screen()).toContain('line-1');
         await stack.killServer();
         await expect(page.getByText(/connection lost|reconnecting/i).first()).toBeVisible({
-          timeout: 20_000,
+          timeout: patiently(20_000),
         });
         await stack.startServer();
-        await expect.poll(() => box.screen(), { timeout: 30_000 }).toContain('line-400');
+        await expect.poll(() => box.screen(), { timeout: patiently(30_000) }).toContain('line-400');
         expect([await pidOf(box), await pidOf(vm)]).toEqual(shells);
         expect(recorder.faults).toEqual([]);
       });
@@ -132,8 +135,8 @@ test.describe
 
       await test.step('the end leaves nothing behind', async () => {
         await page.getByTestId('end-both').click();
-        await expect(page.getByTestId('start-both')).toBeVisible({ timeout: 30_000 });
-        await expect.poll(() => counts(stack), { timeout: 20_000 }).toEqual(before);
+        await expect(page.getByTestId('start-both')).toBeVisible({ timeout: patiently(30_000) });
+        await expect.poll(() => counts(stack), { timeout: patiently(20_000) }).toEqual(before);
       });
     });
   });

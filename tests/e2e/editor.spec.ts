@@ -2,15 +2,16 @@
 // that was typed is lost. One sandbox for all, because the lab's machine may need a VM of its own.
 import { type BrowserContext, expect as impatient, type Locator, type Page, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { axe, complaints, overflowing, WCAG, weigh } from './page-checks.ts';
 import { TerminalPage } from './terminal-page.ts';
 
 const LAB = '/labs/build-a-container/';
 const KIB = 1_024;
 /** A megabyte of editor is parsed, and a compiler run in an emulated machine, by a computer that may do other things too. */
-const expect = impatient.configure({ timeout: 60_000 });
+const expect = impatient.configure({ timeout: patiently(60_000) });
 
-test.describe.configure({ mode: 'serial', timeout: 240_000 });
+test.describe.configure({ mode: 'serial', timeout: patiently(240_000) });
 
 let stack: Stack;
 let context: BrowserContext;
@@ -57,7 +58,7 @@ const inMachine = async (path: string): Promise<string> => {
 };
 
 test.beforeAll(async ({ browser }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(patiently(300_000));
   stack = await startStack(process.env.BULKHEAD_SITE ? { site: process.env.BULKHEAD_SITE } : {});
   context = await browser.newContext();
   page = await context.newPage();
@@ -69,12 +70,12 @@ test.afterAll(async () => {
 });
 
 test('a page is light until its editor is opened, and Monaco comes from this origin under its policy', async () => {
-  test.setTimeout(300_000);
+  test.setTimeout(patiently(300_000));
   const heard = complaints(page);
   const weight = weigh(page);
   await page.goto(stack.url + LAB);
   await page.getByTestId('start-lab').click();
-  await shell.waitForPrompt('box', 240_000);
+  await shell.waitForPrompt('box', patiently(240_000));
   const before = (await weight()).script;
   expect(before).toBeLessThanOrEqual(160 * KIB);
   await openFile(page);

@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs';
 import { expect, test } from '@playwright/test';
 import { containerImages, type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { axeViolations } from './page-checks.ts';
 import { DIST, servePlainly } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
@@ -29,7 +30,9 @@ test.describe('on a host that has containers only', () => {
       .getByRole('button', { name: /^Run strace/ })
       .click();
     await expect(claim(31).getByTestId('terminal-box')).toBeVisible();
-    await expect.poll(() => shell.screen(), { timeout: 30_000 }).toMatch(/sethostname\("boxed", 5\)\s+= 0/);
+    await expect
+      .poll(() => shell.screen(), { timeout: patiently(30_000) })
+      .toMatch(/sethostname\("boxed", 5\)\s+= 0/);
 
     await claim(42).locator('summary').first().click();
     await claim(42)
@@ -38,7 +41,7 @@ test.describe('on a host that has containers only', () => {
     await expect(claim(42).getByTestId('terminal-box')).toBeVisible();
     await expect(shell.root).toHaveCount(1);
     // The same shell, with all that it had printed, and one command more.
-    await expect.poll(() => shell.screen(), { timeout: 30_000 }).toMatch(/sethostname[\s\S]*real/);
+    await expect.poll(() => shell.screen(), { timeout: patiently(30_000) }).toMatch(/sethostname[\s\S]*real/);
     await claim(42).getByRole('button', { name: 'End it' }).click();
   });
 
@@ -51,14 +54,16 @@ test.describe('on a host that has containers only', () => {
     await shown.getByRole('button', { name: /^Run uname/ }).click();
     await expect(shown.getByText('This host cannot run a virtual machine')).toBeVisible();
     const shell = new TerminalPage(page, 'terminal-box');
-    await expect.poll(() => shell.screen(), { timeout: 30_000 }).toMatch(/^Linux \d/m);
+    await expect.poll(() => shell.screen(), { timeout: patiently(30_000) }).toMatch(/^Linux \d/m);
     await shown.getByRole('button', { name: 'End it' }).click();
   });
 
   test('figures get the bars of this machine', async ({ page }) => {
     await page.goto(`${stack.url}/figures/`);
     await page.getByRole('button', { name: 'Measure this machine' }).click();
-    await expect(page.getByRole('button', { name: 'Measure again' })).toBeVisible({ timeout: 60_000 });
+    await expect(page.getByRole('button', { name: 'Measure again' })).toBeVisible({
+      timeout: patiently(60_000),
+    });
     await expect(page.getByTestId('own-container-start')).toContainText(/\d ms/);
     await expect(page.getByTestId('own-vm-start')).toHaveCount(0);
     await expect(page.locator('#memory-empty-container .own')).toContainText('a container, here');

@@ -6,13 +6,14 @@ import { type BrowserContext, expect, type Page, test } from '@playwright/test';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import type { Preview, Sandbox } from '../../sandbox-server/src/protocol/api.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { open } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
 
 /** For what a busy host takes long to do. */
-const patient = { timeout: 30_000 };
+const patient = { timeout: patiently(30_000) };
 const ROOT = join(import.meta.dirname, '../..');
 /** Markup that would run a script, were it markup. */
 const MARKUP = '<img src=x onerror=owned=1>';

@@ -3,12 +3,13 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { expect, type Page, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { axeViolations, complaints, open } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
 
 /** For what a busy host takes long to do. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = patiently(30_000);
 
 test.describe.configure({ mode: 'serial' });
 

@@ -3,6 +3,7 @@
 import { expect, test } from '@playwright/test';
 import { cardOf } from '../../site/src/publish/address.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import {
   applications,
   axeViolations,
@@ -33,7 +34,7 @@ for (const path of pages) {
     page,
   }) => {
     // Axe looks at every pair of colours of long pages, which takes a busy machine more than a minute.
-    test.setTimeout(240_000);
+    test.setTimeout(patiently(240_000));
     const heard = complaints(page);
     const weight = weigh(page);
     // By day on a desk, by night on a phone; and the colours of the night on a desk, which only contrast depends on.

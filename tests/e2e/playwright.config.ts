@@ -13,7 +13,7 @@ export default defineConfig({
     { name: 'pages', testMatch: ['pages.spec.ts', 'search.spec.ts'] },
   ],
   workers: 1,
-  timeout: 90_000,
+  timeout: patiently(90_000),
   // Another suite may have the processor for a while.
   expect: { timeout: patiently(15_000) },
   reporter: [['list'], ['json', { outputFile: '../results/e2e.json' }]],

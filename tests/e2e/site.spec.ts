@@ -1,6 +1,7 @@
 // The page that starts a container, as those meet it who see with their ears and click with their keys.
 import { expect, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { axeViolations, complaints, open } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 import { TerminalPage } from './terminal-page.ts';
@@ -66,7 +67,7 @@ test('the walk through a launch says what each step took of one that was made fo
   await open(page, stack.url, '/made/');
   await page.getByRole('button', { name: 'Make one now' }).click();
   await expect(page.getByRole('status')).toContainText(/Your container was made in [\d.]+ ms/, {
-    timeout: 30_000,
+    timeout: patiently(30_000),
   });
   for (const step of ['clone3', 'root', 'pivot_root', 'exec']) {
     await expect(page.locator(`[data-trace="${step}"] .yours`)).toContainText(/ms|µs/);

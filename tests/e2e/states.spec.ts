@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import type { Sandbox, Status, Ticket } from '../../sandbox-server/src/protocol/api.ts';
 import { containerImages, IMAGES, type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { servePlainly } from './plain-site.ts';
 import { startBox, TerminalPage } from './terminal-page.ts';
 
@@ -112,18 +113,18 @@ test.describe('a host without VMs, one sandbox a learner', () => {
     await expect(page.getByTestId('start-container')).toBeDisabled();
     await stack.startBroker();
     await expect(async () => {
-      await page.getByRole('button', { name: 'Look again' }).click({ timeout: 1_000 });
-      await expect(page.getByTestId('start-container')).toBeEnabled({ timeout: 1_000 });
-    }).toPass({ timeout: 20_000 });
+      await page.getByRole('button', { name: 'Look again' }).click({ timeout: patiently(1_000) });
+      await expect(page.getByTestId('start-container')).toBeEnabled({ timeout: patiently(1_000) });
+    }).toPass({ timeout: patiently(20_000) });
     const box = await startBox(page, stack.url);
 
     await stack.killBroker();
     await expect(page.getByText(/its broker is not: nothing can be measured/)).toBeVisible({
-      timeout: 20_000,
+      timeout: patiently(20_000),
     });
     await box.run('echo on-$((40+2))', /^on-42$/m);
     await stack.startBroker();
-    await expect(page.getByText(/its broker is not/)).toHaveCount(0, { timeout: 20_000 });
+    await expect(page.getByText(/its broker is not/)).toHaveCount(0, { timeout: patiently(20_000) });
     await endBox(page);
   });
 
@@ -141,7 +142,9 @@ test.describe('a host without VMs, one sandbox a learner', () => {
     const pid = (await sandboxes(page))[0]?.machines[0]?.hostPid;
     expect(pid).toBeGreaterThan(1);
     process.kill(pid ?? 0, 'SIGKILL');
-    await expect(page.getByText(/Your container is gone\..+signal 9/)).toBeVisible({ timeout: 10_000 });
+    await expect(page.getByText(/Your container is gone\..+signal 9/)).toBeVisible({
+      timeout: patiently(10_000),
+    });
     await page.getByRole('button', { name: 'Start another' }).click();
     await box.waitForPrompt('box');
     await endBox(page);
@@ -157,7 +160,7 @@ test.describe('a host without VMs, one sandbox a learner', () => {
     await stack.killServer();
     await expect(page.getByText(/Connection lost .* Trying again (in \d+ s|now)/)).toBeVisible();
     await expect(page.getByText(/The server does not answer; the numbers stand still/)).toBeVisible({
-      timeout: 10_000,
+      timeout: patiently(10_000),
     });
     await stack.startServer();
     // It may have come back by itself before anybody could press this.
@@ -165,9 +168,9 @@ test.describe('a host without VMs, one sandbox a learner', () => {
       .getByRole('button', { name: 'Try now' })
       .click({ timeout: 5_000 })
       .catch(() => {});
-    await expect.poll(() => box.screen(), { timeout: 20_000 }).toContain('tick-100');
+    await expect.poll(() => box.screen(), { timeout: patiently(20_000) }).toContain('tick-100');
     await expect(page.getByText(/Connection lost/)).toHaveCount(0);
-    await expect(page.getByText(/The server does not answer/)).toHaveCount(0, { timeout: 20_000 });
+    await expect(page.getByText(/The server does not answer/)).toHaveCount(0, { timeout: patiently(20_000) });
     await endBox(page);
   });
 });
@@ -205,7 +208,7 @@ test('the host is full: a place in the queue, kept over a reload and a server th
     await expect(heading(last)).toHaveText('The host is full: you are next');
     await stack.killServer();
     await stack.startServer();
-    await expect.poll(async () => (await waiting(last)).length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await waiting(last)).length, { timeout: patiently(20_000) }).toBe(1);
     await expect(heading(last)).toHaveText('The host is full: you are next');
     await endBox(page);
     await new TerminalPage(last, 'terminal-box').waitForPrompt('box');
@@ -237,7 +240,7 @@ test('nobody types: the page warns, can keep it, and at last says that the time 
     const before = await end();
     await page.getByRole('button', { name: 'Keep it' }).click();
     await expect.poll(end).toBeGreaterThan(before);
-    await expect(page.getByText('Its time was up.')).toBeVisible({ timeout: 20_000 });
+    await expect(page.getByText('Its time was up.')).toBeVisible({ timeout: patiently(20_000) });
     await page.getByRole('button', { name: 'Start again' }).click();
     await new TerminalPage(page, 'terminal-box').waitForPrompt('box');
     await endBox(page);
@@ -249,7 +252,7 @@ test('nobody types: the page warns, can keep it, and at last says that the time 
 test('a VM that does not boot is ended and tried once more; then the page says why, beside a container that runs', async ({
   page,
 }) => {
-  test.setTimeout(150_000);
+  test.setTimeout(patiently(150_000));
   const images = brokenImages(1_000_000);
   const stack = await startStack({ broker: ['--images', images] });
   try {
@@ -258,12 +261,12 @@ test('a VM that does not boot is ended and tried once more; then the page says w
     const box = new TerminalPage(page, 'terminal-box');
     await box.waitForPrompt('box');
     const vm = page.getByTestId('machine-vm');
-    await expect(vm.getByText(/being started once more/)).toBeVisible({ timeout: 60_000 });
-    await expect(vm.getByText('The virtual machine never ran')).toBeVisible({ timeout: 60_000 });
+    await expect(vm.getByText(/being started once more/)).toBeVisible({ timeout: patiently(60_000) });
+    await expect(vm.getByText('The virtual machine never ran')).toBeVisible({ timeout: patiently(60_000) });
     await expect(vm.getByText(/The VM did not start: /)).toBeVisible();
     await box.run('echo alive-$((40+2))', /^alive-42$/m);
     await page.getByTestId('end-both').click();
-    await expect(page.getByTestId('start-both')).toBeEnabled({ timeout: 30_000 });
+    await expect(page.getByTestId('start-both')).toBeEnabled({ timeout: patiently(30_000) });
   } finally {
     await stack.stop();
     rmSync(images, { recursive: true });

@@ -1,6 +1,7 @@
 // Reads and types in the terminals of a page the way a person does, and listens to their WebSockets as the browser sees them.
 import { expect, type Locator, type Page } from '@playwright/test';
 import { decodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
+import { patiently } from '../patience.ts';
 
 /** A terminal on a page, found by its `data-testid`. */
 export class TerminalPage {
@@ -22,7 +23,7 @@ export class TerminalPage {
   }
 
   /** Types a command and waits for what it prints to match; the command line itself does not count as output. */
-  async run(command: string, output: RegExp, timeout = 20_000): Promise<RegExpMatchArray> {
+  async run(command: string, output: RegExp, timeout = patiently(20_000)): Promise<RegExpMatchArray> {
     const mark = `m${Math.random().toString(36).slice(2, 8)}`;
     // The mark is printed in two halves, so that it stands whole only in the output.
     await this.type(`echo ${mark.slice(0, 3)}""${mark.slice(3)}; ${command}\n`);
@@ -46,7 +47,7 @@ export class TerminalPage {
     return this.screen();
   }
 
-  async waitForPrompt(host: string, timeout = 60_000): Promise<void> {
+  async waitForPrompt(host: string, timeout = patiently(60_000)): Promise<void> {
     await expect
       .poll(() => this.#screenInSight(), { timeout, message: `a prompt of ${host}` })
       .toMatch(new RegExp(`^${host}:.*#\\s*$`, 'm'));

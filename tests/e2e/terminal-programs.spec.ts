@@ -3,6 +3,7 @@ import { expect, type Page, test } from '@playwright/test';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { arriveAsInstructor, openWorkshop } from '../integration/instructor.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { startBox, type TerminalPage } from './terminal-page.ts';
 
 let stack: Stack;
@@ -20,14 +21,15 @@ test.afterEach(async ({ page }) => {
 async function reloadAsItWas(page: Page, box: TerminalPage): Promise<void> {
   const before = await box.screen();
   await page.reload();
-  await expect.poll(() => box.screen(), { timeout: 20_000 }).toBe(before);
+  await expect.poll(() => box.screen(), { timeout: patiently(20_000) }).toBe(before);
 }
 
 test('vim, less, htop and tmux are as they were after a reload, and so is what lies under them', async ({
   page,
 }) => {
   const box = await startBox(page, stack.url);
-  const shows = (what: RegExp) => expect.poll(() => box.screen(), { timeout: 20_000 }).toMatch(what);
+  const shows = (what: RegExp) =>
+    expect.poll(() => box.screen(), { timeout: patiently(20_000) }).toMatch(what);
   await box.run('seq 200 > f; echo under-$((40+2))', /^under-42$/m);
 
   await box.type('vi f\n');

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, type Page, test } from '@playwright/test';
 import { decodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { startBox } from './terminal-page.ts';
 
 let stack: Stack;
@@ -111,7 +112,7 @@ test('a megabyte that is pasted arrives whole, and between brackets where they a
     const sum = createHash('md5')
       .update(before + text + after)
       .digest('hex');
-    await expect.poll(() => box.screen(), { timeout: 30_000 }).toContain(sum);
+    await expect.poll(() => box.screen(), { timeout: patiently(30_000) }).toContain(sum);
   }
 });
 

@@ -2,11 +2,12 @@
 // container inside, crashed and begun again. One sandbox for all of it.
 import { expect, type Page, test } from '@playwright/test';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { axeViolations, contrastViolations } from './page-checks.ts';
 import { OutputRecorder, TerminalPage } from './terminal-page.ts';
 
 /** For states that an emulated processor on a busy host takes long to reach. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = patiently(60_000);
 
 let stack: Stack;
 let page: Page;
@@ -14,7 +15,7 @@ let recorder: OutputRecorder;
 let box: TerminalPage;
 let vm: TerminalPage;
 
-test.describe.configure({ mode: 'serial', timeout: 240_000 });
+test.describe.configure({ mode: 'serial', timeout: patiently(240_000) });
 
 test.beforeAll(async ({ browser }) => {
   stack = await startStack();
@@ -28,7 +29,7 @@ test.beforeAll(async ({ browser }) => {
   await page.getByTestId('inside-1').check();
   await page.getByTestId('start-both').click();
   await box.waitForPrompt('box');
-  await vm.waitForPrompt('vm', 120_000);
+  await vm.waitForPrompt('vm', patiently(120_000));
 });
 // biome-ignore lint/correctness/noEmptyPattern: Playwright wants the first argument written this way.
 test.afterEach(({}, info) => {
@@ -199,7 +200,7 @@ test('its kernel panics: what went with it is said, the container beside it answ
   await box.run('echo alive-$((40+2))', /^alive-42$/m);
   expect.soft(await violations()).toEqual([]);
   await end.getByRole('button', { name: 'Begin as a copy' }).click();
-  await vm.waitForPrompt('vm', 120_000);
+  await vm.waitForPrompt('vm', patiently(120_000));
   await vm.run('echo again-$((40+2))', /^again-42$/m);
   await expect(page.getByTestId('measure-prompt-vm')).toHaveText(/\d/);
 });
@@ -215,5 +216,5 @@ test('a machine that died while the server was gone is begun again once that is 
   await stack.startServer();
   await expect(page.getByText(/The server does not answer/)).toHaveCount(0, { timeout: PATIENCE_MS });
   await end.getByRole('button', { name: 'Begin as a copy' }).click();
-  await vm.waitForPrompt('vm', 120_000);
+  await vm.waitForPrompt('vm', patiently(120_000));
 });

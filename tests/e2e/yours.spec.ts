@@ -5,11 +5,12 @@ import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import type { Sandbox } from '../../sandbox-server/src/protocol/api.ts';
 import { arriveAsInstructor, openWorkshop } from '../integration/instructor.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 import { axeViolations, complaints, open, overflowing } from './page-checks.ts';
 import { DIST } from './plain-site.ts';
 
 /** For what a busy host takes long to do. */
-const patient = { timeout: 30_000 };
+const patient = { timeout: patiently(30_000) };
 
 test.describe.configure({ mode: 'serial' });
 

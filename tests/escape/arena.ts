@@ -8,6 +8,7 @@ import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerResult } from '../../sandbox-server/src/protocol/broker.ts';
 import { TestBroker } from '../integration/broker.ts';
 import { bootGuest } from '../integration/guest.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
 export const PROFILES = ['hardened', 'nested'] as const;
@@ -100,7 +101,7 @@ export class Arena {
     // Nothing but the three standard descriptors: what the test's own caller leaks would be found instead.
     const clean = 'for fd in $(ls /proc/$$/fd); do [ $fd -gt 2 ] && eval "exec $fd<&-"; done; exec "$@"';
     const args = ['--mount', '--propagation', 'private', 'bash', '-c', clean, 'bash', ...command];
-    const outcome = spawnSync('unshare', args, { encoding: 'utf8', timeout: 30_000 });
+    const outcome = spawnSync('unshare', args, { encoding: 'utf8', timeout: patiently(30_000) });
     return `${outcome.stdout}${outcome.stderr}`.trim();
   }
 

@@ -2,6 +2,7 @@
 // in the machine like any other (`exec`), and works there; then on a real one.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MIB, TestBroker } from '../integration/broker.ts';
+import { patiently } from '../patience.ts';
 
 let broker: TestBroker;
 beforeAll(async () => {
@@ -142,7 +143,7 @@ END
             ({ status }) => status,
             () => 'none',
           ),
-        { timeout: 20_000 },
+        { timeout: patiently(20_000) },
       )
       .not.toBe(0);
     expect(await check(machine, LOOKS_FOR_42)).toMatchObject({ status: 0 });
@@ -192,7 +193,9 @@ describe('a check', () => {
   it('that a killed broker has left is ended by the next one', async () => {
     await broker.create('orphaned', { limits: LIMITS });
     const lost = check('orphaned', 'sleep 1000 & sleep 1000').catch((error: Error) => error);
-    await expect.poll(() => broker.shell('orphaned', 'pgrep -cx sleep'), { timeout: 10_000 }).toBe('2');
+    await expect
+      .poll(() => broker.shell('orphaned', 'pgrep -cx sleep'), { timeout: patiently(10_000) })
+      .toBe('2');
     await broker.kill();
     await lost;
     await broker.start();

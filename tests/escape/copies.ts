@@ -6,8 +6,9 @@ import { gzipSync } from 'node:zlib';
 import type { Host } from '../../sandbox-server/src/broker/host.ts';
 import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { MachineRecord } from '../../sandbox-server/src/protocol/broker.ts';
+import { patiently } from '../patience.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = patiently(30_000);
 const MEMORY = 256 * 2 ** 20;
 
 export type Copy = { readonly machine: string; readonly pid: number; readonly link: LinkHost };

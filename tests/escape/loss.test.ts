@@ -120,7 +120,9 @@ async function comeBack(): Promise<{ broken: number; printed: number }> {
   const broken = shells.filter(({ screen }) => screen.closed !== null);
   await Promise.all(broken.map(({ screen }) => screen.attach()));
   await Promise.all(
-    shells.map(({ screen }, index) => screen.see(new RegExp(`line-${(before[index] ?? 0) + 3}\r`), 120_000)),
+    shells.map(({ screen }, index) =>
+      screen.see(new RegExp(`line-${(before[index] ?? 0) + 3}\r`), patiently(120_000)),
+    ),
   );
   const printed = shells.reduce(
     (sum, { screen }, index) => sum + lastLine(screen.text) - (before[index] ?? 0),
@@ -203,7 +205,7 @@ describe('under fifty shells and two VMs', () => {
     let lines = 0;
     for (const { screen } of shells) screen.type('\x03');
     for (const { where, screen } of shells) {
-      const [, last] = await screen.see(/end-(\d+)\r\n/, 60_000);
+      const [, last] = await screen.see(/end-(\d+)\r\n/, patiently(60_000));
       const from = screen.text.indexOf('line-1\r\n');
       const all = Array.from({ length: Number(last) }, (_, index) => `line-${index + 1}\r\n`).join('');
       // Not toBe: what differs would be the whole text.

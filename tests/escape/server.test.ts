@@ -12,6 +12,7 @@ import { FRAME_MAX } from '../../sandbox-server/src/protocol/frames.ts';
 import { census } from '../integration/census.ts';
 import { Learner, type RemoteTerminal } from '../integration/learner.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
+import { patiently } from '../patience.ts';
 
 const box = { name: 'box', kind: 'container', columns: 80, rows: 24 } as const;
 
@@ -30,7 +31,7 @@ beforeAll(async () => {
   screen = learner.terminal(id, 'box', terminal);
   await screen.attach();
   await screen.see(/[#$] $/);
-}, 60_000);
+}, patiently(60_000));
 afterAll(async () => {
   await stack.stop();
   expect(census(stack.state, stack.cgroup)).toEqual({

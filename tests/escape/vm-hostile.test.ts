@@ -9,12 +9,13 @@ import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { Learner, type RemoteTerminal } from '../integration/learner.ts';
 import { type Stack, startStack } from '../integration/stack.ts';
 import { processStatus } from '../integration/vm.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { buildAttempts } from './arena.ts';
 import { Copies } from './copies.ts';
 
 /** From a key press to its echo, on a machine that is busy with the attack. */
-const ECHO_BUDGET_MS = 1_000;
+const ECHO_BUDGET_MS = patiently(1_000);
 
 const directory = temporaryFolder('escape');
 const program = join(directory, 'attempts');
@@ -43,7 +44,7 @@ beforeAll(async () => {
     screens.push(screen);
   }
   neighbour = { learner, id, screens };
-}, 180_000);
+}, patiently(180_000));
 afterAll(async () => {
   copies.close();
   broker.close();
@@ -57,7 +58,7 @@ const echoes = (): Promise<number[]> =>
     neighbour.screens.map(async (screen) => {
       const [began, length] = [performance.now(), screen.length];
       screen.type('x');
-      await screen.seeBytes(length + 1, 20_000);
+      await screen.seeBytes(length + 1, patiently(20_000));
       return performance.now() - began;
     }),
   );
@@ -95,7 +96,9 @@ const confinedOrDead = async (machine: string): Promise<string> => {
     return 'confined';
   } catch (error) {
     if (existsSync(`/proc/${record.pid}`)) throw error;
-    await expect.poll(async () => (await copies.record(machine))?.state, { timeout: 10_000 }).toBe('exited');
+    await expect
+      .poll(async () => (await copies.record(machine))?.state, { timeout: patiently(10_000) })
+      .toBe('exited');
     return confinedOrDead(machine);
   }
 };
@@ -134,17 +137,21 @@ describe('a guest’s root at its devices', () => {
     return { said, state, grown, memory: memory_bytes ?? 0 };
   };
 
-  it('three at a time: others’ terminals echo as they should', async () => {
-    const left = [...ATTACKS.entries()];
-    const attackers = [0, 1, 2].map(async () => {
-      for (let next = left.shift(); next; next = left.shift()) {
-        const [at, [what, command]] = next;
-        outcomes.set(what, await attack(at, command));
-      }
-    });
-    const { times } = await beside(Promise.all(attackers));
-    expectUnharmed('three attackers', times);
-  }, 180_000);
+  it(
+    'three at a time: others’ terminals echo as they should',
+    async () => {
+      const left = [...ATTACKS.entries()];
+      const attackers = [0, 1, 2].map(async () => {
+        for (let next = left.shift(); next; next = left.shift()) {
+          const [at, [what, command]] = next;
+          outcomes.set(what, await attack(at, command));
+        }
+      });
+      const { times } = await beside(Promise.all(attackers));
+      expectUnharmed('three attackers', times);
+    },
+    patiently(180_000),
+  );
 
   it.each(ATTACKS)('%s: QEMU is confined or dead, and the host has lost nothing', (what) => {
     const { said, state, grown, memory } = outcomes.get(what) ?? expect.fail('it was not tried');
@@ -162,42 +169,46 @@ describe('a guest whose broker is a stranger’s', () => {
   const WAYS = 'zeros noise tiny events closes deep long hellos ids absurd crowds channels deaf'.split(' ');
   const SECONDS = 0.5;
 
-  it('may say what it likes, and not listen: other terminals echo, and the server stays as it was', async () => {
-    const learner = await Learner.arrive(stack.url);
-    const { id } = await learner.create([vm]);
-    await learner.waitFor(id, 'vm', 'running');
-    const script = readFileSync(join(import.meta.dirname, 'attempts/hostile-broker.pl'), 'utf8');
-    // Out of the way of exec, which ends what it has started.
-    const start = `setsid perl /root/broker.pl ${SECONDS} ${WAYS.join(' ')} > /root/said 2>&1 < /dev/null &`;
-    const bring = `echo ${gzipSync(script).toString('base64')} | base64 -d | gunzip > /root/broker.pl`;
-    const command = ['/bin/sh', '-c', `${bring}; ${start}`];
-    const started = await learner.ask('POST', apiPaths.exec(id, 'vm'), { command });
-    expect(started).toMatchObject({ status: 200, body: { status: 0, stderr: '' } });
-    const rss = () => Number(/\d+/.exec(processStatus(stack.serverPid, 'VmRSS'))?.[0]) * 1_024;
-    const before = rss();
-    let most = 0;
-    // The stranger's own page meanwhile: it asks for a terminal, and is answered something in the end.
-    const asking = async () => {
-      const end = performance.now() + WAYS.length * SECONDS * 1_000;
-      while (performance.now() < end) {
-        const size = { columns: 80, rows: 24 };
-        const { status } = await learner.ask('POST', apiPaths.terminals(id, 'vm'), size);
-        expect(status).not.toBe(404);
-        most = Math.max(most, rss());
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    };
-    // And has it moved and saved, while it speaks: neither asks the guest.
-    const moving = async () => {
-      expect((await learner.ask('POST', apiPaths.migration(id, 'vm'))).status).toBe(200);
-      expect((await learner.ask('PUT', apiPaths.snapshot(id, 'vm', 'noisy'))).status).toBe(201);
-    };
-    const { times } = await beside(Promise.all([asking(), moving()]));
-    expectUnharmed('a hostile broker', times);
-    expect(most - before).toBeLessThan(128 * 2 ** 20);
-    const { said } = await beside(learner.end(id));
-    expect(said.status).toBe(204);
-    expect(stack.said).not.toMatch(/unhandled|uncaught|"level":60/i);
-    expect((await broker.request('probe', {})).depth).toBe('host');
-  }, 120_000);
+  it(
+    'may say what it likes, and not listen: other terminals echo, and the server stays as it was',
+    async () => {
+      const learner = await Learner.arrive(stack.url);
+      const { id } = await learner.create([vm]);
+      await learner.waitFor(id, 'vm', 'running');
+      const script = readFileSync(join(import.meta.dirname, 'attempts/hostile-broker.pl'), 'utf8');
+      // Out of the way of exec, which ends what it has started.
+      const start = `setsid perl /root/broker.pl ${SECONDS} ${WAYS.join(' ')} > /root/said 2>&1 < /dev/null &`;
+      const bring = `echo ${gzipSync(script).toString('base64')} | base64 -d | gunzip > /root/broker.pl`;
+      const command = ['/bin/sh', '-c', `${bring}; ${start}`];
+      const started = await learner.ask('POST', apiPaths.exec(id, 'vm'), { command });
+      expect(started).toMatchObject({ status: 200, body: { status: 0, stderr: '' } });
+      const rss = () => Number(/\d+/.exec(processStatus(stack.serverPid, 'VmRSS'))?.[0]) * 1_024;
+      const before = rss();
+      let most = 0;
+      // The stranger's own page meanwhile: it asks for a terminal, and is answered something in the end.
+      const asking = async () => {
+        const end = performance.now() + WAYS.length * SECONDS * 1_000;
+        while (performance.now() < end) {
+          const size = { columns: 80, rows: 24 };
+          const { status } = await learner.ask('POST', apiPaths.terminals(id, 'vm'), size);
+          expect(status).not.toBe(404);
+          most = Math.max(most, rss());
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      };
+      // And has it moved and saved, while it speaks: neither asks the guest.
+      const moving = async () => {
+        expect((await learner.ask('POST', apiPaths.migration(id, 'vm'))).status).toBe(200);
+        expect((await learner.ask('PUT', apiPaths.snapshot(id, 'vm', 'noisy'))).status).toBe(201);
+      };
+      const { times } = await beside(Promise.all([asking(), moving()]));
+      expectUnharmed('a hostile broker', times);
+      expect(most - before).toBeLessThan(128 * 2 ** 20);
+      const { said } = await beside(learner.end(id));
+      expect(said.status).toBe(204);
+      expect(stack.said).not.toMatch(/unhandled|uncaught|"level":60/i);
+      expect((await broker.request('probe', {})).depth).toBe('host');
+    },
+    patiently(120_000),
+  );
 });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MIB, TestBroker } from '../integration/broker.ts';
 import { askMonitor } from '../integration/vm.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { buildAttempts } from './arena.ts';
 import { Copies, type Copy } from './copies.ts';
@@ -27,7 +28,7 @@ beforeAll(async () => {
   broker = await TestBroker.start();
   copies = new Copies(broker.control, broker.state, program);
   neighbour = await copies.make('neighbour');
-}, 120_000);
+}, patiently(120_000));
 afterAll(async () => {
   copies.close();
   server.close();
@@ -164,7 +165,7 @@ describe('a QEMU that was taken over', () => {
       // All of it ends, or it is as it was.
       const ends = /SIG|EFBIG/.test(stop);
       await expect
-        .poll(async () => (await copies.record(machine))?.state, { timeout: 10_000 })
+        .poll(async () => (await copies.record(machine))?.state, { timeout: patiently(10_000) })
         .toBe(ends ? 'exited' : 'running');
       if (ends) expect(await copies.run(neighbour, 'echo still here')).toBe('still here');
     });

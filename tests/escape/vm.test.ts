@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
+import { patiently } from '../patience.ts';
 import { Arena, PROFILES } from './arena.ts';
 import { expectStopped, GROUPS } from './table.ts';
 
@@ -93,7 +94,7 @@ describe('containers in a VM that was set up carelessly', () => {
       await guest.request('container.create', wanted, { timeoutMs: 30_000 });
       await guest.request('exec', { machine, ...bring, ...LIMIT }, { timeoutMs: 40_000 });
     }
-  }, 120_000);
+  }, patiently(120_000));
 
   // Before anything is set up carelessly. Another kernel and another version of control groups than the host's.
   for (const profile of PROFILES) {

@@ -29,8 +29,8 @@ export abstract class ApiUser {
   }
 
   /** Waits until a machine is in `state`; throws when it fails or ends instead. */
-  async waitFor(id: string, name: string, state: 'running', limitMs = 120_000): Promise<Sandbox> {
-    const end = performance.now() + patiently(limitMs);
+  async waitFor(id: string, name: string, state: 'running', limitMs = patiently(120_000)): Promise<Sandbox> {
+    const end = performance.now() + limitMs;
     for (;;) {
       const sandbox = await this.look(id);
       const machine = sandbox.machines.find((one) => one.name === name);

@@ -4,6 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { runtime } from './bundle.ts';
 
@@ -117,14 +118,14 @@ describe.skipIf(!able)('AppArmor (needs apparmor_parser, QEMU, native/build and 
         ...['-kernel', kernel, '-initrd', initramfs],
         ...['-append', 'console=ttyS0 quiet panic=-1 reboot=t mitigations=off lsm=apparmor apparmor=1'],
       ],
-      { encoding: 'utf8', timeout: 150_000, stdio: ['ignore', 'pipe', 'ignore'] },
+      { encoding: 'utf8', timeout: patiently(150_000), stdio: ['ignore', 'pipe', 'ignore'] },
     );
     let heading = '';
     for (const line of stdout.replaceAll('\r', '').split('\n')) {
       heading = /^== (.*)/.exec(line)?.[1] ?? heading;
       if (!line.startsWith('== ')) said.set(heading, [...(said.get(heading) ?? []), line]);
     }
-  }, 170_000);
+  }, patiently(170_000));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   const denied = "cat: can't open '/etc/secret': Permission denied";

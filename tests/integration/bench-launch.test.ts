@@ -4,6 +4,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { emptyUnifiedTree } from '../bench/timer.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { runtime } from './bundle.ts';
 
@@ -25,7 +26,7 @@ describe.skipIf(!able)('npm run bench -- launch (needs root and native/build)', 
     const done = spawnSync(process.execPath, [bench, '--rounds=2', '--live=0,3', `--out=${out}`], {
       encoding: 'utf8',
       env: { ...process.env, TMPDIR: directory },
-      timeout: 55_000,
+      timeout: patiently(55_000),
     });
     expect(done.status, done.stderr).toBe(0);
     expect(done.stdout).toContain('3 live containers, back to back');

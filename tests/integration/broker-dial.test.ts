@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BrokerError } from '../../sandbox-server/src/broker/client.ts';
 import { SocketHost } from '../../sandbox-server/src/broker/socket.ts';
 import { DialledStream } from '../../sandbox-server/src/machines/stream.ts';
+import { patiently } from '../patience.ts';
 import { LIMITS, TestBroker } from './broker.ts';
 
 let broker: TestBroker;
@@ -123,7 +124,7 @@ describe.each(['hardened', 'nested'] as const)('a port of a %s container', (prof
     expect(status).toMatch(/^Seccomp:\t2$/m);
     expect(status).not.toMatch(/^Uid:\t0\t/m);
     for (const stream of open) stream.destroy();
-    await expect.poll(() => streams(machine).length, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => streams(machine).length, { timeout: patiently(10_000) }).toBe(0);
   });
 
   it('is gone with the machine, also while it is being dialled', async () => {

@@ -1,5 +1,6 @@
 // Ten megabytes and numbered lines through a terminal, to count every byte of.
 import { createHash } from 'node:crypto';
+import { patiently } from '../patience.ts';
 import type { RemoteTerminal } from './learner.ts';
 
 export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -8,8 +9,8 @@ export const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).
 export async function tenMegabytes(screen: RemoteTerminal) {
   typeFlood(screen);
   await screen.see(/begin:/);
-  await screen.seeBytes(screen.length + FLOOD - 1_000_000, 120_000);
-  await screen.see(/:end/, 60_000);
+  await screen.seeBytes(screen.length + FLOOD - 1_000_000, patiently(120_000));
+  await screen.see(/:end/, patiently(60_000));
   const all = screen.output;
   return all.subarray(all.indexOf('begin:') + 6, all.lastIndexOf(':end'));
 }

@@ -137,7 +137,7 @@ export class RemoteTerminal {
     const before = this.frames.length;
     await this.#when(
       () => this.frames.slice(before).some(({ type }) => type === 'welcome') || this.closed !== null,
-      20_000,
+      patiently(20_000),
       'WELCOME',
     );
     if (this.closed !== null) throw new Error(`the terminal was closed with ${this.closed}`);
@@ -191,7 +191,7 @@ export class RemoteTerminal {
   }
 
   /** Waits until the output matches; returns the match. */
-  async see(pattern: RegExp, limitMs = 30_000): Promise<RegExpExecArray> {
+  async see(pattern: RegExp, limitMs = patiently(30_000)): Promise<RegExpExecArray> {
     let found: RegExpExecArray | null = null;
     await this.#when(
       () => {
@@ -212,7 +212,7 @@ export class RemoteTerminal {
   }
 
   /** Runs a command and gives what it printed, without the command line. */
-  async run(command: string, limitMs = 30_000): Promise<string> {
+  async run(command: string, limitMs = patiently(30_000)): Promise<string> {
     const mark = `m${Math.random().toString(36).slice(2, 10)}`;
     // In two halves, so that the marks stand whole only in the output, not where the line is echoed.
     const half = `${mark.slice(0, 4)}''${mark.slice(4)}`;
@@ -275,7 +275,7 @@ export class RemoteTerminal {
   }
 
   async #when(so: () => boolean, limitMs: number, what: string): Promise<void> {
-    const end = performance.now() + patiently(limitMs);
+    const end = performance.now() + limitMs;
     while (!so()) {
       if (this.#fault) throw this.#fault;
       const left = end - performance.now();

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { Control, LIMITS, TestBroker } from './broker.ts';
 import { AttachedFault, buildTracer, isAlive, untilUnreached } from './oci-fault.ts';
@@ -80,7 +81,7 @@ describe.skipIf(!able)('a machine whose making fails half-way (needs root and an
         else expect(answer, where).toMatch(/.{10,}/);
         control.close();
         await expect
-          .poll(() => leftovers(left), { timeout: 10_000, interval: 2, message: where })
+          .poll(() => leftovers(left), { timeout: patiently(10_000), interval: 2, message: where })
           .toEqual([]);
         expect(await broker.control.request('machine.list', {}), where).toEqual({ machines: [] });
         return { call: failed, left };

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patiently } from '../patience.ts';
 import { type Config, runtime, Workshop, withoutUser } from './bundle.ts';
 import { type Attempt, type Fault, Faults, isAlive, untilUnreached } from './oci-fault.ts';
 
@@ -168,59 +169,73 @@ describe.skipIf(!able)('a launch that fails half-way (needs root and native/buil
     600_000,
   );
 
-  test('create and start: one error, and either a container that can be started or none', async () => {
-    const bundle = shop.bundle('sleep 100');
-    for (const process of [0, 1])
-      await untilUnreached(3, async (call) => {
-        const attempt = faults.run(launch('create', bundle), { process, call });
-        const where = `${attempt.call}, call ${call} of process ${process}`;
-        if (attempt.status === 0) {
-          const { status } = JSON.parse(shop.run(['state', 'c']).stdout);
-          expect(['created', 'stopped'], where).toContain(status); // it ended while it waited
-          shop.run(['delete', '--force', 'c']);
-          rmSync(join(bundle, 'pid'));
-        } else expectOneError(attempt, where);
-        expect(await faults.leftovers(bundle, attempt.left), where).toEqual([]);
+  test(
+    'create and start: one error, and either a container that can be started or none',
+    async () => {
+      const bundle = shop.bundle('sleep 100');
+      for (const process of [0, 1])
+        await untilUnreached(3, async (call) => {
+          const attempt = faults.run(launch('create', bundle), { process, call });
+          const where = `${attempt.call}, call ${call} of process ${process}`;
+          if (attempt.status === 0) {
+            const { status } = JSON.parse(shop.run(['state', 'c']).stdout);
+            expect(['created', 'stopped'], where).toContain(status); // it ended while it waited
+            shop.run(['delete', '--force', 'c']);
+            rmSync(join(bundle, 'pid'));
+          } else expectOneError(attempt, where);
+          expect(await faults.leftovers(bundle, attempt.left), where).toEqual([]);
+          return attempt;
+        });
+      await untilUnreached(2, async (call) => {
+        shop.detach('c', bundle, ['create']);
+        const attempt = faults.run(['start', 'c'], { process: 0, call });
+        if (attempt.status !== 0) expectOneError(attempt, `${attempt.call}, call ${call} of start`);
+        expect(shop.run(['delete', '--force', 'c']).status).toBe(0);
+        expect(
+          await faults.leftovers(bundle, attempt.left),
+          `${attempt.call}, call ${call} of start`,
+        ).toEqual([]);
         return attempt;
       });
-    await untilUnreached(2, async (call) => {
-      shop.detach('c', bundle, ['create']);
-      const attempt = faults.run(['start', 'c'], { process: 0, call });
-      if (attempt.status !== 0) expectOneError(attempt, `${attempt.call}, call ${call} of start`);
-      expect(shop.run(['delete', '--force', 'c']).status).toBe(0);
-      expect(await faults.leftovers(bundle, attempt.left), `${attempt.call}, call ${call} of start`).toEqual(
-        [],
-      );
-      return attempt;
-    });
-  }, 600_000);
+    },
+    patiently(600_000),
+  );
 
-  test('exec: one error, no process more in the container, which goes on', async () => {
-    const bundle = shop.bundle('sleep 1000');
-    shop.detach('c', bundle);
-    const pidFile = join(bundle, 'exec.pid');
-    const alone = async ({ left }: Attempt): Promise<boolean> => {
-      for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((go) => setTimeout(go, 2)))
-        if (
-          !left.some(isAlive) &&
-          faults.groups().every((group) => /^\d+\n$/.test(readFileSync(join(group, 'cgroup.procs'), 'utf8')))
-        )
-          return true;
-      return false;
-    };
-    for (const process of [0, 1, 2])
-      await untilUnreached(5, async (call) => {
-        const attempt = faults.run(['exec', '--pid-file', pidFile, 'c', 'echo', 'hello'], { process, call });
-        const where = `${attempt.call}, call ${call} of process ${process}`;
-        if (attempt.status === 0) expectUnharmed(attempt, { process, call }, where);
-        else expectOneError(attempt, where);
-        expect(await alone(attempt), where).toBe(true);
-        if (attempt.status === 0 || attempt.stdout !== '') rmSync(pidFile, { force: true });
-        expect(existsSync(pidFile), where).toBe(false);
-        return attempt;
-      });
-    expect(JSON.parse(shop.run(['state', 'c']).stdout).status).toBe('running');
-    shop.run(['delete', '--force', 'c']);
-    expect(await faults.leftovers(bundle)).toEqual([]);
-  }, 600_000);
+  test(
+    'exec: one error, no process more in the container, which goes on',
+    async () => {
+      const bundle = shop.bundle('sleep 1000');
+      shop.detach('c', bundle);
+      const pidFile = join(bundle, 'exec.pid');
+      const alone = async ({ left }: Attempt): Promise<boolean> => {
+        for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((go) => setTimeout(go, 2)))
+          if (
+            !left.some(isAlive) &&
+            faults
+              .groups()
+              .every((group) => /^\d+\n$/.test(readFileSync(join(group, 'cgroup.procs'), 'utf8')))
+          )
+            return true;
+        return false;
+      };
+      for (const process of [0, 1, 2])
+        await untilUnreached(5, async (call) => {
+          const attempt = faults.run(['exec', '--pid-file', pidFile, 'c', 'echo', 'hello'], {
+            process,
+            call,
+          });
+          const where = `${attempt.call}, call ${call} of process ${process}`;
+          if (attempt.status === 0) expectUnharmed(attempt, { process, call }, where);
+          else expectOneError(attempt, where);
+          expect(await alone(attempt), where).toBe(true);
+          if (attempt.status === 0 || attempt.stdout !== '') rmSync(pidFile, { force: true });
+          expect(existsSync(pidFile), where).toBe(false);
+          return attempt;
+        });
+      expect(JSON.parse(shop.run(['state', 'c']).stdout).status).toBe('running');
+      shop.run(['delete', '--force', 'c']);
+      expect(await faults.leftovers(bundle)).toEqual([]);
+    },
+    patiently(600_000),
+  );
 });

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { patiently } from '../patience.ts';
 import { runtime, type Workshop } from './bundle.ts';
 
 /** Which call: of process 0, the command itself, of 1, the first process it made, and so on; calls count from 1. */
@@ -80,7 +81,7 @@ export class Faults {
     const files = [stdout, stderr].map((path) => openSync(path, 'w')) as [number, number];
     const done = spawnSync(this.#tracer, command, {
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: patiently(30_000),
       stdio: ['ignore', ...files, 'pipe'],
     });
     for (const file of files) closeSync(file);

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
 const SECTOR = 512;
@@ -142,23 +143,27 @@ function cut(entries: readonly Entry[], fate: Fate): { said: number; found: numb
   }
 }
 
-test('whatever was acknowledged is there after a power cut at any moment', () => {
-  const entries = record('power');
-  const names = new Set(entries.map(({ file }) => file));
-  expect([...names]).toEqual(expect.arrayContaining(['people.db', 'people.db-wal', 'said']));
-  let cuts = 0;
-  for (let moment = 1; moment <= entries.length; moment++) {
-    for (const [name, fate] of Object.entries(fates)) {
-      const { said, found } = cut(entries.slice(0, moment), fate);
-      // Everything that was said, perhaps the one that was being saved, and no gap.
-      expect(found, `${name} survives, after operation ${moment}`).toEqual(found.map((_, index) => index));
-      expect(found.length, `${name} survives, after operation ${moment}`).toBeGreaterThanOrEqual(said);
-      expect(found.length).toBeLessThanOrEqual(said + 1);
-      cuts += 1;
+test(
+  'whatever was acknowledged is there after a power cut at any moment',
+  () => {
+    const entries = record('power');
+    const names = new Set(entries.map(({ file }) => file));
+    expect([...names]).toEqual(expect.arrayContaining(['people.db', 'people.db-wal', 'said']));
+    let cuts = 0;
+    for (let moment = 1; moment <= entries.length; moment++) {
+      for (const [name, fate] of Object.entries(fates)) {
+        const { said, found } = cut(entries.slice(0, moment), fate);
+        // Everything that was said, perhaps the one that was being saved, and no gap.
+        expect(found, `${name} survives, after operation ${moment}`).toEqual(found.map((_, index) => index));
+        expect(found.length, `${name} survives, after operation ${moment}`).toBeGreaterThanOrEqual(said);
+        expect(found.length).toBeLessThanOrEqual(said + 1);
+        cuts += 1;
+      }
     }
-  }
-  expect(cuts).toBeGreaterThan(500);
-}, 120_000);
+    expect(cuts).toBeGreaterThan(500);
+  },
+  patiently(120_000),
+);
 
 test('the same cuts do take the last commits of a database that only has to survive its process', () => {
   const entries = record('process');

@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { type Config, runtime, Workshop } from './bundle.ts';
 import { GuestWorkshop } from './bundle-guest.ts';
@@ -408,13 +409,19 @@ describe.skipIf(!root || !built)('SELinux (needs root and native/build)', () => 
     });
 
     // 20, for an emulated processor; native/broker/mcs_test.c has 2,000.
-    test('have categories that no other has', async () => {
-      const labels: string[] = [];
-      for (let i = 0; i < 20; i += 5)
-        labels.push(...(await Promise.all([0, 1, 2, 3, 4].map((k) => create(`many-${i + k}`, 'hardened')))));
-      expect(new Set(labels).size).toBe(20);
-      const { machines } = await shop.link.request('machine.list', {});
-      expect(new Set(machines.flatMap(({ label = [] }) => label)).size).toBe(22);
-    }, 120_000);
+    test(
+      'have categories that no other has',
+      async () => {
+        const labels: string[] = [];
+        for (let i = 0; i < 20; i += 5)
+          labels.push(
+            ...(await Promise.all([0, 1, 2, 3, 4].map((k) => create(`many-${i + k}`, 'hardened')))),
+          );
+        expect(new Set(labels).size).toBe(20);
+        const { machines } = await shop.link.request('machine.list', {});
+        expect(new Set(machines.flatMap(({ label = [] }) => label)).size).toBe(22);
+      },
+      patiently(120_000),
+    );
   });
 });

@@ -12,6 +12,7 @@ import {
   sandboxSchema,
 } from '../../sandbox-server/src/protocol/api.ts';
 import { progressSchema } from '../../sandbox-server/src/protocol/people.ts';
+import { patiently } from '../patience.ts';
 import { Events } from './events.ts';
 import { Learner } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -181,7 +182,7 @@ describe('a step', () => {
     expect((await learner.ask('POST', apiPaths.restart(sandbox.id, 'nest'), {})).status).toBe(200);
     await events.machine('nest', 'running', from);
     await expect
-      .poll(() => shell('nest', 'cat /root/work/run.sh'), { timeout: 10_000 })
+      .poll(() => shell('nest', 'cat /root/work/run.sh'), { timeout: patiently(10_000) })
       .toBe('#!/bin/sh\necho hello');
     expect(await check('second')).toMatchObject({ state: 'missing', reason: 'run.sh is as it was.' });
   });

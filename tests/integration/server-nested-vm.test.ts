@@ -157,7 +157,7 @@ describe('a container in a VM is a machine like any other', () => {
     expect(await screen('box').run('stty size')).toBe('24 80');
     two.type('exit 3\n');
     await expect
-      .poll(() => two.frames.at(-1), { timeout: 20_000 })
+      .poll(() => two.frames.at(-1), { timeout: patiently(20_000) })
       .toMatchObject({ type: 'exit', status: 3 });
     two.drop();
   });
@@ -362,7 +362,9 @@ describe('at last', () => {
     await stack.startBroker();
     expect(await screen('sealed').run('echo alive')).toBe('alive');
     await expect
-      .poll(async () => (await run('plain', 'echo again').catch(() => null))?.stdout, { timeout: 20_000 })
+      .poll(async () => (await run('plain', 'echo again').catch(() => null))?.stdout, {
+        timeout: patiently(20_000),
+      })
       .toBe('again\n');
   });
 

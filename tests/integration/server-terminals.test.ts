@@ -29,7 +29,7 @@ beforeAll(async () => {
   stack = await startStack();
   anna = await Learner.arrive(stack.url);
   ({ id } = await anna.create([box]));
-}, 60_000);
+}, patiently(60_000));
 afterAll(() => stack.stop());
 
 /** A shell in the container, at its prompt, and the name of its terminal. */
@@ -103,10 +103,10 @@ describe('what is typed', () => {
     const asleep = await fallAsleep(anna, terminal);
     screen.type('yes flood\n');
     const flowing = screen.length + 4 * RING_BYTES;
-    await screen.seeBytes(flowing, 60_000);
+    await screen.seeBytes(flowing, patiently(60_000));
     const before = screen.length;
     screen.type('\x03');
-    await screen.see(/\^C[\s\S]*[#$] $/, 60_000);
+    await screen.see(/\^C[\s\S]*[#$] $/, patiently(60_000));
     // Credit is granted after the key on the same stream: what still comes is what had been granted, what the ring had
     // ready, and what the pty held; never what `yes` had left to say.
     expect(screen.length - before, 'bytes after the key').toBeLessThan(4 * RING_BYTES);
@@ -122,7 +122,7 @@ describe('what is printed', () => {
       `head -c ${MEGABYTE} /dev/urandom > r; stty -opost; printf 'be''gin:'; cat r; printf ':e''nd'; stty opost; echo; sha256sum r\n`,
     );
     await screen.see(/begin:/);
-    await screen.seeBytes(screen.length + MEGABYTE - RING_BYTES, 60_000);
+    await screen.seeBytes(screen.length + MEGABYTE - RING_BYTES, patiently(60_000));
     const [, sum = ''] = await screen.see(/:end\r?\n([0-9a-f]{64})/);
     const all = screen.output;
     const printed = all.subarray(all.indexOf('begin:') + 6, all.lastIndexOf(':end'));
@@ -205,7 +205,7 @@ describe('several viewers', () => {
       "stty -onlcr; printf 'be''gin:'; yes 0123456789abcde | head -c 3200000; printf ':e''nd'; stty onlcr\n",
     );
     await screen.see(/begin:/);
-    await screen.see(/:end/, 60_000);
+    await screen.see(/:end/, patiently(60_000));
     const all = screen.output;
     const printed = all.subarray(all.indexOf('begin:') + 6, all.lastIndexOf(':end'));
     expect(sha256(printed)).toBe(sha256(Buffer.from('0123456789abcde\n'.repeat(200_000))));

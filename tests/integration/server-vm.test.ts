@@ -9,6 +9,7 @@ import {
   type Sandbox,
   snapshotListSchema,
 } from '../../sandbox-server/src/protocol/api.ts';
+import { patiently } from '../patience.ts';
 import { census } from './census.ts';
 import { Learner, type RemoteTerminal } from './learner.ts';
 import { type Stack, startStack } from './stack.ts';
@@ -47,7 +48,7 @@ const look = async () => {
 };
 /** As a page does when its connection was lost. */
 const comeBack = async () => {
-  await expect.poll(() => terminal.closed, { timeout: 20_000 }).not.toBeNull();
+  await expect.poll(() => terminal.closed, { timeout: patiently(20_000) }).not.toBeNull();
   await terminal.attach();
 };
 

@@ -5,6 +5,7 @@ import type WebSocket from 'ws';
 import { apiPaths } from '../../sandbox-server/src/protocol/addresses.ts';
 import { apiErrorSchema, statusSchema } from '../../sandbox-server/src/protocol/api.ts';
 import { encodeFrame } from '../../sandbox-server/src/protocol/frames.ts';
+import { patiently } from '../patience.ts';
 import { type Census, census } from './census.ts';
 import { expected, linesIn, sha256, tenMegabytes, typeFlood } from './flood.ts';
 import { Learner, type RemoteTerminal } from './learner.ts';
@@ -96,7 +97,7 @@ describe.each([box, vm])('a $kind', (wanted) => {
   beforeAll(async () => {
     shared = true;
     machine = await start(wanted, await Learner.arrive(stack.url));
-  }, 180_000);
+  }, patiently(180_000));
   afterAll(async () => {
     shared = false;
     expect((await machine.learner.end(machine.id)).status).toBe(204);
@@ -104,12 +105,14 @@ describe.each([box, vm])('a $kind', (wanted) => {
   });
   const another = () => open(machine.learner, machine.id, machine.name);
 
-  test('has a shell, facts of its own, measures on one axis, and a price', { timeout: 180_000 }, async () => {
+  test('has a shell, facts of its own, measures on one axis, and a price', {
+    timeout: patiently(180_000),
+  }, async () => {
     const { learner, id, screen } = await another();
     expect(await screen.run('cat /proc/sys/kernel/hostname')).toBe(wanted.name);
     const release = await screen.run('uname -r');
     const look = async () => (await learner.look(id)).machines[0];
-    await expect.poll(async () => (await look())?.facts, { timeout: 20_000 }).not.toBeNull();
+    await expect.poll(async () => (await look())?.facts, { timeout: patiently(20_000) }).not.toBeNull();
     const view = await look();
     expect(view?.facts).toMatchObject({ kernelRelease: release, hostname: wanted.name });
     expect(view?.facts?.pid1).not.toBe('');
@@ -128,12 +131,14 @@ describe.each([box, vm])('a $kind', (wanted) => {
     expect(stats.hostProcesses).toBeGreaterThan(0);
   });
 
-  test('prints 10 MB byte for byte', { timeout: 240_000 }, async () => {
+  test('prints 10 MB byte for byte', { timeout: patiently(240_000) }, async () => {
     const { screen } = await another();
     expect(sha256(await tenMegabytes(screen))).toBe(expected);
   });
 
-  test('loses nothing when the connection drops again and again', { timeout: 180_000 }, async () => {
+  test('loses nothing when the connection drops again and again', {
+    timeout: patiently(180_000),
+  }, async () => {
     const { screen } = await another();
     screen.type('for i in $(seq 1 100); do echo line-$i; sleep 0.02; done; echo fi""nished\n');
     for (const mark of [/line-20\r/, /line-40\r/, /line-60\r/]) {
@@ -141,13 +146,13 @@ describe.each([box, vm])('a $kind', (wanted) => {
       screen.drop();
       await screen.attach();
     }
-    await screen.see(/finished/, 60_000);
+    await screen.see(/finished/, patiently(60_000));
     expect(screen.losses).toBe(0);
     expect(linesIn(screen.text)).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
   });
 
   test('says so when more was printed than is kept, and goes on where the drawn screen ends', {
-    timeout: 240_000,
+    timeout: patiently(240_000),
   }, async () => {
     const { learner, id, screen } = await another();
     const other = learner.terminal(id, wanted.name, await learner.openTerminal(id, wanted.name));
@@ -155,7 +160,7 @@ describe.each([box, vm])('a $kind', (wanted) => {
     typeFlood(screen, { before: 'until [ -e /tmp/go ]; do sleep 0.1; done', after: 'touch /tmp/flooded' });
     await screen.see(/\[\?2004l/); // the shell has taken the line
     screen.drop();
-    await other.run('touch /tmp/go; until [ -e /tmp/flooded ]; do sleep 0.1; done', 120_000);
+    await other.run('touch /tmp/go; until [ -e /tmp/flooded ]; do sleep 0.1; done', patiently(120_000));
     await screen.attach();
     await screen.see(/:end/);
     expect(screen.losses).toBe(1);
@@ -171,7 +176,7 @@ describe.each([box, vm])('a $kind', (wanted) => {
   });
 
   test('keeps its shell, and what it prints meanwhile, when the server is killed', {
-    timeout: 180_000,
+    timeout: patiently(180_000),
   }, async () => {
     const { learner, id, terminal, screen } = await another();
     const pid = await screen.run('echo $$');
@@ -180,7 +185,7 @@ describe.each([box, vm])('a $kind', (wanted) => {
     await stack.killServer();
     await stack.startServer();
     await screen.attach();
-    await screen.see(/finished/, 60_000);
+    await screen.see(/finished/, patiently(60_000));
     expect(screen.losses).toBe(0);
     expect(linesIn(screen.text)).toEqual(Array.from({ length: 120 }, (_, index) => index + 1));
     expect(await screen.run('echo $$')).toBe(pid);
@@ -188,7 +193,9 @@ describe.each([box, vm])('a $kind', (wanted) => {
     expect(view?.terminals).toContainEqual({ terminal, state: 'running' });
   });
 
-  test('takes the size of its viewer, and tells when its shell ends', { timeout: 180_000 }, async () => {
+  test('takes the size of its viewer, and tells when its shell ends', {
+    timeout: patiently(180_000),
+  }, async () => {
     const { screen } = await another();
     expect(await screen.run('stty size')).toBe('24 80');
     screen.resize(120, 40);
@@ -196,9 +203,9 @@ describe.each([box, vm])('a $kind', (wanted) => {
     expect(await screen.run('stty size')).toBe('40 120');
     screen.type('exit 3\n');
     await expect
-      .poll(() => screen.frames.at(-1), { timeout: 20_000 })
+      .poll(() => screen.frames.at(-1), { timeout: patiently(20_000) })
       .toMatchObject({ type: 'exit', status: 3 });
-    await expect.poll(() => screen.closed, { timeout: 20_000 }).toBe(1_000);
+    await expect.poll(() => screen.closed, { timeout: patiently(20_000) }).toBe(1_000);
   });
 });
 
@@ -295,7 +302,9 @@ describe('who may', () => {
 });
 
 describe('DELETE', () => {
-  test('ends container and VM together, and nothing is left of them', { timeout: 180_000 }, async () => {
+  test('ends container and VM together, and nothing is left of them', {
+    timeout: patiently(180_000),
+  }, async () => {
     const learner = await arrive();
     const { id } = await learner.create([box, vm]);
     await learner.waitFor(id, 'vm', 'running');
@@ -304,7 +313,7 @@ describe('DELETE', () => {
     expectIdle();
   });
 
-  test('works in the middle of a VM boot', { timeout: 60_000 }, async () => {
+  test('works in the middle of a VM boot', { timeout: patiently(60_000) }, async () => {
     const learner = await arrive();
     const { id } = await learner.create([vm]);
     expect((await learner.end(id)).status).toBe(204);

@@ -4,12 +4,13 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
+import { patiently } from '../patience.ts';
 import { MIB, TestBroker } from './broker.ts';
 import { BOOTS_LIMIT_MS, bootGuest } from './guest.ts';
 import { run, Screen } from './vm.ts';
 
 const MEMORY = 256 * MIB;
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = patiently(20_000);
 
 let broker: TestBroker;
 let link: LinkHost;

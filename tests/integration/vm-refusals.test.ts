@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { MIB, TestBroker } from './broker.ts';
 import { BOOTS_LIMIT_MS, bootGuest } from './guest.ts';
@@ -129,7 +130,7 @@ describe('a full disk', () => {
     resize(DISK);
     // What failed at its last step is being deleted when that is said.
     const machines = () => readdirSync(join(broker.state, 'run/machines'));
-    await expect.poll(machines, { timeout: 20_000 }).toEqual(['vm']);
+    await expect.poll(machines, { timeout: patiently(20_000) }).toEqual(['vm']);
   });
   const snapshots = () => {
     const directory = join(broker.state, 'run/machines/vm/snapshots');
@@ -149,7 +150,7 @@ describe('a full disk', () => {
   it('fills while a snapshot is written: there is none, and the VM goes on', async () => {
     const saving = save('cut');
     const failed = refused(saving, 'failed', /No space left on device|[Uu]nable to write|Input\/output/);
-    await expect.poll(snapshots, { interval: 1, timeout: 20_000 }).toEqual(['cut']);
+    await expect.poll(snapshots, { interval: 1, timeout: patiently(20_000) }).toEqual(['cut']);
     leaveAtMost(4 * MIB);
     await failed;
     expect(snapshots()).toEqual([]);
@@ -163,19 +164,28 @@ describe('a full disk', () => {
     expect(broker.log).toContain('no VM template can be made, so VMs boot');
   });
 
-  it('fills while a template is made: it is made all the same, for it is in memory', async () => {
-    const making = create({ start: 'template' });
-    await expect
-      .poll(() => readdirSync(join(broker.state, 'run/machines')), { interval: 5, timeout: 20_000 })
-      .toContain('template-2');
-    await expect
-      .poll(() => existsSync(join(broker.state, 'run/machines/template-2/console.log')), { timeout: 20_000 })
-      .toBe(true);
-    leave(0);
-    // The template is; the copy needs a record, and says so.
-    await refused(making, 'failed', /No space left on device/);
-    await expect.poll(() => broker.log).toContain('a VM template is ready');
-  }, 90_000);
+  it(
+    'fills while a template is made: it is made all the same, for it is in memory',
+    async () => {
+      const making = create({ start: 'template' });
+      await expect
+        .poll(() => readdirSync(join(broker.state, 'run/machines')), {
+          interval: 5,
+          timeout: patiently(20_000),
+        })
+        .toContain('template-2');
+      await expect
+        .poll(() => existsSync(join(broker.state, 'run/machines/template-2/console.log')), {
+          timeout: patiently(20_000),
+        })
+        .toBe(true);
+      leave(0);
+      // The template is; the copy needs a record, and says so.
+      await refused(making, 'failed', /No space left on device/);
+      await expect.poll(() => broker.log).toContain('a VM template is ready');
+    },
+    patiently(90_000),
+  );
 
   it('has no room for where a VM that is moved has gone: it stays', async () => {
     leave(0);
@@ -202,15 +212,19 @@ describe('two things at once', () => {
     60_000,
   );
 
-  it('a snapshot that is deleted while another is saved: not now, it says', async () => {
-    await save('one');
-    const saving = save('two');
-    const deleting = control().request('vm.snapshot.delete', { machine: 'vm', snapshot: 'one' });
-    await refused(deleting, 'failed', /machine vm is being moved or saved/);
-    await saving;
-    for (const snapshot of ['one', 'two'])
-      await control().request('vm.snapshot.delete', { machine: 'vm', snapshot });
-  }, 60_000);
+  it(
+    'a snapshot that is deleted while another is saved: not now, it says',
+    async () => {
+      await save('one');
+      const saving = save('two');
+      const deleting = control().request('vm.snapshot.delete', { machine: 'vm', snapshot: 'one' });
+      await refused(deleting, 'failed', /machine vm is being moved or saved/);
+      await saving;
+      for (const snapshot of ['one', 'two'])
+        await control().request('vm.snapshot.delete', { machine: 'vm', snapshot });
+    },
+    patiently(60_000),
+  );
 });
 
 describe('another QEMU, or image, than a snapshot was saved with', () => {

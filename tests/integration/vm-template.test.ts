@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import type { BrokerParams } from '../../sandbox-server/src/protocol/broker.ts';
+import { patiently } from '../patience.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { IMAGES, MIB, TestBroker } from './broker.ts';
 import { rootOf, run, Screen } from './vm.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = patiently(30_000);
 const limits = { memory_bytes: 256 * MIB, cpu_millis: 1_000 };
 
 let broker: TestBroker;
@@ -55,7 +56,7 @@ describe('copies of a template', () => {
       pids.push(machine.pid ?? 0);
     }
     guests.push(await greet('one'), await greet('two'));
-  }, 120_000);
+  }, patiently(120_000));
 
   it('come from one boot, and the VM that booted is gone', async () => {
     expect(templatesMade()).toBe(1);
@@ -186,7 +187,7 @@ describe('copies of a template with SELinux', () => {
       expect(trace.map(({ step }) => step)).toContain('restore');
       guests.push(await greet(machine));
     }
-  }, 120_000);
+  }, patiently(120_000));
   afterAll(async () => {
     for (const machine of ['red', 'blue']) await broker.control.request('machine.delete', { machine });
   });
@@ -230,25 +231,29 @@ describe('copies of a template with SELinux', () => {
   });
 });
 
-it('another image gets another template, and never the old one', async () => {
-  const about = join(images, 'vm/image.json');
-  const image = JSON.parse(readFileSync(about, 'utf8')) as { digest: string };
-  const made = templatesMade();
-  writeFileSync(about, JSON.stringify({ ...image, digest: `${image.digest.slice(1)}0` }));
-  await create('newer');
-  expect(templatesMade()).toBe(made + 1);
-  await broker.control.request('machine.delete', { machine: 'newer' });
-}, 120_000);
+it(
+  'another image gets another template, and never the old one',
+  async () => {
+    const about = join(images, 'vm/image.json');
+    const image = JSON.parse(readFileSync(about, 'utf8')) as { digest: string };
+    const made = templatesMade();
+    writeFileSync(about, JSON.stringify({ ...image, digest: `${image.digest.slice(1)}0` }));
+    await create('newer');
+    expect(templatesMade()).toBe(made + 1);
+    await broker.control.request('machine.delete', { machine: 'newer' });
+  },
+  patiently(120_000),
+);
 
 it('a broker that dies while a template boots leaves nothing to the next one', async () => {
   const other = { memory_bytes: 160 * MIB, cpu_millis: 1_000 }; // so that there is no template yet
   const lost = create('lost', { limits: other }).catch((error: Error) => error.message);
   const console = join(broker.state, 'run/machines/template-4/console.log');
-  await expect.poll(() => existsSync(console), { timeout: 20_000 }).toBe(true); // QEMU is being started
+  await expect.poll(() => existsSync(console), { timeout: patiently(20_000) }).toBe(true); // QEMU is being started
   await broker.kill();
   expect(await lost).not.toBe('');
   await broker.start();
-  await expect.poll(() => broker.census().processes.length, { timeout: 20_000 }).toBe(1);
+  await expect.poll(() => broker.census().processes.length, { timeout: patiently(20_000) }).toBe(1);
   expect(readdirSync(join(broker.state, 'run/machines'))).toEqual([]);
 });
 

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LinkHost } from '../../sandbox-server/src/broker/link.ts';
 import { SocketHost } from '../../sandbox-server/src/broker/socket.ts';
+import { patiently } from '../patience.ts';
 import { census } from './census.ts';
 import { BOOTS_LIMIT_MS, bootGuest } from './guest.ts';
 import { Stack } from './stack.ts';
 import { processStatus, qemuDevices, rootOf, run, Screen } from './vm.ts';
 
-const GREET_LIMIT_MS = 20_000;
+const GREET_LIMIT_MS = patiently(20_000);
 const CONSOLE_MAX = 65_536;
 const MEMORY = 256 * 2 ** 20;
 
@@ -231,7 +232,7 @@ describe('a VM', () => {
     );
     expect(flood).toMatchObject({ status: 0, timed_out: false });
     await expect
-      .poll(() => readFileSync(log, 'utf8').slice(-100), { timeout: 20_000 })
+      .poll(() => readFileSync(log, 'utf8').slice(-100), { timeout: patiently(20_000) })
       .toContain('the last line');
     expect(statSync(log).size).toBeLessThanOrEqual(CONSOLE_MAX);
     expect(readFileSync(log, 'utf8')).toContain('flood\r\nflood');

@@ -15,9 +15,10 @@ import {
 import { Emulator } from '../../site/src/tab/emulator.ts';
 import { PieceDisk } from '../../site/src/tab/piece-disk.ts';
 import { renewIdentity } from '../../site/src/tab/renew.ts';
+import { patiently } from '../patience.ts';
 import { readImage, readPiece, readState } from './place.ts';
 
-const PATIENCE = 240_000;
+const PATIENCE = patiently(240_000);
 const image = readImage();
 const v86 = dirname(createRequire(import.meta.url).resolve('v86'));
 

@@ -8,10 +8,11 @@ import { TabMachine } from '../../site/src/tab/tab-machine.ts';
 import { refusalOf, type SavedSandbox, TabServer } from '../../site/src/tab/tab-server.ts';
 import { type Answer, ApiUser } from '../integration/api-user.ts';
 import { Events } from '../integration/events.ts';
+import { patiently } from '../patience.ts';
 import { NodeWorker } from './node-worker.ts';
 
 /** How long an emulated processor is waited for, on a computer that is busy besides. */
-export const PATIENCE = 240_000;
+export const PATIENCE = patiently(240_000);
 const size = { columns: 80, rows: 24 };
 
 type News<E extends SandboxEvent['event']> = Extract<SandboxEvent, { event: E }>['data'];
