@@ -7,7 +7,6 @@ import { docsSchema, i18nSchema } from '@astrojs/starlight/schema';
 import { glob, type Loader } from 'astro/loaders';
 import { z } from 'astro/zod';
 import english from './content/i18n/en.json' with { type: 'json' };
-import drawn from './content/live/en.json' with { type: 'json' };
 import { type Collection, readFacts, schemas } from './facts/facts.ts';
 import { readGuide } from './facts/guide.ts';
 import { labData, labSchema } from './labs/data.ts';
@@ -91,6 +90,15 @@ const guideSchema = z.object({
   ),
 });
 
+/** The words of what browsers draw: by language, by folder of components. */
+const liveWords = new Map<string, Record<string, Record<string, string>>>();
+for (const [path, words] of Object.entries(
+  import.meta.glob<Record<string, string>>('./content/live/*/*.json', { eager: true, import: 'default' }),
+)) {
+  const [, language = '', folder = ''] = path.match(/([^/]+)\/([^/]+)\.json$/) ?? [];
+  liveWords.set(language, { ...liveWords.get(language), [folder]: words });
+}
+
 /** Words that a second language has to have too: all of them, and no others. */
 const wordsLike = <Key extends string>(first: Record<Key, string>) =>
   z.strictObject(
@@ -101,8 +109,13 @@ export const collections = {
   labs: defineCollection({ loader: labs, schema: labSchema }),
   i18n: defineCollection({ loader: i18nLoader(), schema: i18nSchema({ extend: wordsLike(english) }) }),
   live: defineCollection({
-    loader: glob({ base: 'src/content/live', pattern: '*.json' }),
-    schema: wordsLike(drawn),
+    loader: () => [...liveWords].map(([id, folders]) => ({ id, ...folders })),
+    schema: z.strictObject({
+      id: z.string(),
+      ...Object.fromEntries(
+        Object.entries(liveWords.get('en') ?? {}).map(([folder, words]) => [folder, wordsLike(words)]),
+      ),
+    }),
   }),
   docs: defineCollection({
     loader: docsLoader(),

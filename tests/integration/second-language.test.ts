@@ -52,7 +52,9 @@ beforeAll(() => {
 
 const words = (): Record<string, string> =>
   JSON.parse(readFileSync(join(site, 'src/content/i18n/en.json'), 'utf8'));
-const translate = (change: (words: Record<string, string>) => void): void => {
+type Change = (words: Record<string, string>) => void;
+/** Makes a German of all words, changed: those of the frame, and those of terminals, which browsers draw. */
+const translate = (change: Change, changeLive: Change = () => {}): void => {
   const german: Record<string, string> = {
     ...words(),
     'bulkhead.language': 'Deutsch',
@@ -60,11 +62,12 @@ const translate = (change: (words: Record<string, string>) => void): void => {
   };
   change(german);
   writeFileSync(join(site, 'src/content/i18n/de.json'), JSON.stringify(german));
-  const drawn = JSON.parse(readFileSync(join(site, 'src/content/live/en.json'), 'utf8'));
-  writeFileSync(
-    join(site, 'src/content/live/de.json'),
-    JSON.stringify({ ...drawn, 'terminal.connecting': 'Das Terminal wird verbunden…' }),
-  );
+  const live = join(site, 'src/content/live');
+  cpSync(join(live, 'en'), join(live, 'de'), { recursive: true });
+  const terminal = JSON.parse(readFileSync(join(live, 'en/terminal.json'), 'utf8'));
+  terminal['terminal.connecting'] = 'Das Terminal wird verbunden…';
+  changeLive(terminal);
+  writeFileSync(join(live, 'de/terminal.json'), JSON.stringify(terminal));
 };
 
 test(
@@ -121,6 +124,22 @@ test(
     const { status, stdout, stderr } = build();
     expect(status).not.toBe(0);
     expect(stdout + stderr).toContain('bulkhead.search.open');
+  },
+  patiently(60_000),
+);
+
+test(
+  'is refused while a word of a terminal is missing in it',
+  () => {
+    translate(
+      () => {},
+      (terminal) => {
+        delete terminal['terminal.tryNow'];
+      },
+    );
+    const { status, stdout, stderr } = build();
+    expect(status).not.toBe(0);
+    expect(stdout + stderr).toContain('terminal.tryNow');
   },
   patiently(60_000),
 );

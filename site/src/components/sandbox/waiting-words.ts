@@ -1,6 +1,6 @@
 // What a place in the queue says to a person.
 import type { Ticket } from '@bulkhead/sandbox-server/protocol';
-import { say } from '../../words/words.ts';
+import { say } from './words.ts';
 
 /** Marks that are drawn at most; a longer queue is cut before the reader. */
 const MOST_MARKS = 16;

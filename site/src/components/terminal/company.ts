@@ -1,6 +1,6 @@
 // Who else has a terminal open, in words.
 import type { TerminalViewer } from '@bulkhead/sandbox-server/protocol/frames';
-import { say } from '../../words/words.ts';
+import { say } from './words.ts';
 
 /** One or more sentences about everybody but the reader, and about the reader if they only watch; empty when there is nothing
  * to say. */
