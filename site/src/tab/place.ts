@@ -50,6 +50,7 @@ export async function openPlace({
     onchange: () => keeper.touch(),
   });
   const keeper = new Keeper({
+    seen: () => !document.hidden,
     machines: [first, second],
     page: () => ({ content: image.content, sandboxes: server.saved }),
     saves,
@@ -65,11 +66,14 @@ export async function openPlace({
       if (aside.type === 'notice') say(aside.message);
     });
   ground.onend = (reason) => server.noteKernelEnd(reason);
-  document.addEventListener('visibilitychange', () => {
+  const mindSight = () => {
     // What is hidden may be closed without a further word.
     if (document.hidden) keeper.saveNow();
+    else server.noteSeen();
     for (const machine of [first, second]) machine.sleep(document.hidden);
-  });
+  };
+  mindSight(); // a page may be opened in the background
+  document.addEventListener('visibilitychange', mindSight);
   void onLowBattery((low) => {
     for (const machine of [first, second]) machine.spare(low);
     if (low) say('The battery of this device is low: the machine rests as long as it works.');
