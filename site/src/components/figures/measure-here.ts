@@ -1,4 +1,5 @@
 // Where a page of figures offers to measure its own machine, and what the charts do with the numbers.
+import { language } from '../../words/words.ts';
 import { MEASURED, type OwnNumbers, ownMeasures } from './own-measures.ts';
 
 class MeasureHere extends HTMLElement {
@@ -35,7 +36,7 @@ function draw(figure: HTMLElement, numbers: OwnNumbers): void {
     row.className = `own kind-${kind}`;
     row.dataset.value = String(value);
     row.querySelector('th')?.replaceChildren(label);
-    row.querySelector('.value')?.replaceChildren(new Intl.NumberFormat('en').format(value));
+    row.querySelector('.value')?.replaceChildren(new Intl.NumberFormat(language).format(value));
     body.append(row);
   }
   const rows = [...body.querySelectorAll<HTMLTableRowElement>('tr')];

@@ -1,5 +1,6 @@
 // What a reader can have measured on the machine behind the page, and how: the names that content/facts/figures.yaml uses.
 import type { KindName } from '../../data/kinds.ts';
+import { say } from './words.ts';
 
 interface OwnMeasure {
   what: string;
@@ -11,60 +12,60 @@ interface OwnMeasure {
 
 export const ownMeasures = {
   'container-start': {
-    what: 'start',
-    label: 'a container, here',
+    what: say('start'),
+    label: say('here.container'),
     kind: 'container',
     unit: 'ms',
-    how: 'From the request until the first shell in it was open, by the server’s clock.',
+    how: say('start.container'),
   },
   'vm-start': {
-    what: 'start',
-    label: 'a virtual machine, here',
+    what: say('start'),
+    label: say('here.vm'),
     kind: 'vm',
     unit: 'ms',
-    how: 'The same, for one that boots. Its firmware, kernel and init are in it.',
+    how: say('start.vm'),
   },
   'container-memory': {
-    what: 'memory',
-    label: 'a container, here',
+    what: say('memory'),
+    label: say('here.container'),
     kind: 'container',
     unit: 'MB',
-    how: 'Proportional set size of all processes on the host that exist for it, its idle shell among them: what is shared is divided among those who share it.',
+    how: say('memory.container'),
   },
   'vm-memory': {
-    what: 'memory',
-    label: 'a virtual machine, here',
+    what: say('memory'),
+    label: say('here.vm'),
     kind: 'vm',
     unit: 'MB',
-    how: 'The same: its QEMU, with all that the guest has touched of its memory.',
+    how: say('memory.vm'),
   },
   'container-call': {
-    what: 'one system call',
-    label: 'a container, here',
+    what: say('call'),
+    label: say('here.container'),
     kind: 'container',
     unit: 'ns',
-    how: 'dd copies 100,000 single bytes from /dev/zero to /dev/null. Its time, divided by 200,000 calls.',
+    how: say('call.container'),
   },
   'vm-call': {
-    what: 'one system call',
-    label: 'a virtual machine, here',
+    what: say('call'),
+    label: say('here.vm'),
     kind: 'vm',
     unit: 'ns',
-    how: 'The same command. On an emulated processor every instruction of it is translated.',
+    how: say('call.vm'),
   },
   'vm-move': {
-    what: 'whole move',
-    label: 'whole move, here',
+    what: say('move'),
+    label: say('here.move'),
     kind: 'vm',
     unit: 'ms',
-    how: 'That machine, idle, from its QEMU into a second one on this host.',
+    how: say('move.how'),
   },
   'vm-pause': {
-    what: 'pause of the move',
-    label: 'pause, here',
+    what: say('pause'),
+    label: say('here.pause'),
     kind: 'vm',
     unit: 'ms',
-    how: 'Of that, how long it stood still, as QEMU counts it.',
+    how: say('pause.how'),
   },
 } as const satisfies Record<string, OwnMeasure>;
 
