@@ -1,72 +1,21 @@
-// What a reader can have measured on the machine behind the page, and how: the names that content/facts/figures.yaml uses.
+// What a reader can have measured on the machine behind the page: the names that content/facts/figures.yaml uses. Also read by
+// what builds the pages, before there is a Vite to find words with: those are in own-measure-words.ts.
 import type { KindName } from '../../data/kinds.ts';
-import { say } from './words.ts';
 
 interface OwnMeasure {
-  what: string;
-  label: string;
   kind: KindName;
   unit: 'ms' | 'MB' | 'ns';
-  how: string;
 }
 
 export const ownMeasures = {
-  'container-start': {
-    what: say('start'),
-    label: say('here.container'),
-    kind: 'container',
-    unit: 'ms',
-    how: say('start.container'),
-  },
-  'vm-start': {
-    what: say('start'),
-    label: say('here.vm'),
-    kind: 'vm',
-    unit: 'ms',
-    how: say('start.vm'),
-  },
-  'container-memory': {
-    what: say('memory'),
-    label: say('here.container'),
-    kind: 'container',
-    unit: 'MB',
-    how: say('memory.container'),
-  },
-  'vm-memory': {
-    what: say('memory'),
-    label: say('here.vm'),
-    kind: 'vm',
-    unit: 'MB',
-    how: say('memory.vm'),
-  },
-  'container-call': {
-    what: say('call'),
-    label: say('here.container'),
-    kind: 'container',
-    unit: 'ns',
-    how: say('call.container'),
-  },
-  'vm-call': {
-    what: say('call'),
-    label: say('here.vm'),
-    kind: 'vm',
-    unit: 'ns',
-    how: say('call.vm'),
-  },
-  'vm-move': {
-    what: say('move'),
-    label: say('here.move'),
-    kind: 'vm',
-    unit: 'ms',
-    how: say('move.how'),
-  },
-  'vm-pause': {
-    what: say('pause'),
-    label: say('here.pause'),
-    kind: 'vm',
-    unit: 'ms',
-    how: say('pause.how'),
-  },
+  'container-start': { kind: 'container', unit: 'ms' },
+  'vm-start': { kind: 'vm', unit: 'ms' },
+  'container-memory': { kind: 'container', unit: 'MB' },
+  'vm-memory': { kind: 'vm', unit: 'MB' },
+  'container-call': { kind: 'container', unit: 'ns' },
+  'vm-call': { kind: 'vm', unit: 'ns' },
+  'vm-move': { kind: 'vm', unit: 'ms' },
+  'vm-pause': { kind: 'vm', unit: 'ms' },
 } as const satisfies Record<string, OwnMeasure>;
 
 export type OwnMeasureName = keyof typeof ownMeasures;
