@@ -22,11 +22,14 @@ export async function openWindow(): Promise<Window> {
   const args = [...OWN, `--user-data-dir=${folder}`, ...CHROMIUM.args];
   const child = spawn(CHROMIUM.executablePath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const gone = once(child, 'exit');
+  const end = () => child.kill('SIGKILL'); // nothing of it is to be kept, and it takes its time over being asked
+  process.once('exit', end);
   let browser: Browser | undefined;
   const close = async () => {
     await browser?.close();
-    child.kill();
+    end();
     await gone;
+    process.off('exit', end);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
