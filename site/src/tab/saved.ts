@@ -40,13 +40,16 @@ export async function forgetSaved(): Promise<void> {
 export const ANOTHER_IMAGE =
   'What was left in this tab belongs to a machine that this site no longer has: it begins anew.';
 
-/** Why it could not be saved, in a sentence. */
+/** Why it could not be saved, in a sentence. What was saved before may be there still. */
 export function whyNotSaved(error: unknown): string {
   const name = error instanceof Error || error instanceof DOMException ? error.name : '';
   return name === 'QuotaExceededError'
-    ? "This browser's storage is full: when the page is loaded again, the machine begins anew."
-    : 'This browser saves nothing for this site: when the page is loaded again, the machine begins anew.';
+    ? "This browser's storage is full: what happens in the machine from now on is gone when the page is loaded again."
+    : NOTHING_SAVED;
 }
+
+export const NOTHING_SAVED =
+  'This browser saves nothing for this site: when the page is loaded again, the machine begins anew.';
 
 async function inStore<T>(
   mode: IDBTransactionMode,
