@@ -14,7 +14,6 @@ const notYet = [
   'editor/',
   'figures/MeasureHere.svelte',
   'instruments/',
-  'lab/',
   'landing/',
   'sandbox/InlineShell.svelte',
   'section/SectionDrawing.svelte',
@@ -54,9 +53,13 @@ function ownWords(source: string): string[] {
       look(node.value, String(node.name));
       return;
     }
-    // Two strings that are compared are said to nobody; nor is the key that say() is given.
+    // Two strings that are compared are said to nobody; nor is the key that say() is given, or what is looked for in a page.
     if (node.type === 'BinaryExpression' && node.operator !== '+') return;
-    if (node.type === 'CallExpression' && isNode(node.callee) && node.callee.name === 'say') return;
+    if (node.type === 'CallExpression' && isNode(node.callee)) {
+      const { name, property } = node.callee;
+      const called = String(isNode(property) ? property.name : name);
+      if (/^(say|closest|matches|querySelector(All)?)$/.test(called)) return;
+    }
     const mute = attribute !== undefined && !heard.has(attribute);
     if (node.type === 'Text' && !mute && isWords(String(node.data))) found.push(String(node.data).trim());
     if (node.type === 'Literal' && !mute && isSentence(String(node.value))) found.push(String(node.value));
