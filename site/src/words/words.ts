@@ -3,7 +3,7 @@
 // what browsers fetch.
 
 /** Of a page that is being built: English, as are all pages with such parts that are drawn before a browser has them. */
-const language = typeof document === 'undefined' ? 'en' : document.documentElement.lang;
+export const language = typeof document === 'undefined' ? 'en' : document.documentElement.lang;
 
 /** Returns what says a sentence in the page's language, with `values` where it has {names}. `languages`: the words of each by
  * the path of their file, all at once, for what has been drawn cannot wait for words, and a folder's are a kilobyte or two. */
