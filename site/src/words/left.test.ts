@@ -18,7 +18,6 @@ const notYet = [
   'section/SectionDrawing.svelte',
   'tab/',
   'vm/',
-  'yours/',
 ];
 
 /** Attributes that are read or heard. */
