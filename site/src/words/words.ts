@@ -1,6 +1,7 @@
 // The words of what is drawn in the browser. Each folder of components has its own, content/live/<language>/<folder>.json, so
 // that a page fetches the words of what it shows; the words that pages are built with are in content/i18n, and stay out of
 // what browsers fetch.
+/// <reference types="vite/types/importMeta.d.ts" />
 
 /** Of a page that is being built: English, as are all pages with such parts that are drawn before a browser has them. */
 export const language = typeof document === 'undefined' ? 'en' : document.documentElement.lang;
