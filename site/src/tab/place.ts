@@ -6,6 +6,7 @@ import type { SandboxEvent } from '@bulkhead/sandbox-server/protocol';
 import { RequestFailed, type RequestOptions } from '../components/sandbox/api.ts';
 import type { EventsLike, TabPlace } from '../components/sandbox/place.ts';
 import { siteAddress } from '../site-address.ts';
+import { language } from '../words/words.ts';
 import { AttachSocket } from './attach-socket.ts';
 import { onLowBattery } from './device.ts';
 import { GivenUp, Ground } from './ground.ts';
@@ -14,6 +15,7 @@ import { Keeper } from './keeper.ts';
 import { ANOTHER_IMAGE, saved } from './saved.ts';
 import { TabMachine, type TabState, type WorkerLike } from './tab-machine.ts';
 import { refusalOf, type SavedSandbox, TabServer } from './tab-server.ts';
+import { say } from './words.ts';
 
 /** What is saved beside the memory of the machines. */
 export interface SavedPage {
@@ -28,8 +30,12 @@ export interface PlaceOptions {
   noSecond: string | null;
 }
 
+/** It says what it says in the language that is its name. */
 const makeWorker = () =>
-  new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }) as unknown as WorkerLike;
+  new Worker(new URL('./worker.ts', import.meta.url), {
+    type: 'module',
+    name: language,
+  }) as unknown as WorkerLike;
 
 export async function openPlace({
   base,
@@ -56,13 +62,13 @@ export async function openPlace({
   });
   const words = new Set<(sentence: string) => void>();
   let said = whyNothingGoesOn(saves, left !== undefined && !usable);
-  const say = (sentence: string) => {
+  const tell = (sentence: string) => {
     said = sentence;
-    for (const tell of [...words]) tell(sentence);
+    for (const listener of [...words]) listener(sentence);
   };
   for (const { asides } of [first, second])
     asides.add((aside) => {
-      if (aside.type === 'notice') say(aside.message);
+      if (aside.type === 'notice') tell(aside.message);
     });
   ground.onend = (reason) => server.noteKernelEnd(reason);
   document.addEventListener('visibilitychange', () => {
@@ -72,7 +78,7 @@ export async function openPlace({
   });
   void onLowBattery((low) => {
     for (const machine of [first, second]) machine.spare(low);
-    if (low) say('The battery of this device is low: the machine rests as long as it works.');
+    if (low) tell(say('notice.battery'));
   });
   return {
     name: 'tab',
@@ -110,8 +116,7 @@ export async function openPlace({
 }
 
 function whyNothingGoesOn(saves: boolean, another: boolean): string | null {
-  if (!saves)
-    return 'Another tab of this site has machines too, so these are not saved: when the page is loaded again, they begin anew.';
+  if (!saves) return say('saved.otherTab');
   return another ? ANOTHER_IMAGE : null;
 }
 
