@@ -1,5 +1,7 @@
 // Where a page of figures offers to measure its own machine, and what the charts do with the numbers.
-import { MEASURED, type OwnNumbers, ownMeasures } from './own-measures.ts';
+import { language } from '../../words/words.ts';
+import { ownMeasureWords } from './own-measure-words.ts';
+import { MEASURED, type OwnMeasureName, type OwnNumbers, ownMeasures } from './own-measures.ts';
 
 class MeasureHere extends HTMLElement {
   connectedCallback(): void {
@@ -28,14 +30,14 @@ function draw(figure: HTMLElement, numbers: OwnNumbers): void {
   if (!body || !pattern) return;
   for (const old of body.querySelectorAll('.own')) old.remove();
   for (const name of (figure.dataset.own ?? '').split(' ')) {
-    const value = numbers[name as keyof OwnNumbers];
+    const value = numbers[name as OwnMeasureName];
     if (value === undefined) continue;
-    const { label, kind } = ownMeasures[name as keyof OwnNumbers];
+    const { kind } = ownMeasures[name as OwnMeasureName];
     const row = pattern.cloneNode(true) as HTMLTableRowElement;
     row.className = `own kind-${kind}`;
     row.dataset.value = String(value);
-    row.querySelector('th')?.replaceChildren(label);
-    row.querySelector('.value')?.replaceChildren(new Intl.NumberFormat('en').format(value));
+    row.querySelector('th')?.replaceChildren(ownMeasureWords[name as OwnMeasureName].label);
+    row.querySelector('.value')?.replaceChildren(new Intl.NumberFormat(language).format(value));
     body.append(row);
   }
   const rows = [...body.querySelectorAll<HTMLTableRowElement>('tr')];

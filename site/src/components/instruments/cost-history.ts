@@ -1,4 +1,5 @@
 // The last minute of a measure, and the line that it draws.
+import { say } from './words.ts';
 
 /** Points kept: a minute, at two a second. */
 export const HISTORY_POINTS = 120;
@@ -31,5 +32,5 @@ export function linePath(history: History, width: number, height: number, most: 
 /** A CPU and its parts, as people read them. */
 export function formatCpus(share: number | null | undefined): string {
   if (share == null) return '–';
-  return share < 0.005 ? '0 CPUs' : `${share.toFixed(2)} CPUs`;
+  return say('cpus', { count: share < 0.005 ? 0 : share.toFixed(2) });
 }

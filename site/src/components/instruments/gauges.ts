@@ -1,7 +1,10 @@
 // The gauges of a machine's control group: what it uses, of how much, and how often it met its limit.
 import type { Machine, MachineStats } from '@bulkhead/sandbox-server/protocol';
 import { formatBytes, formatMs } from '../sandbox/format.ts';
-import { formatCpus } from './cost-history.ts';
+import { say } from './words.ts';
+
+type Word = Parameters<typeof say>[0];
+type Throttling = NonNullable<MachineStats['throttling']>;
 
 export interface Gauge {
   id: 'cpu' | 'memory' | 'pids';
@@ -16,7 +19,8 @@ export interface Gauge {
 
 const share = (value: number | null | undefined, most: number | null | undefined) =>
   value == null || !most ? null : Math.min(1, value / most);
-const of = (value: string, most: string | null) => (most === null ? value : `${value} of ${most}`);
+const of = (value: string, most: string | null) =>
+  most === null ? value : say('gauge.used', { used: value, limit: most });
 
 /** Gauges with a limit. Without figures they stand at nothing, so that the first measurement moves no page. */
 export function gaugesOf(stats: MachineStats | undefined, limits: Machine['limits'] | undefined): Gauge[] {
@@ -27,42 +31,42 @@ export function gaugesOf(stats: MachineStats | undefined, limits: Machine['limit
   return [
     {
       id: 'cpu',
-      label: 'CPU',
+      label: say('gauge.cpu'),
       share: share(stats?.cpuShare, cpus),
       text: of(
         stats?.cpuShare == null ? '–' : stats.cpuShare.toFixed(2),
         cpus === null ? null : cpuWords(cpus),
       ),
-      note: stats?.cpuMs == null ? '' : `${formatMs(stats.cpuMs)} of CPU time so far`,
+      note: stats?.cpuMs == null ? '' : say('gauge.cpuTime', { time: formatMs(stats.cpuMs) }),
     },
     {
       id: 'memory',
-      label: 'memory',
+      label: say('gauge.memory'),
       share: share(stats?.memoryBytes, memoryLimit),
       text: of(bytes(stats?.memoryBytes), memoryLimit === null ? null : formatBytes(memoryLimit)),
       note: memoryWords(stats),
     },
     {
       id: 'pids',
-      label: 'tasks',
+      label: say('gauge.tasks'),
       share: share(stats?.pids, pidsLimit),
       text: of(String(stats?.pids ?? '–'), pidsLimit === null ? null : String(pidsLimit)),
-      note: 'processes and threads',
+      note: say('gauge.tasksAre'),
     },
   ];
 }
 
-const cpuWords = (cpus: number) => (cpus === 1 ? '1 CPU' : formatCpus(cpus).replace(/\.?0+ /, ' '));
+const cpuWords = (cpus: number) => say(cpus === 1 ? 'cpu' : 'cpus', { count: Number(cpus.toFixed(2)) });
 
 function memoryWords(stats: MachineStats | undefined): string {
   const parts = [
-    ['programs', stats?.memoryAnonBytes],
-    ['files', stats?.memoryFileBytes],
-    ['the kernel', stats?.memoryKernelBytes],
-    ['at most so far', stats?.memoryPeakBytes],
+    ['gauge.programs', stats?.memoryAnonBytes],
+    ['gauge.files', stats?.memoryFileBytes],
+    ['gauge.kernel', stats?.memoryKernelBytes],
+    ['gauge.peak', stats?.memoryPeakBytes],
   ] as const;
   const known = parts.filter(([, value]) => value != null);
-  return known.map(([what, value]) => `${what} ${formatBytes(value ?? 0)}`).join(', ');
+  return known.map(([what, value]) => say(what, { size: formatBytes(value ?? 0) })).join(say('list'));
 }
 
 /** How often it met a limit: 0 is news too, so these stand from the beginning. */
@@ -78,30 +82,33 @@ export function talliesOf(stats: MachineStats | undefined): Tally[] {
   return [
     {
       id: 'throttled',
-      label: 'held back for its CPU time',
+      label: say('throttled'),
       count: throttling?.throttledPeriods ?? null,
-      text: throttling
-        ? throttling.throttledPeriods === 0
-          ? `never, in ${things(throttling.periods, 'period', 'periods')} with work`
-          : `in ${throttling.throttledPeriods} of ${throttling.periods} periods, ${formatMs(throttling.throttledMs)} in all`
-        : 'not told',
+      text: throttling ? throttlingWords(throttling) : say('notTold'),
     },
     {
       id: 'oom',
-      label: 'ended because memory was full',
+      label: say('oom'),
       count: stats?.oomKills ?? null,
-      text: stats?.oomKills == null ? 'not told' : things(stats.oomKills, 'process', 'processes'),
+      text: counted(stats?.oomKills, 'oom.one', 'oom.many'),
     },
     {
       id: 'refused',
-      label: 'refused for its number of processes',
+      label: say('refused'),
       count: stats?.pidsRefusals ?? null,
-      text: stats?.pidsRefusals == null ? 'not told' : things(stats.pidsRefusals, 'fork', 'forks'),
+      text: counted(stats?.pidsRefusals, 'refused.one', 'refused.many'),
     },
   ];
 }
 
-const things = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`;
+const counted = (count: number | null | undefined, one: Word, many: Word) =>
+  count == null ? say('notTold') : say(count === 1 ? one : many, { count });
+
+function throttlingWords({ periods, throttledPeriods, throttledMs }: Throttling): string {
+  if (throttledPeriods === 0)
+    return say(periods === 1 ? 'throttled.neverOne' : 'throttled.never', { periods });
+  return say('throttled.some', { count: throttledPeriods, periods, time: formatMs(throttledMs) });
+}
 
 /** What reached the disks under it since the measurement before, in bytes a second. */
 export function ioRates(

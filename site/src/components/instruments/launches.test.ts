@@ -29,11 +29,12 @@ const machine = (different: Partial<Machine>): Machine => ({
 });
 
 test('a launch is done when its terminal is open, or when it is ready and wants none', () => {
-  const done = (one: Machine) => launchOf('box', 'container', 'Container', one).done;
+  const called = { label: 'Container', said: 'container' };
+  const done = (one: Machine) => launchOf('box', 'container', called, one).done;
   expect(done(machine({}))).toBe(false);
   expect(done(machine({ measures: { ...measures, terminalMs: 9 } }))).toBe(true);
   expect(done(machine({ terminals: [] }))).toBe(true);
-  expect(launchOf('box', 'container', 'Container')).toMatchObject({ steps: [], done: false, pooled: null });
+  expect(launchOf('box', 'container', called)).toMatchObject({ steps: [], done: false, pooled: null });
 });
 
 test('what was made beforehand says how long, and how soon it was given', () => {

@@ -1,19 +1,23 @@
 // What an instrument says while it has nothing to show.
+import type { Machine } from '@bulkhead/sandbox-server/protocol';
 import type { SandboxView } from '../sandbox/sandbox-session.ts';
 import { machineOf } from './source.ts';
+import { say } from './words.ts';
 
-const states: Partial<Record<string, string>> = {
-  starting: 'is being made.',
-  frozen: 'is frozen: nothing in it moves until it is thawed.',
-  ended: 'has ended.',
-  failed: 'could not be made.',
-};
+const states = {
+  starting: 'missing.starting',
+  booting: null,
+  running: null,
+  frozen: 'missing.frozen',
+  ended: 'missing.ended',
+  failed: 'missing.failed',
+} as const satisfies Record<Machine['state'], string | null>;
 
 /** One sentence; null when `known`, which the instrument was waiting for, is there to be shown. */
 export function missingWords(view: SandboxView, name: string, known: boolean): string | null {
   const machine = machineOf(view, name);
-  if (!machine) return 'This shows a machine while one runs.';
+  if (!machine) return say('missing.machine');
   const state = states[machine.state];
-  if (state && !(known && machine.state === 'frozen')) return `${name} ${state}`;
-  return known ? null : `Waiting for the first look at ${name}.`;
+  if (state && !(known && machine.state === 'frozen')) return say(state, { name });
+  return known ? null : say('missing.look', { name });
 }

@@ -5,17 +5,18 @@ import type {
   SeenProcess,
   SeenProcesses,
 } from '@bulkhead/sandbox-server/protocol';
+import { say } from './words.ts';
 
 /** What each kind divides, in the order in which a reader meets them. */
 const divides: Record<NamespaceKind, string> = {
-  pid: 'process numbers',
-  mount: 'the tree of files',
-  network: 'interfaces, addresses, ports',
-  user: 'user ids, and what root may do',
-  uts: 'the host name',
-  ipc: 'shared memory and queues',
-  cgroup: 'what it sees of control groups',
-  time: 'the clock since boot',
+  pid: say('divides.pid'),
+  mount: say('divides.mount'),
+  network: say('divides.network'),
+  user: say('divides.user'),
+  uts: say('divides.uts'),
+  ipc: say('divides.ipc'),
+  cgroup: say('divides.cgroup'),
+  time: say('divides.time'),
 };
 export const namespaceOrder = Object.keys(divides) as NamespaceKind[];
 

@@ -15,11 +15,13 @@ test('an id of the host is another inside, or none', () => {
 });
 
 test('a line of a map is a sentence', () => {
-  expect(mapWords({ inside: 0, outside: 200_000, count: 65_536 })).toBe(
+  expect(mapWords({ inside: 0, outside: 200_000, count: 65_536 }, 'the host')).toBe(
     '0 to 65,535 inside are 200,000 to 265,535 on the host',
   );
-  expect(mapWords({ inside: 0, outside: 0, count: 10 })).toBe('0 to 9 inside are the same on the host');
-  expect(mapWords({ inside: 7, outside: 9, count: 1 })).toBe('7 inside is 9 on the host');
+  expect(mapWords({ inside: 0, outside: 0, count: 10 }, 'the host')).toBe(
+    '0 to 9 inside are the same on the host',
+  );
+  expect(mapWords({ inside: 7, outside: 9, count: 1 }, 'the host')).toBe('7 inside is 9 on the host');
 });
 
 test('parents stand before their children, and who has none there begins a tree', () => {

@@ -1,6 +1,8 @@
 // A machine's processes as a tree, and what the kernel says of one, in words.
 import type { SeenProcess } from '@bulkhead/sandbox-server/protocol';
 import { capabilitiesOf } from '@bulkhead/sandbox-server/protocol/capabilities';
+import { language } from '../../words/words.ts';
+import { say } from './words.ts';
 
 type IdMap = SeenProcess['uidMap'];
 
@@ -10,12 +12,16 @@ export function insideId(map: IdMap, outside: number): number | null {
   return line ? outside - line.outside + line.inside : null;
 }
 
-/** A line of a map as a sentence. */
-export function mapWords({ inside, outside, count }: NonNullable<IdMap>[number]): string {
-  const number = (value: number) => value.toLocaleString('en');
-  if (count === 1) return `${number(inside)} inside is ${number(outside)} on the host`;
-  const to = (from: number) => `${number(from)} to ${number(from + count - 1)}`;
-  return `${to(inside)} inside ${inside === outside ? 'are the same on the host' : `are ${to(outside)} on the host`}`;
+/** A line of a map as a sentence. `host`: what the outside is called. */
+export function mapWords({ inside, outside, count }: NonNullable<IdMap>[number], host: string): string {
+  const number = (value: number) => value.toLocaleString(language);
+  return say(count === 1 ? 'map.one' : inside === outside ? 'map.same' : 'map.range', {
+    inside: number(inside),
+    insideLast: number(inside + count - 1),
+    outside: number(outside),
+    outsideLast: number(outside + count - 1),
+    host,
+  });
 }
 
 /** Parents before their children, each with how deep it stands. Whose parent is not among them begins a tree. */
@@ -40,18 +46,18 @@ export function capabilityWords(set: string | null): string[] | null {
 }
 
 const states: Record<string, string> = {
-  R: 'runs',
-  S: 'sleeps',
-  D: 'waits for a disk',
-  T: 'stopped',
-  t: 'being traced',
-  Z: 'has ended',
-  I: 'idle',
+  R: say('state.runs'),
+  S: say('state.sleeps'),
+  D: say('state.waits'),
+  T: say('state.stopped'),
+  t: say('state.traced'),
+  Z: say('state.ended'),
+  I: say('state.idle'),
 };
 export const stateWords = (state: string) => states[state] ?? state;
 
 /** What decides over its system calls, as the kernel has it. */
 export function filterWords({ seccomp, noNewPrivs }: Pick<SeenProcess, 'seccomp' | 'noNewPrivs'>): string {
-  const filter = seccomp === null ? 'not told' : seccomp === 2 ? 'a filter decides' : 'none';
-  return noNewPrivs ? `${filter}; set-user-id programs give it nothing (no_new_privs)` : filter;
+  const filter = say(seccomp === null ? 'notTold' : seccomp === 2 ? 'calls.filtered' : 'calls.none');
+  return noNewPrivs ? say('calls.noNewPrivs', { filter }) : filter;
 }

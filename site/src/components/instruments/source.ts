@@ -1,6 +1,7 @@
 // What instruments need of a session, wherever its machines run. They fetch nothing themselves.
 import type { Machine } from '@bulkhead/sandbox-server/protocol';
 import type { SandboxSession, SandboxView } from '../sandbox/sandbox-session.ts';
+import { say } from './words.ts';
 
 /** A session as instruments see it: a store of what is known, and `see`, which asks for the host's view of a machine. */
 export type InstrumentSource = Pick<SandboxSession, 'view' | 'subscribe' | 'see' | 'dismiss'>;
@@ -19,6 +20,7 @@ export function machineOf({ phase, sandbox }: SandboxView, name: string): Machin
 
 /** Whose kernel the machine stands on, to be compared with it. */
 export function hostWords(machine: Machine | undefined): string {
-  if (machine?.where.depth === 'tab') return "this tab's Linux";
-  return machine?.where.depth === 'vm' ? `the VM ${machine.where.vm ?? 'it is in'}` : 'the host';
+  if (machine?.where.depth === 'tab') return say('host.tab');
+  if (machine?.where.depth !== 'vm') return say('host');
+  return machine.where.vm === null ? say('host.someVm') : say('host.vm', { name: machine.where.vm });
 }

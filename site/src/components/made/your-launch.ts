@@ -1,5 +1,6 @@
 // Puts the reader's own launch beside the steps of the guide. Nothing is loaded for it before it is asked for.
 import type { Machine, TimelineStep } from '@bulkhead/sandbox-server/protocol/api';
+import { say } from './words.ts';
 
 const WANTED = {
   machines: [{ name: 'box', kind: 'container' as const, columns: 80, rows: 18 }],
@@ -12,7 +13,7 @@ class YourLaunch extends HTMLElement {
     button.disabled = false;
     button.addEventListener('click', () => {
       button.disabled = true;
-      void this.#begin().catch(() => this.#say('It did not work. Reload the page and try again.'));
+      void this.#begin().catch(() => this.#tell(say('failed')));
     });
   }
 
@@ -21,18 +22,16 @@ class YourLaunch extends HTMLElement {
       import('../sandbox/sandbox-session.ts'),
       import('../sandbox/format.ts'),
     ]);
-    this.#say('Asking for a container…');
+    this.#tell(say('asking'));
     const session = new SandboxSession({ mine: ({ machines }) => machines.some(isContainer) });
     session.subscribe(({ phase, sandbox, problem, status, reason }) => {
       const machine = sandbox?.machines.find((one) => isContainer(one) && !one.carrier);
       if (machine?.measures && machine.state === 'running') this.#show(machine.measures.steps, formatMs);
-      else if (phase === 'alone')
-        this.#say('No server answers here, so there is no launch to show. The page reads without one.');
-      else if (phase === 'waiting') this.#say('The host is full. Your place in its queue is kept.');
-      else if (problem) this.#say(problem.message);
-      else if (phase === 'ready' && status && !status.host)
-        this.#say(status.reason ?? 'Nothing can be started now.');
-      else if (phase === 'ended') this.#say(reason ?? 'It has ended.');
+      else if (phase === 'alone') this.#tell(say('alone'));
+      else if (phase === 'waiting') this.#tell(say('waiting'));
+      else if (problem) this.#tell(problem.message);
+      else if (phase === 'ready' && status && !status.host) this.#tell(status.reason ?? say('nothing'));
+      else if (phase === 'ended') this.#tell(reason ?? say('ended'));
     });
     addEventListener('pagehide', () => session.dispose(), { once: true });
     await session.look();
@@ -42,7 +41,7 @@ class YourLaunch extends HTMLElement {
   #show(steps: readonly TimelineStep[], format: (ms: number) => string): void {
     const mine = steps.filter(({ by }) => by === 'runtime');
     if (mine.length === 0) {
-      this.#say('Your container has no trace: an older server made it. End it, and try again.');
+      this.#tell(say('noTrace'));
       return;
     }
     const begin = Math.min(...mine.map(({ startMs }) => startMs));
@@ -52,10 +51,10 @@ class YourLaunch extends HTMLElement {
       place.querySelector('.yours')?.remove();
       place.append(entry(ours, begin, whole, format));
     }
-    this.#say(`Your container was made in ${format(whole)}. Each step below says what it took of that.`);
+    this.#tell(say('made', { time: format(whole) }));
   }
 
-  #say(words: string): void {
+  #tell(words: string): void {
     const status = this.querySelector('[role="status"]');
     if (status) status.textContent = words;
   }
@@ -74,11 +73,12 @@ function entry(
   yours.append(words);
   const [first] = steps;
   if (!first) {
-    words.textContent = 'not in yours';
+    words.textContent = say('absent');
     return yours;
   }
   const took = steps.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
-  words.textContent = steps.length === 1 ? format(took) : `${format(took)}, ${steps.length} times`;
+  words.textContent =
+    steps.length === 1 ? format(took) : say('times', { time: format(took), count: steps.length });
   const track = document.createElement('span');
   track.className = 'track';
   for (const { startMs, endMs } of steps) {

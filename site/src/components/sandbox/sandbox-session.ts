@@ -20,6 +20,7 @@ import { VmControls } from '../vm/vm-controls.ts';
 import { type Problem, problemFrom, RequestFailed, type RequestOptions } from './api.ts';
 import { type EventsLike, type Place, serverPlace, type TabDoor, type TabPlace, tabDoor } from './place.ts';
 import { Turn } from './turn.ts';
+import { say } from './words.ts';
 
 /** What befell a machine, as a page heard it; `id` counts within the session. */
 export type HeardNotice = Extract<SandboxEvent, { event: 'notice' }>['data'] & { id: number };
@@ -361,11 +362,7 @@ export class SandboxSession {
     try {
       await this.#request(apiPaths.sandbox(id), { method: 'DELETE', within: 20_000 });
       if (id === this.#view.sandbox?.id)
-        this.#ended(
-          this.#place.name === 'tab'
-            ? 'You ended it. Nothing of it is left in this tab.'
-            : 'You ended it. Nothing of it is left on the host.',
-        );
+        this.#ended(say(this.#place.name === 'tab' ? 'session.endedTab' : 'session.endedHost'));
       else this.#change({ others: this.#view.others.filter((other) => other.id !== id), problem: null });
     } catch (error) {
       this.#failed(error, this.#view.phase);
@@ -545,7 +542,7 @@ export class SandboxSession {
     } catch (error) {
       if (this.#leaving.signal.aborted) return;
       const code = error instanceof RequestFailed ? error.problem.code : 'failed';
-      if (code === 'not_found' || code === 'no_session') return this.#ended('It is no longer on the host.');
+      if (code === 'not_found' || code === 'no_session') return this.#ended(say('session.gone'));
       setTimeout(() => !this.#leaving.signal.aborted && void this.#lookAfter(id), 2_000);
     }
   }

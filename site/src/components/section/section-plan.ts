@@ -1,7 +1,8 @@
 // The plan of a section drawing: a ship cut lengthwise. Hull: hardware. Deck: kernel. Compartments: partitions.
-// Pure geometry, so that the drawing is the same on every page and at both widths.
+// Geometry and words alone, so that the drawing is the same on every page and at both widths.
 import { type KindName, kindOf, type Wall, wallNames } from '../../data/kinds.ts';
 import { type Box, compartment, type Pen, type Stroke } from '../glyph/geometry.ts';
+import { say } from './words.ts';
 
 export interface Partition {
   /** Unique in the drawing. */
@@ -49,10 +50,10 @@ export const frames: Record<'wide' | 'narrow', Frame> = {
     box: { width: 172, height: 128 },
     lift: 30,
     stores: [
-      { x: 420, y: 318, width: 108, height: 38, label: 'processors' },
-      { x: 540, y: 318, width: 108, height: 38, label: 'memory' },
-      { x: 660, y: 318, width: 108, height: 38, label: 'disk' },
-      { x: 780, y: 318, width: 108, height: 38, label: 'network' },
+      { x: 420, y: 318, width: 108, height: 38, label: say('store.processors') },
+      { x: 540, y: 318, width: 108, height: 38, label: say('store.memory') },
+      { x: 660, y: 318, width: 108, height: 38, label: say('store.disk') },
+      { x: 780, y: 318, width: 108, height: 38, label: say('store.network') },
     ],
     type: { label: 19, note: 15, mark: 14.5 },
     inset: 22,
@@ -68,8 +69,8 @@ export const frames: Record<'wide' | 'narrow', Frame> = {
     box: { width: 126, height: 112 },
     lift: 24,
     stores: [
-      { x: 60, y: 274, width: 96, height: 26, label: 'processors' },
-      { x: 166, y: 274, width: 96, height: 26, label: 'memory' },
+      { x: 60, y: 274, width: 96, height: 26, label: say('store.processors') },
+      { x: 166, y: 274, width: 96, height: 26, label: say('store.memory') },
     ],
     type: { label: 16, note: 13, mark: 12 },
     inset: 11,
@@ -125,12 +126,24 @@ function struts(box: Box, frame: Frame): string {
     .join('');
 }
 
+/** What a deck is called on which machines are started: by the kernel's release, where that is known. */
+export function deckInWords(place: 'server' | 'tab', release: string | undefined): string {
+  if (release === undefined) return say('deck.host');
+  return say(place === 'tab' ? 'deck.tabNamed' : 'deck.hostNamed', { release });
+}
+
+const states = {
+  planned: 'state.planned',
+  standing: 'state.standing',
+  fallen: 'state.fallen',
+} as const satisfies Record<Partition['state'], string>;
+
 /** What the drawing says, for those who do not see it. */
 export function describeSection(deck: string, partitions: readonly Partition[]): string {
-  const words = { planned: 'not started', standing: 'standing', fallen: 'ended' };
-  const one = ({ kind, label, state, note }: Partition) => {
-    const floor = kindOf(kind).walls.faults === 'own' ? 'on a deck of its own' : 'on the common deck';
-    return `${label}, ${words[state]}, ${floor}${note ? ` (${note})` : ''}`;
-  };
-  return `A ship in section. The hull is the hardware; its deck is ${deck}. On it: ${partitions.map(one).join('; ')}.`;
+  const one = ({ kind, label, state, note = '' }: Partition) =>
+    say(note ? 'one.noted' : 'one', {
+      ...{ label, state: say(states[state]), note },
+      floor: say(kindOf(kind).walls.faults === 'own' ? 'floor.own' : 'floor.common'),
+    });
+  return say('whole', { deck, partitions: partitions.map(one).join(say('whole.and')) });
 }

@@ -1,6 +1,7 @@
 // Which terminals a machine's panel offers: its own shells, and one for each container inside it.
 import type { Machine } from '@bulkhead/sandbox-server/protocol';
 import { newestTerminal } from '../sandbox/attach-path.ts';
+import { say } from './words.ts';
 
 export interface Tab {
   /** Unique in the panel, and the same for as long as the terminal is offered. */
@@ -32,10 +33,17 @@ export function tabsOf(
       machine: name,
       kind,
       terminal,
-      label: index === 0 ? 'shell' : `shell ${index + 1}`,
+      label: index === 0 ? say('tabs.shell') : say('tabs.shellNumber', { number: index + 1 }),
       ended: state === 'exited',
     }));
-  const first = { id: `${name}/`, machine: name, kind, terminal: undefined, label: 'shell', ended: false };
+  const first = {
+    id: `${name}/`,
+    machine: name,
+    kind,
+    terminal: undefined,
+    label: say('tabs.shell'),
+    ended: false,
+  };
   const inside = inner.map((one) => ({
     id: `${one.name}/`,
     machine: one.name,

@@ -10,6 +10,7 @@ import {
   RING_BYTES,
   type TerminalViewer,
 } from '@bulkhead/sandbox-server/protocol/frames';
+import { say } from './words.ts';
 
 /** Where output goes: an emulator. */
 export interface TerminalSink {
@@ -293,7 +294,7 @@ export class TerminalSession {
       attachClose.tooMany,
     ];
     if (final.includes(code)) {
-      this.#become({ phase: 'gone', reason: reason || 'the terminal is gone' });
+      this.#become({ phase: 'gone', reason: reason || say('terminal.gone') });
       return;
     }
     const attempt = this.#attempt++;
@@ -302,7 +303,7 @@ export class TerminalSession {
       phase: 'waiting',
       attempt,
       retryAt: Date.now() + wait,
-      reason: reason || 'the connection broke',
+      reason: reason || say('terminal.broke'),
     });
     this.#timer = setTimeout(() => this.open(), wait);
   }

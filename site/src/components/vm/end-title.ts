@@ -1,22 +1,23 @@
 // How a machine ended, in a heading.
 import type { EndCause, Machine } from '@bulkhead/sandbox-server/protocol';
+import { say } from './words.ts';
 
-const titles: Record<EndCause, (label: string) => string> = {
-  panic: () => 'Kernel panicked',
-  poweroff: (label) => `The ${label} was powered off from inside`,
-  reboot: (label) => `The ${label} was restarted from inside`,
-  exit: (label) => `The ${label} has ended`,
-  crash: (label) => `The ${label} was killed`,
-  oom: (label) => `The ${label} ran out of memory`,
-  host: (label) => `The ${label} went with its host`,
-  asked: (label) => `The ${label} was ended`,
-  lost: (label) => `The ${label} is gone`,
-};
+const titles = {
+  panic: 'end.panic',
+  poweroff: 'end.poweroff',
+  reboot: 'end.reboot',
+  exit: 'end.exit',
+  crash: 'end.crash',
+  oom: 'end.oom',
+  host: 'end.host',
+  asked: 'end.asked',
+  lost: 'end.lost',
+} as const satisfies Record<EndCause, string>;
 
 /** `label`: what the machine is called, such as "virtual machine". */
 export function titleOfEnd({ state, end }: Pick<Machine, 'state' | 'end'>, label: string): string {
-  if (state === 'failed') return `The ${label} never ran`;
-  const title = titles[end?.cause ?? 'lost'](label);
-  const lost = end?.containers ?? 0;
-  return lost === 0 ? title : `${title}, ${lost} ${lost === 1 ? 'container' : 'containers'} went with it`;
+  if (state === 'failed') return say('end.never', { machine: label });
+  const title = say(titles[end?.cause ?? 'lost'], { machine: label });
+  const count = end?.containers ?? 0;
+  return count === 0 ? title : say(count === 1 ? 'end.withOne' : 'end.withMany', { title, count });
 }

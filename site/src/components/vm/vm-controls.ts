@@ -1,8 +1,8 @@
 // What a learner does with a running VM and with nothing else: move it, save it, go back in time. It knows no UI.
 import type { MoveFigures, Snapshot } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
-import { type Problem, RequestFailed, type RequestOptions } from '../sandbox/api.ts';
-import { asSentence } from '../sandbox/format.ts';
+import type { RequestOptions } from '../sandbox/api.ts';
+import { failureInWords } from '../sandbox/failure-words.ts';
 
 export type Act = 'moving' | 'saving' | 'returning';
 
@@ -104,7 +104,7 @@ export class VmControls {
     try {
       await ask(apiPaths.snapshot(sandbox, machine, snapshot), { method: 'DELETE' });
     } catch (error) {
-      this.#over('saving', snapshot, null, explain(error, false));
+      this.#over('saving', snapshot, null, failureInWords(error, false));
     }
     await this.list();
   }
@@ -151,7 +151,7 @@ export class VmControls {
       });
       this.#over(act, snapshot, figures ?? null, null);
     } catch (error) {
-      this.#over(act, snapshot, null, explain(error, this.#cancelling));
+      this.#over(act, snapshot, null, failureInWords(error, this.#cancelling));
     }
   }
 
@@ -184,29 +184,4 @@ export function shareMoved(figures: MoveFigures | undefined): number {
   // Before the first round QEMU has counted nothing, and a "remaining" of 0 does not mean that it is done.
   if (figures.transferredBytes === 0) return 0;
   return Math.max(0, Math.min(1, 1 - figures.remainingBytes / figures.totalBytes));
-}
-
-/** Why it did not work, and what that means for the machine. */
-function explain(error: unknown, cancelled: boolean): string {
-  const problem: Problem =
-    error instanceof RequestFailed
-      ? error.problem
-      : { code: 'failed', message: error instanceof Error ? error.message : String(error), retryAt: null };
-  switch (problem.code) {
-    case 'unreachable':
-    case 'too_slow':
-      return 'The server does not answer, so nobody can say how far this got. The machine itself goes on.';
-    case 'no_host':
-      return `${asSentence(problem.message)} The machine itself goes on.`;
-    case 'not_found':
-    case 'conflict':
-    case 'unsupported':
-    case 'bad_request':
-    case 'rate':
-      return asSentence(problem.message);
-    default:
-      return cancelled
-        ? 'You called it off. It never left.'
-        : `${asSentence(problem.message)} The machine runs on as it was.`;
-  }
 }

@@ -1,15 +1,16 @@
 // What befell machines, as a page says it: the latest of each kind.
-import type { HeardNotice } from '../sandbox/sandbox-session.ts';
+import type { HeardNotice } from './sandbox-session.ts';
+import { say } from './words.ts';
 
 export type NoticeKind = HeardNotice['kind'];
 
 export const noticeTitles: Record<NoticeKind, string> = {
-  oom: 'Out of memory',
-  throttled: 'Out of CPU time',
-  pids: 'Too many processes',
-  exit: 'Ended',
-  panic: 'Kernel panic',
-  migrated: 'Moved',
+  oom: say('befell.oom'),
+  throttled: say('befell.throttled'),
+  pids: say('befell.pids'),
+  exit: say('befell.exit'),
+  panic: say('befell.panic'),
+  migrated: say('befell.migrated'),
 };
 
 /** At most three, the newest last: of each kind and machine the latest, which says how often since the one before. */

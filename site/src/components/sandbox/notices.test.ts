@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { HeardNotice } from '../sandbox/sandbox-session.ts';
 import { latestNotices } from './notices.ts';
+import type { HeardNotice } from './sandbox-session.ts';
 
 let id = 0;
 const notice = (kind: HeardNotice['kind'], machine: string, at: number): HeardNotice => ({
