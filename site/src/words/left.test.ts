@@ -89,7 +89,7 @@ it('every language of the pages is one of what is drawn', () => {
 
 describe('of the words of a folder', () => {
   const folders = new Map(
-    globSync('*/**/words.ts', { cwd: source }).flatMap((file) => {
+    globSync('*/**/*words.ts', { cwd: source }).flatMap((file) => {
       const words = read(join(source, file)).match(/live\/en\/([\w-]+\.json)/)?.[1];
       return words ? [[words, join(source, dirname(file))]] : [];
     }),

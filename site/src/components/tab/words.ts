@@ -1,4 +1,4 @@
-// What is said of the Linux in the tab: what it costs, how far it is, and what it is made of.
+// What every page says that may offer the Linux in the tab: what it costs, what it lacks, how far it is.
 import english from '../../content/live/en/tab.json' with { type: 'json' };
 import { speaker } from '../../words/words.ts';
 
