@@ -5,7 +5,7 @@ const english = { one: 'One of {count}', two: 'Two' };
 const languages = { '../live/de/x.json': { one: '{count}, davon eins' }, '../live/en/x.json': english };
 
 /** What says them to somebody else than whoever runs this: a module of its own for each. */
-async function say(who: string): Promise<ReturnType<typeof import('./words.ts')['speaker']>> {
+async function say(who: string): Promise<(word: 'one' | 'two', values?: { count: number }) => string> {
   const { speaker }: typeof import('./words.ts') = await import(/* @vite-ignore */ `./words.ts?${who}`);
   return speaker(english, languages);
 }
