@@ -72,6 +72,6 @@ export class NodeWorker implements WorkerLike {
 
   async #save(): Promise<void> {
     if (this.#slot !== null && this.#emulator) this.#saved.set(this.#slot, await this.#emulator.save());
-    this.#tell({ type: 'saved', done: true });
+    this.#tell({ type: 'saved', done: true, why: null });
   }
 }

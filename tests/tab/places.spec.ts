@@ -1,5 +1,6 @@
 // The pages of the site with nothing but files behind them: their machines run in the tab, as the reader was asked.
 import { expect, type Page, test } from '@playwright/test';
+import { complaints } from '../e2e/page-checks.ts';
 import { type PlainSite, servePlainly } from '../e2e/plain-site.ts';
 import { TerminalPage } from '../e2e/terminal-page.ts';
 import { PATIENCE, pretend } from './device.ts';
@@ -75,23 +76,28 @@ test('a container goes on where it was when the page is loaded again, until the 
   await expect(page.getByTestId('use-tab')).toHaveText(/Run it in this tab/);
 });
 
-test('says at once what a device is too small or too old for', async ({ page, context }) => {
+test('says at once that a browser is too old for it, and the page reads on', async ({ page, context }) => {
   await context.addInitScript(() => Reflect.deleteProperty(globalThis, 'WebAssembly'));
+  const complained = complaints(page);
   await page.goto(`${site.url}/`);
   await expect(page.getByTestId('no-tab')).toContainText('This browser has no WebAssembly');
+  await expect(page.getByTestId('use-tab')).toHaveCount(0);
+  await page.getByRole('link', { name: 'Compare', exact: true }).first().click();
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('side by side');
+  await expect(page.getByTestId('no-tab')).toContainText('This browser has no WebAssembly');
+  expect(complained).toEqual([]);
 });
 
-test('asks for no second emulator on a device that has no memory for it', async ({ page, context }) => {
-  await pretend(context, { deviceMemory: 1 });
-  await page.goto(`${site.url}/compare/`);
-  await expect(page.getByRole('status').filter({ has: page.getByTestId('use-tab') })).toContainText(
-    'There is no virtual machine beside it: this device has 1 GiB of memory',
-  );
+test('says at once that a device is too small for it', async ({ page, context }) => {
+  await pretend(context, { deviceMemory: 0.5 });
+  await page.goto(`${site.url}/`);
+  await expect(page.getByTestId('no-tab')).toContainText('This device has 512 MiB of memory');
 });
 
 test('fetches nothing for readers who save data, though they agreed before', async ({ page, context }) => {
   await context.addInitScript(() => localStorage.setItem('bulkhead-tab', 'yes'));
-  await pretend(context, { connection: { saveData: true } });
+  const browser = await context.newCDPSession(page);
+  await browser.send('Emulation.setDataSaverOverride', { dataSaverEnabled: true });
   const fetched: string[] = [];
   page.on('request', (request) => fetched.push(request.url()));
   await page.goto(`${site.url}/`);

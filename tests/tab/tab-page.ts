@@ -37,7 +37,7 @@ export class TabPage extends ApiUser {
     this.second = new TabMachine(() => new NodeWorker(image, disk));
     const { first, second } = this;
     const ground = new Ground({ first, second, image, base: '', saves: true, noSecond: null });
-    this.server = new TabServer({ ground, saved, onchange: () => {}, lab });
+    this.server = new TabServer({ ground, saved, onchange: () => {}, seen: () => true, lab });
     ground.onend = (reason) => this.server.noteKernelEnd(reason);
   }
 

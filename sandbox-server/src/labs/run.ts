@@ -237,7 +237,7 @@ export class LabRun {
     this.#look = null;
     const step = this.#at;
     // Nobody would see it.
-    if (!step || this.#ended || this.#sandbox.events.size === 0) return;
+    if (!step || this.#ended || !this.#sandbox.watched) return;
     const now = performance.now();
     const quietIn = this.#stirredAt + QUIET_MS - now;
     const dueIn = this.#lookedAt + this.#lookEveryMs - now;

@@ -276,8 +276,13 @@ export abstract class LearnerMachine {
     const { kernel } = this;
     const stats = await this.#meter.read({ host: this.context.broker, machine: this.id }, kernel);
     const told = this.#noticing.look(stats, kernel !== 'shared', Date.now());
-    for (const notice of told) this.notices.emit(notice);
+    for (const notice of told) if (this.isNews(notice)) this.notices.emit(notice);
     return stats;
+  }
+
+  /** Whether a learner is to be told of it. */
+  protected isNews(_notice: Notice): boolean {
+    return true;
   }
 
   /** Its processes as the kernel under it sees them and, of a VM, as its own does. Rejects with BrokerError. */

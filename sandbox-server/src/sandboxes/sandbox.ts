@@ -20,6 +20,8 @@ export interface SandboxOwner {
   saveExpiry(id: string, expiresAt: number): void;
   /** The time is up. */
   timeIsUp(sandbox: Sandbox): void;
+  /** Whether who follows it could see what is told; without it, they can. A page in the background cannot. */
+  isSeen?(): boolean;
 }
 
 export class Sandbox {
@@ -70,6 +72,11 @@ export class Sandbox {
   /** The lab that it was made for; null: none. */
   get lab(): string | null {
     return this.#row.lab;
+  }
+
+  /** Somebody follows it, and could see what is told. */
+  get watched(): boolean {
+    return this.events.size > 0 && (this.#owner.isSeen?.() ?? true);
   }
 
   /** The latest of each step that was checked. */
@@ -241,6 +248,7 @@ export class Sandbox {
   #startTicker(): ReturnType<typeof setTimeout> {
     let busy = false;
     const ticker = setInterval(() => {
+      if (!this.watched) return;
       void this.#onlookers.look(this.machines, this.#now);
       if (busy) return; // a slow host is measured less often, not more and more
       busy = true;

@@ -30,11 +30,18 @@ export type FromWorker =
   /** Packed bytes of the whole machine that this browser has by now; `kept` ends it. */
   | { type: 'keeping'; bytes: number; of: number }
   | { type: 'kept'; whole: boolean }
-  | { type: 'saved'; done: boolean }
+  | ({ type: 'saved' } & Saved)
   | { type: 'use'; use: Use }
   /** Something that the reader should know, though the machine goes on. */
   | { type: 'notice'; message: string }
   | { type: 'failed'; message: string };
+
+/** How saving went. */
+export interface Saved {
+  done: boolean;
+  /** Why this device does not keep it, in a sentence; null where it does, or where the moment was wrong. */
+  why: string | null;
+}
 
 /** What an emulator costs the tab. */
 export interface Use {

@@ -12,7 +12,8 @@ import { onLowBattery } from './device.ts';
 import { GivenUp, Ground } from './ground.ts';
 import type { TabImage } from './image.ts';
 import { Keeper } from './keeper.ts';
-import { ANOTHER_IMAGE, saved } from './saved.ts';
+import { Remarks } from './remarks.ts';
+import { ANOTHER_IMAGE, NOTHING_SAVED, saved } from './saved.ts';
 import { TabMachine, type TabState, type WorkerLike } from './tab-machine.ts';
 import { refusalOf, type SavedSandbox, TabServer } from './tab-server.ts';
 import { say } from './words.ts';
@@ -45,7 +46,8 @@ export async function openPlace({
   const first = new TabMachine(makeWorker);
   const second = new TabMachine(makeWorker);
   // Two tabs that go on from the same memory would each save over the other.
-  const saves = await holdLock('bulkhead-tab');
+  const lock = await takeLock('bulkhead-tab');
+  const saves = lock === 'ours';
   const left = saves ? await saved<SavedPage>('sandboxes') : undefined;
   const usable = left?.content === image.content;
   const ground = new Ground({ first, second, image, base, noSecond, saves });
@@ -54,31 +56,33 @@ export async function openPlace({
     lab: fetchLab,
     saved: usable ? left.sandboxes : [],
     onchange: () => keeper.touch(),
+    seen: () => !document.hidden,
   });
+  const remarks = new Remarks();
   const keeper = new Keeper({
     machines: [first, second],
     page: () => ({ content: image.content, sandboxes: server.saved }),
     saves,
+    told: (why) => remarks.say('saving', why),
   });
-  const words = new Set<(sentence: string) => void>();
-  let said = whyNothingGoesOn(saves, left !== undefined && !usable);
-  const tell = (sentence: string) => {
-    said = sentence;
-    for (const listener of [...words]) listener(sentence);
-  };
+  if (!saves) remarks.say('saving', lock === 'theirs' ? say('saved.otherTab') : NOTHING_SAVED);
+  if (left && !usable) remarks.say('left', ANOTHER_IMAGE);
   for (const { asides } of [first, second])
     asides.add((aside) => {
-      if (aside.type === 'notice') tell(aside.message);
+      if (aside.type === 'notice') remarks.say('notice', aside.message);
     });
   ground.onend = (reason) => server.noteKernelEnd(reason);
-  document.addEventListener('visibilitychange', () => {
+  const mindSight = () => {
     // What is hidden may be closed without a further word.
     if (document.hidden) keeper.saveNow();
+    else server.noteSeen();
     for (const machine of [first, second]) machine.sleep(document.hidden);
-  });
+  };
+  mindSight(); // a page may be opened in the background
+  document.addEventListener('visibilitychange', mindSight);
   void onLowBattery((low) => {
     for (const machine of [first, second]) machine.spare(low);
-    if (low) tell(say('notice.battery'));
+    remarks.say('battery', low ? say('notice.battery') : null);
   });
   return {
     name: 'tab',
@@ -95,11 +99,7 @@ export async function openPlace({
       return new AttachSocket(() => server.attach(pathname));
     },
     subscribe: (listener) => first.subscribe((state: TabState) => listener(state)),
-    hear: (listener) => {
-      if (said) listener(said);
-      words.add(listener);
-      return () => words.delete(listener);
-    },
+    hear: (listener) => remarks.hear(listener),
     keepWhole: (told) => {
       first.asides.add(told);
       first.keepWhole();
@@ -115,11 +115,6 @@ export async function openPlace({
   };
 }
 
-function whyNothingGoesOn(saves: boolean, another: boolean): string | null {
-  if (!saves) return say('saved.otherTab');
-  return another ? ANOTHER_IMAGE : null;
-}
-
 function failureOf(error: unknown): RequestFailed {
   if (error instanceof GivenUp)
     return new RequestFailed({ code: 'cancelled', message: error.message, retryAt: null });
@@ -127,17 +122,17 @@ function failureOf(error: unknown): RequestFailed {
   return new RequestFailed({ code, message, retryAt: null });
 }
 
-/** Resolves to whether this page has it; then until the page is gone. */
-async function holdLock(name: string): Promise<boolean> {
+/** Whose it is; if it is ours, then until the page is gone. `blocked`: this browser has no locks for a site that may keep nothing. */
+async function takeLock(name: string): Promise<'ours' | 'theirs' | 'blocked'> {
   const { locks } = navigator;
-  if (!locks) return true; // an old browser, or a page without a secure origin: the last one to save wins
+  if (!locks) return 'ours'; // an old browser, or a page without a secure origin: the last one to save wins
   return await new Promise((resolve) => {
     locks
       .request(name, { ifAvailable: true }, (lock) => {
-        resolve(lock !== null);
+        resolve(lock ? 'ours' : 'theirs');
         return lock ? new Promise(() => {}) : undefined;
       })
-      .catch(() => resolve(false));
+      .catch(() => resolve('blocked'));
   });
 }
 

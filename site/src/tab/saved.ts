@@ -40,11 +40,13 @@ export async function forgetSaved(): Promise<void> {
 /** Why what is here does not go on, in a sentence. */
 export const ANOTHER_IMAGE = say('saved.otherImage');
 
-/** Why it could not be saved, in a sentence. */
+/** Why it could not be saved, in a sentence. What was saved before may be there still. */
 export function whyNotSaved(error: unknown): string {
   const name = error instanceof Error || error instanceof DOMException ? error.name : '';
-  return say(name === 'QuotaExceededError' ? 'saved.full' : 'saved.refused');
+  return name === 'QuotaExceededError' ? say('saved.full') : NOTHING_SAVED;
 }
+
+export const NOTHING_SAVED = say('saved.refused');
 
 async function inStore<T>(
   mode: IDBTransactionMode,

@@ -2,7 +2,7 @@
 import { Conversation } from '@bulkhead/sandbox-server/broker/conversation';
 import type { MachineRecord } from '@bulkhead/sandbox-server/protocol';
 import type { ByteDuplex, ByteHandlers } from '@bulkhead/sandbox-server/protocol/bytes';
-import type { FromWorker, ToWorker, Use } from './messages.ts';
+import type { FromWorker, Saved, ToWorker, Use } from './messages.ts';
 import { renewIdentity } from './renew.ts';
 import { say } from './words.ts';
 
@@ -121,9 +121,9 @@ export class TabMachine {
     for (const answer of [...this.#answers.values()]) answer(undefined as never);
   }
 
-  /** Saves what is in its memory on this device; resolves to whether that was possible (`asides` say why not). */
-  async save(): Promise<boolean> {
-    return (await this.#ask('save', 'saved'))?.done ?? false;
+  /** Saves what is in its memory on this device. */
+  async save(): Promise<Saved> {
+    return (await this.#ask('save', 'saved')) ?? { done: false, why: null };
   }
 
   /** What it costs the tab; null while there is nothing. */

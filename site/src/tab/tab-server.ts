@@ -39,6 +39,9 @@ export interface TabServerOptions {
   saved: readonly SavedSandbox[];
   /** Something has changed that is worth saving. */
   onchange: () => void;
+  /** Whether the page is in sight. What nobody can see is not measured, and not looked at: a machine that is asleep answers
+   * nothing until its page is seen again, and then all of it. */
+  seen: () => boolean;
 }
 
 const SANDBOXES = 2;
@@ -148,6 +151,11 @@ export class TabServer {
       const machines = sandbox.machines.map((each) => ({ id: each.id, view: each.view }));
       return { id, createdAt, lab: sandbox.lab, machines };
     });
+  }
+
+  /** The page is in sight again: what was not looked at meanwhile is. */
+  noteSeen(): void {
+    for (const sandbox of this.#sandboxes.values()) sandbox.stirs.emit();
   }
 
   /** Gives everything up, without a word to machines that are about to be gone. */
@@ -370,7 +378,8 @@ export class TabServer {
   #open({ id, createdAt, lab }: Omit<SavedSandbox, 'machines'>): Sandbox {
     const expiresAt = Date.now() + LONG_MS;
     const row = { id, owner: 'you', address: '', createdAt, expiresAt, latestAt: expiresAt, lab };
-    const sandbox = new Sandbox(row, policy, { saveExpiry: () => {}, timeIsUp: () => {} });
+    const owner = { saveExpiry: () => {}, timeIsUp: () => {}, isSeen: this.#options.seen };
+    const sandbox = new Sandbox(row, policy, owner);
     this.#sandboxes.set(id, sandbox);
     sandbox.events.add((event) => {
       if (event.event === 'machine') this.#options.onchange();

@@ -94,16 +94,15 @@ async function savedOf({ content }: TabImage, name: string): Promise<SavedMachin
 /** It stands still meanwhile. While it waits for a piece of its disk it is not saved: nobody would bring that piece to the
  * machine that goes on from there. */
 async function saveNow(): Promise<void> {
-  if (!emulator || !slot || (disk?.waiting ?? 0) > 0) return tell({ type: 'saved', done: false });
+  if (!emulator || !slot || (disk?.waiting ?? 0) > 0) return tell({ type: 'saved', done: false, why: null });
   try {
     const state = await emulator.save();
     const record: SavedMachine = { content: slot.content, savedAt: Date.now(), state };
     await save(slot.name, record);
     state.transfer?.(0);
-    tell({ type: 'saved', done: true });
+    tell({ type: 'saved', done: true, why: null });
   } catch (error) {
-    tell({ type: 'saved', done: false });
-    notice(whyNotSaved(error));
+    tell({ type: 'saved', done: false, why: whyNotSaved(error) });
   }
 }
 

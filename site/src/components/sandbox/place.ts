@@ -36,8 +36,9 @@ export const serverPlace: Place = {
 export interface TabPlace extends Place {
   readonly name: 'tab';
   subscribe(listener: (state: TabState) => void): () => void;
-  /** Told what the reader should know though the machine goes on: that nothing can be saved here, say. The latest at once. */
-  hear(listener: (sentence: string) => void): () => void;
+  /** Told what the reader should know though the machine goes on: that nothing can be saved here, say. At once, and whenever that
+   * changes; null while there is nothing. */
+  hear(listener: (sentences: string | null) => void): () => void;
   /** Has the whole disk fetched and kept, for use without a network; told how that goes, until what this returns is called. */
   keepWhole(told: (aside: Aside) => void): () => void;
   /** Stops its machines, and a download that is under way. */

@@ -34,7 +34,7 @@ export interface SandboxView {
   offer: TabOffer | null;
   /** How far the machine in this tab is; null while its place is the server. */
   tab: TabState | null;
-  /** What the reader should know of the machine in this tab though it goes on, one sentence. */
+  /** What the reader should know of the machine in this tab though it goes on, in sentences. */
   said: string | null;
   /**
    * looking: asking what there is. alone: no server answers. ready: something could be started.
