@@ -1,5 +1,6 @@
 // What a browser tells of the device it is on, as far as an emulator should mind. Firefox and Safari tell none of it, and then
 // nothing stands in the way.
+import { say } from './words.ts';
 
 interface Battery extends EventTarget {
   charging: boolean;
@@ -21,13 +22,11 @@ const LOW_BATTERY = 0.2;
 
 /** Why there can be no machine here, in a sentence; null where there can. */
 export function whyUnable(): string | null {
-  if (typeof WebAssembly !== 'object')
-    return 'This browser has no WebAssembly, which the emulator is made of.';
-  if (typeof DecompressionStream !== 'function' || typeof Worker !== 'function')
-    return 'This browser is too old for the emulator: it cannot unpack what it fetches.';
+  if (typeof WebAssembly !== 'object') return say('unable.noWasm');
+  if (typeof DecompressionStream !== 'function' || typeof Worker !== 'function') return say('unable.old');
   const { deviceMemory } = told();
   if (deviceMemory !== undefined && deviceMemory < LEAST_GIB)
-    return `This device has ${Math.round(deviceMemory * 1_024)} MiB of memory; the emulator takes about ${(LEAST_GIB * 1_024) / 2} MiB.`;
+    return say('unable.memory', { mib: Math.round(deviceMemory * 1_024), least: (LEAST_GIB * 1_024) / 2 });
   return null;
 }
 
@@ -35,18 +34,16 @@ export function whyUnable(): string | null {
 export function whyNoSecond(): string | null {
   const { deviceMemory } = told();
   return deviceMemory !== undefined && deviceMemory < SECOND_GIB
-    ? `this device has ${deviceMemory} GiB of memory, too little for a second emulator beside the first`
+    ? say('unable.second', { gib: deviceMemory })
     : null;
 }
 
 /** Why nothing should be fetched that was not asked for just now, in a sentence; null where nothing is against it. */
 export async function whyCareful(): Promise<string | null> {
   if (told().connection?.saveData || matchMedia('(prefers-reduced-data: reduce)').matches)
-    return 'Your browser asks to save data.';
+    return say('careful.data');
   const battery = await batteryHere();
-  return battery && isLow(battery)
-    ? 'The battery of this device is low, and an emulated processor draws on it.'
-    : null;
+  return battery && isLow(battery) ? say('careful.battery') : null;
 }
 
 /** Tells, now and later, whether the battery is low and nothing charges it. */

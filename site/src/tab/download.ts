@@ -10,6 +10,7 @@ import {
   tabImageSchema,
 } from './image.ts';
 import { Shelf } from './shelf.ts';
+import { say } from './words.ts';
 
 /** What stands in the way, in a sentence for the reader. */
 export class TabError extends Error {
@@ -35,7 +36,7 @@ const FIRST_PAUSE_MS = 250;
 /** Files that are asked for at once: enough that the way to the host and back is not waited for. */
 const AT_ONCE = 3;
 
-const noConnection = () => new TabError('The machine cannot be fetched: there is no connection.', true);
+const noConnection = () => new TabError(say('fetch.offline'), true);
 
 /** Looks whether a connection is needed at all: without one, the description that was kept is as good. `base`: the address of
  * the image's folder, with a slash at its end. */
@@ -49,11 +50,9 @@ export async function fetchImage(base: string, v86Version: string, signal?: Abor
   });
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const image = tabImageSchema.safeParse(parsed(bytes));
-  if (!image.success) throw new TabError('The description of the machine is not one that this page knows.');
+  if (!image.success) throw new TabError(say('fetch.unknown'));
   if (image.data.v86 !== v86Version)
-    throw new TabError(
-      `The machine was saved by version ${image.data.v86} of the emulator and this page has ${v86Version}: reload the page, or build both anew.`,
-    );
+    throw new TabError(say('fetch.version', { its: image.data.v86, ours: v86Version }));
   await shelf.keep(url, bytes);
   return image.data;
 }
@@ -95,7 +94,7 @@ export class TabFiles {
       if (error instanceof Garbled) await this.shelf.forget(this.#urls());
       if (signal?.aborted || !(error instanceof TabError && error.passing)) throw error;
       throw new TabError(
-        `The download was cut off at ${megabytes(total())} of ${megabytes(state.packedBytes)} MB. Try again when the connection is back: it goes on from there.`,
+        say('fetch.cutOff', { some: megabytes(total()), all: megabytes(state.packedBytes) }),
       );
     }
   }
@@ -167,9 +166,7 @@ export class TabFiles {
 /** It arrived, and is not what was sent. */
 class Garbled extends TabError {
   constructor() {
-    super(
-      'What was fetched is not the machine: something between this page and its web host changed it. Try again.',
-    );
+    super(say('fetch.garbled'));
   }
 }
 
@@ -217,7 +214,7 @@ async function unpack(parts: AsyncGenerator<Uint8Array<ArrayBuffer>>, size: numb
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (filled + value.length > size) throw new TabError('The machine is larger than it says.');
+      if (filled + value.length > size) throw new TabError(say('fetch.larger'));
       state.set(value, filled);
       filled += value.length;
     }
@@ -225,13 +222,13 @@ async function unpack(parts: AsyncGenerator<Uint8Array<ArrayBuffer>>, size: numb
     if (failure !== undefined || error instanceof TabError) throw failure ?? error;
     throw new Garbled();
   }
-  if (filled !== size) throw new TabError('The machine is smaller than it says.');
+  if (filled !== size) throw new TabError(say('fetch.smaller'));
   return state.buffer;
 }
 
 /** An answer's bytes, counted while they come. */
 async function read(answer: Response, progress?: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {
-  if (!answer.body) throw new TabError('The machine came without content.');
+  if (!answer.body) throw new TabError(say('fetch.empty'));
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
   const reader = answer.body.getReader();
@@ -263,10 +260,7 @@ async function get(url: string, init: RequestInit): Promise<Response> {
 }
 
 function whyRefused(status: number, isDescription: boolean): string {
-  if (status === 503)
-    return 'The machine for the tab is not built yet: its server is at it, for some minutes.';
-  if (status !== 404) return `The machine cannot be fetched: the web host answers ${status}.`;
-  return isDescription
-    ? 'This site has no machine for the tab.'
-    : 'The site has another machine than this page began with: reload the page.';
+  if (status === 503) return say('fetch.building');
+  if (status !== 404) return say('fetch.status', { status });
+  return say(isDescription ? 'fetch.none' : 'fetch.another');
 }

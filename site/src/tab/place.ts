@@ -6,6 +6,7 @@ import type { SandboxEvent } from '@bulkhead/sandbox-server/protocol';
 import { RequestFailed, type RequestOptions } from '../components/sandbox/api.ts';
 import type { EventsLike, TabPlace } from '../components/sandbox/place.ts';
 import { siteAddress } from '../site-address.ts';
+import { language } from '../words/words.ts';
 import { AttachSocket } from './attach-socket.ts';
 import { onLowBattery } from './device.ts';
 import { GivenUp, Ground } from './ground.ts';
@@ -15,6 +16,7 @@ import { Remarks } from './remarks.ts';
 import { ANOTHER_IMAGE, NOTHING_SAVED, saved } from './saved.ts';
 import { TabMachine, type TabState, type WorkerLike } from './tab-machine.ts';
 import { refusalOf, type SavedSandbox, TabServer } from './tab-server.ts';
+import { say } from './words.ts';
 
 /** What is saved beside the memory of the machines. */
 export interface SavedPage {
@@ -29,8 +31,12 @@ export interface PlaceOptions {
   noSecond: string | null;
 }
 
+/** It says what it says in the language that is its name. */
 const makeWorker = () =>
-  new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' }) as unknown as WorkerLike;
+  new Worker(new URL('./worker.ts', import.meta.url), {
+    type: 'module',
+    name: language,
+  }) as unknown as WorkerLike;
 
 export async function openPlace({
   base,
@@ -59,7 +65,7 @@ export async function openPlace({
     saves,
     told: (why) => remarks.say('saving', why),
   });
-  if (!saves) remarks.say('saving', lock === 'theirs' ? ANOTHER_TAB : NOTHING_SAVED);
+  if (!saves) remarks.say('saving', lock === 'theirs' ? say('saved.otherTab') : NOTHING_SAVED);
   if (left && !usable) remarks.say('left', ANOTHER_IMAGE);
   for (const { asides } of [first, second])
     asides.add((aside) => {
@@ -76,10 +82,7 @@ export async function openPlace({
   document.addEventListener('visibilitychange', mindSight);
   void onLowBattery((low) => {
     for (const machine of [first, second]) machine.spare(low);
-    remarks.say(
-      'battery',
-      low ? 'The battery of this device is low: the machine rests as long as it works.' : null,
-    );
+    remarks.say('battery', low ? say('notice.battery') : null);
   });
   return {
     name: 'tab',
@@ -111,9 +114,6 @@ export async function openPlace({
     },
   };
 }
-
-const ANOTHER_TAB =
-  'Another tab of this site has machines too, so these are not saved: when the page is loaded again, they begin anew.';
 
 function failureOf(error: unknown): RequestFailed {
   if (error instanceof GivenUp)

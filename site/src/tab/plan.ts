@@ -3,7 +3,7 @@ import { explained, hostLacks } from '@bulkhead/sandbox-server/machines/needs';
 import { grantedBy, type MachinePlan, sortOf, type Wish } from '@bulkhead/sandbox-server/machines/placement';
 import { Problem } from '@bulkhead/sandbox-server/problem';
 import type { Probe } from '@bulkhead/sandbox-server/protocol/broker';
-import { lackedInTab } from './lacks.ts';
+import { lackedInTab } from '../components/tab/lacks.ts';
 import { containerLimits, PREPARED_NAME } from './prepared.ts';
 
 /** What this tab is, as far as plans depend on it. */

@@ -1,6 +1,7 @@
 // What was in the tab's machines, saved on the reader's device (IndexedDB), so that a page that is loaded again goes on where
 // it was. Storage may be blocked, full or cleared at any time: then there is nothing. The files of the image are elsewhere
 // (shelf.ts).
+import { say } from './words.ts';
 
 /** A machine's memory. It goes on only with what it began with: the disk it has read from is that of one image. */
 export interface SavedMachine {
@@ -37,19 +38,15 @@ export async function forgetSaved(): Promise<void> {
 }
 
 /** Why what is here does not go on, in a sentence. */
-export const ANOTHER_IMAGE =
-  'What was left in this tab belongs to a machine that this site no longer has: it begins anew.';
+export const ANOTHER_IMAGE = say('saved.otherImage');
 
 /** Why it could not be saved, in a sentence. What was saved before may be there still. */
 export function whyNotSaved(error: unknown): string {
   const name = error instanceof Error || error instanceof DOMException ? error.name : '';
-  return name === 'QuotaExceededError'
-    ? "This browser's storage is full: what happens in the machine from now on is gone when the page is loaded again."
-    : NOTHING_SAVED;
+  return name === 'QuotaExceededError' ? say('saved.full') : NOTHING_SAVED;
 }
 
-export const NOTHING_SAVED =
-  'This browser saves nothing for this site: when the page is loaded again, the machine begins anew.';
+export const NOTHING_SAVED = say('saved.refused');
 
 async function inStore<T>(
   mode: IDBTransactionMode,

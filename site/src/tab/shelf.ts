@@ -1,5 +1,6 @@
 // Where the machine's files stay in this browser, for the next visit and for when there is no network: the Cache API, which a
 // browser may refuse (blocked site data, a page that is not secure) or run out of.
+import { say } from './words.ts';
 
 /** Of one content each; whatever else begins so is of another, and goes. */
 const PREFIX = 'bulkhead-linux-';
@@ -43,9 +44,9 @@ export class Shelf {
       return true;
     } catch (error) {
       this.#refuse(
-        error instanceof DOMException && error.name === 'QuotaExceededError'
-          ? "This browser's storage is full: the machine works, and is fetched again the next time."
-          : 'This browser could not keep the machine: it works, and is fetched again the next time.',
+        say(
+          error instanceof DOMException && error.name === 'QuotaExceededError' ? 'kept.full' : 'kept.failed',
+        ),
       );
       return false;
     }
@@ -79,9 +80,7 @@ export class Shelf {
       // Refused, as below.
     }
     // After the constructor's caller has had the time to listen.
-    queueMicrotask(() =>
-      this.#refuse('This browser keeps nothing for this site: the machine is fetched again at each visit.'),
-    );
+    queueMicrotask(() => this.#refuse(say('kept.refused')));
     return null;
   }
 

@@ -4,6 +4,7 @@ import type { MachineRecord } from '@bulkhead/sandbox-server/protocol';
 import type { ByteDuplex, ByteHandlers } from '@bulkhead/sandbox-server/protocol/bytes';
 import type { FromWorker, Saved, ToWorker, Use } from './messages.ts';
 import { renewIdentity } from './renew.ts';
+import { say } from './words.ts';
 
 export type TabState =
   | { phase: 'off' }
@@ -84,7 +85,7 @@ export class TabMachine {
     this.#become({ phase: 'fetching', bytes: 0, of: 0 });
     const port = new WorkerPort(worker);
     worker.onerror = ({ message }) =>
-      this.#fail(`The emulator could not be started${message ? ` (${message})` : ''}.`);
+      this.#fail(message ? say('failed.startWhy', { why: message }) : say('failed.start'));
     worker.onmessage = ({ data }) => {
       if (worker !== this.#worker) return;
       if (data.type === 'bytes') port.receive(data.bytes);
@@ -196,9 +197,7 @@ export class TabMachine {
       if (guest === this.#guest) this.#become({ phase: 'running', ...running, machines });
     } catch (error) {
       if (guest === this.#guest)
-        this.#fail(
-          `The machine was restored and does not answer (${error instanceof Error ? error.message : error}).`,
-        );
+        this.#fail(say('failed.silent', { why: error instanceof Error ? error.message : String(error) }));
     }
   }
 

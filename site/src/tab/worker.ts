@@ -10,6 +10,7 @@ import type { FromWorker, ToWorker } from './messages.ts';
 import { Pace } from './pace.ts';
 import { PieceDisk } from './piece-disk.ts';
 import { ANOTHER_IMAGE, drop, type SavedMachine, save, saved, whyNotSaved } from './saved.ts';
+import { say } from './words.ts';
 
 const scope = globalThis as unknown as {
   onmessage: (event: { data: ToWorker }) => void;
@@ -39,7 +40,7 @@ async function start(base: string, name: string | null): Promise<void> {
   files = fetched;
   disk = new PieceDisk(image.disk.bytes, image.disk.pieceBytes, (index) =>
     fetched.piece(index).catch((error) => {
-      notice(`A file of the machine could not be read. ${sentence(error)}`);
+      notice(say('notice.file', { why: sentence(error) }));
       throw error;
     }),
   );
@@ -120,9 +121,8 @@ async function keep(): Promise<void> {
 
 const sentence = (error: unknown): string => {
   if (error instanceof TabError) return error.message;
-  if (error instanceof RangeError)
-    return 'There is too little memory for the machine: close other tabs and try again.';
-  return `The emulator does not work in this browser (${error instanceof Error ? error.message : String(error)}).`;
+  if (error instanceof RangeError) return say('failed.memory');
+  return say('failed.browser', { why: error instanceof Error ? error.message : String(error) });
 };
 
 scope.onmessage = ({ data }) => {

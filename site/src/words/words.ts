@@ -2,8 +2,12 @@
 // that a page fetches the words of what it shows; the words that pages are built with are in content/i18n, and stay out of
 // what browsers fetch.
 
-/** Of a page that is being built: English, as are all pages with such parts that are drawn before a browser has them. */
-export const language = typeof document === 'undefined' ? 'en' : document.documentElement.lang;
+/** Of a page that is being built: English, as are all pages with such parts that are drawn before a browser has them. A worker
+ * has its page's for a name. */
+export const language =
+  typeof document === 'undefined'
+    ? (globalThis as { name?: string }).name || 'en'
+    : document.documentElement.lang;
 
 /** Returns what says a sentence in the page's language, with `values` where it has {names}. `languages`: the words of each by
  * the path of their file, all at once, for what has been drawn cannot wait for words, and a folder's are a kilobyte or two. */

@@ -4,6 +4,7 @@ import type { RequestFailed } from '../sandbox/api.ts';
 import type { Drafts } from './drafts.ts';
 import { contentOf, textOf } from './file-text.ts';
 import type { MachineFiles } from './machine-files.ts';
+import { say } from './words.ts';
 
 export interface OpenFile {
   path: string;
@@ -138,7 +139,7 @@ export class EditorSession {
       this.close(path);
       return;
     }
-    const notice = beside === undefined ? null : `Your text is in ${beside}.`;
+    const notice = beside === undefined ? null : say('notice.beside', { path: beside });
     this.#set(path, { ...fresh(theirs, file), saved: theirs, conflict: null, notice });
   }
 
@@ -176,11 +177,11 @@ export class EditorSession {
     const { text = '', eol = '\n', readOnly = null } = there ?? {};
     const saved = there?.text ?? null;
     const draft = readOnly === null ? this.#drafts.get(path) : undefined;
-    const notice = there || draft ? null : 'There is no such file yet. Saving makes it.';
+    const notice = there || draft ? null : say('notice.new');
     this.#set(path, { phase: 'open', eol, readOnly, saved, notice, ...fresh(draft?.text ?? text) });
     if (saved === null) this.#expect(path);
     if (!draft || draft.text === saved) this.#drafts.drop(path);
-    else if (draft.base === saved) this.#set(path, { notice: 'This is the text that you had not saved.' });
+    else if (draft.base === saved) this.#set(path, { notice: say('notice.draft') });
     else this.#set(path, { conflict: { theirs: saved } });
   }
 
@@ -204,10 +205,10 @@ export class EditorSession {
     } else if (text !== saved) {
       if (file.conflict?.theirs !== theirs) this.#set(path, { conflict: { theirs } });
     } else if (theirs === null) {
-      const notice = 'The file is gone from the machine. Saving puts it there again.';
+      const notice = say('notice.gone');
       this.#set(path, { saved: null, notice });
     } else {
-      const notice = 'It changed in the machine; this is how it is now.';
+      const notice = say('notice.changed');
       this.#set(path, { saved: theirs, ...fresh(theirs, file), notice });
     }
     this.#keep(path);

@@ -3,6 +3,7 @@
 import { isStatic } from '../../site-address.ts';
 import { request } from '../sandbox/api.ts';
 import { LabProgress } from './lab-progress.ts';
+import { say } from './words.ts';
 
 let asked: Promise<unknown> | undefined;
 /** One answer for all of them. */
@@ -17,10 +18,11 @@ for (const item of document.querySelectorAll<HTMLElement>('[data-lab]')) {
   const all = steps.split(' ');
   const place = item.querySelector<HTMLElement>('.done');
   const tell = (done: Readonly<Record<string, number>>) => {
-    const count = all.filter((step) => step in done).length;
-    if (!place || count === 0) return;
+    const count = all.length;
+    const ready = all.filter((step) => step in done).length;
+    if (!place || ready === 0) return;
     place.hidden = false;
-    place.textContent = count === all.length ? '✓ Done' : `${count} of ${all.length} steps done`;
+    place.textContent = ready === count ? say('list.all') : say('list.some', { done: ready, count });
   };
   const progress = new LabProgress({ lab, ask: isStatic() ? null : shared });
   tell(progress.kept.done);

@@ -3,6 +3,7 @@ import type { Machine, Ran, Sandbox } from '@bulkhead/sandbox-server/protocol';
 import { apiPaths } from '@bulkhead/sandbox-server/protocol/addresses';
 import type { SandboxSession, SandboxView } from '../sandbox/sandbox-session.ts';
 import type { LabProgress } from './lab-progress.ts';
+import { say } from './words.ts';
 
 export interface LabStep {
   id: string;
@@ -78,12 +79,12 @@ export class LabSession {
 
   /** Its machines in words. */
   get wanted(): string {
-    const count = (kind: Machine['kind'], name: string) => {
-      const many = this.facts.machines.filter((one) => one.kind === kind).length;
-      return many === 0 ? [] : [many === 1 ? `the ${name}` : `the ${many} ${name}s`];
-    };
-    const words = [...count('container', 'container'), ...count('vm', 'virtual machine')];
-    return `${words.join(' and ')} of this lab`;
+    const count = (kind: Machine['kind']) => this.facts.machines.filter((one) => one.kind === kind).length;
+    const [boxes, guests] = [count('container'), count('vm')];
+    const containers = boxes === 1 ? say('wanted.container') : say('wanted.containers', { count: boxes });
+    const vms = guests === 1 ? say('wanted.vm') : say('wanted.vms', { count: guests });
+    const machines = guests === 0 ? containers : boxes === 0 ? vms : say('wanted.both', { containers, vms });
+    return say('wanted.ofLab', { machines });
   }
 
   get step(): LabStep | undefined {
@@ -134,12 +135,12 @@ export class LabSession {
   }
 
   async solve(step: LabStep): Promise<void> {
-    await this.#do(`Applying the solution of “${step.title}”`, () => this.#solve(step));
+    await this.#do(say('doing.solution', { title: step.title }), () => this.#solve(step));
   }
 
   /** Machines as new, with the solutions of the steps before this one. */
   async beginStep(step: LabStep): Promise<void> {
-    await this.#do(`Beginning “${step.title}” again`, async () => {
+    await this.#do(say('doing.step', { title: step.title }), async () => {
       for (const { name } of this.#own()) await this.#restart(name);
       await this.#catchUp(step);
     });
@@ -148,11 +149,11 @@ export class LabSession {
   /** The solutions of the steps before, in machines that are new. */
   async catchUp(): Promise<void> {
     const { step } = this;
-    if (step) await this.#do(`Bringing the machines to “${step.title}”`, () => this.#catchUp(step));
+    if (step) await this.#do(say('doing.catchUp', { title: step.title }), () => this.#catchUp(step));
   }
 
   async beginMachine(name: string): Promise<void> {
-    await this.#do(`Beginning ${name} again`, () => this.#restart(name));
+    await this.#do(say('doing.machine', { machine: name }), () => this.#restart(name));
   }
 
   async beginLab(): Promise<void> {
@@ -160,7 +161,7 @@ export class LabSession {
     this.#change({ done: {}, behind: false, solutions: {} });
     this.go('intro');
     if (this.sandbox.view.phase !== 'running') return;
-    await this.#do('Beginning the lab again', async () => {
+    await this.#do(say('doing.lab'), async () => {
       for (const { name } of this.#own()) await this.#restart(name);
     });
   }
@@ -169,11 +170,12 @@ export class LabSession {
   output(command: string, machine: string): Promise<string> {
     const asked = this.#line.then(async () => {
       const sandbox = this.#running;
-      if (!sandbox) throw new Error('There is no machine yet.');
+      if (!sandbox) throw new Error(say('problem.noMachine'));
       const body = { command: ['/bin/sh', '-c', command] };
       const path = apiPaths.exec(sandbox.id, machine);
       const ran = await this.sandbox.ask<Ran>(path, { method: 'POST', body });
-      if (ran.status !== 0) throw new Error(ran.stderr.trim() || `It ended with status ${ran.status}.`);
+      if (ran.status !== 0)
+        throw new Error(ran.stderr.trim() || say('problem.status', { status: ran.status ?? '' }));
       return ran.stdout.trim();
     });
     this.#line = asked.catch(() => {});
@@ -236,19 +238,22 @@ export class LabSession {
 
   async #restart(name: string): Promise<void> {
     if (!(await this.sandbox.restart(name, {})))
-      throw new Error(this.sandbox.view.problem?.message ?? `${name} cannot begin again.`);
+      throw new Error(this.sandbox.view.problem?.message ?? say('problem.restart', { machine: name }));
     await this.#until(name);
   }
 
   /** Resolves when the machine runs. */
   #until(name: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const patience = setTimeout(() => reject(new Error(`${name} does not begin.`)), RESTART_LIMIT_MS);
+    const patience = setTimeout(
+      () => reject(new Error(say('problem.slow', { machine: name }))),
+      RESTART_LIMIT_MS,
+    );
     const leave = this.sandbox.subscribe(({ sandbox }) => {
       const machine = sandbox?.machines.find((one) => one.name === name);
       if (machine?.state === 'running') resolve();
       else if (!machine || machine.state === 'failed' || machine.state === 'ended')
-        reject(new Error(machine?.reason ?? `${name} is gone.`));
+        reject(new Error(machine?.reason ?? say('problem.gone', { machine: name })));
     });
     return promise.finally(() => {
       clearTimeout(patience);
@@ -263,12 +268,13 @@ export class LabSession {
 
   async #solve(step: LabStep): Promise<void> {
     const sandbox = this.#running;
-    if (!sandbox) throw new Error('There are no machines to do it in.');
+    if (!sandbox) throw new Error(say('problem.noMachines'));
     const path = apiPaths.solve(sandbox.id, step.id);
     const ran = await this.sandbox.ask<Ran>(path, { method: 'POST', within: SOLVE_LIMIT_MS });
     if (ran.status === 0 && !ran.timedOut) return;
     const last = `${ran.stdout}${ran.stderr}`.trim().split('\n').at(-1);
-    throw new Error(`The solution of “${step.title}” failed${last ? `: ${last}` : ''}.`);
+    const { title } = step;
+    throw new Error(last ? say('problem.solutionSaid', { title, last }) : say('problem.solution', { title }));
   }
 
   /** One thing at a time; then the open step is looked at again. */

@@ -5,6 +5,7 @@ import { judge } from './answers.ts';
 import type { LabSession, LabStep } from './lab-session.ts';
 import NextLabs from './NextLabs.svelte';
 import StepFoot from './StepFoot.svelte';
+import { say } from './words.ts';
 
 export interface TextActs {
   /** Types commands into a terminal, from 1, of a machine; resolves to what there is to say about it, or to nothing. */
@@ -92,7 +93,8 @@ export class LabText {
     for (const [index, hint] of hints.entries()) {
       hint.hidden = true;
       const summary = hint.querySelector('summary');
-      if (summary && hints.length > 1) summary.textContent = `Hint ${index + 1} of ${hints.length}`;
+      if (summary && hints.length > 1)
+        summary.textContent = say('hint.number', { number: index + 1, count: hints.length });
     }
     const props = { session: this.#session, step, hints: hints.length, onhint: () => this.hint() };
     this.#keep(mount(StepFoot, { target, props }));
@@ -120,16 +122,18 @@ export class LabText {
       const button = block.querySelector('button');
       const { machine, number } = this.#target(block);
       const many = this.#session.facts.machines.length > 1;
-      const place = `${machine}${number > 1 ? `, terminal ${number}` : ''}`;
-      const label = many || number > 1 ? `Run in ${place}` : 'Run';
+      const label =
+        number > 1
+          ? say('run.terminal', { machine, number })
+          : say(many ? 'run.machine' : 'run', { machine });
       if (button && button.textContent !== label) button.textContent = label;
       if (button) button.disabled = !running.has(machine);
       const where = block.querySelector('.where');
       const words = running.has(machine)
         ? ''
         : running.size > 0
-          ? `once ${machine} runs`
-          : 'once your machines run';
+          ? say('run.onceMachine', { machine })
+          : say('run.onceMachines');
       if (where && where.textContent !== words) where.textContent = words;
     }
     for (const button of this.#root.querySelectorAll<HTMLButtonElement>(
@@ -178,18 +182,20 @@ export class LabText {
     const verdict = form.querySelector('.verdict');
     if (!verdict || answer.trim() === '') return;
     const { accept, from } = form.dataset;
-    if (from) verdict.textContent = 'Your machine is being asked…';
+    if (from) verdict.textContent = say('answer.asking');
     try {
       const right = from
         ? [await this.#session.output(from, this.#target(form).machine)]
         : (JSON.parse(accept ?? '[]') as string[]);
       const good = judge(answer, right);
-      verdict.textContent = good ? 'So it is.' : 'Not so. Look again, or read the explanation.';
+      verdict.textContent = say(good ? 'answer.right' : 'answer.wrong');
       form.classList.add('answered');
       const explained = form.querySelector('details');
       if (explained) explained.open = good;
     } catch (error) {
-      verdict.textContent = `Your machine cannot be asked: ${error instanceof Error ? error.message : error}`;
+      verdict.textContent = say('answer.failed', {
+        reason: error instanceof Error ? error.message : String(error),
+      });
     }
   }
 

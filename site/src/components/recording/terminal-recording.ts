@@ -7,7 +7,7 @@ class TerminalRecording extends HTMLElement {
     button.disabled = false;
     button.addEventListener('click', async () => {
       button.disabled = true;
-      const { cast = '', title = '' } = this.dataset;
+      const { cast = '', title = '', failed = '' } = this.dataset;
       try {
         const [{ mount }, { default: Player }, { parseCast }, response] = await Promise.all([
           import('svelte'),
@@ -20,7 +20,10 @@ class TerminalRecording extends HTMLElement {
         button.remove();
       } catch (error) {
         button.disabled = false;
-        button.textContent = `It could not be loaded (${error instanceof Error ? error.message : error}). Try again`;
+        button.textContent = failed.replace(
+          '{reason}',
+          error instanceof Error ? error.message : String(error),
+        );
       }
     });
   }

@@ -1,6 +1,7 @@
 // Requests to sandbox-server. Every one has a time limit, and every failure is a Problem that a page can say.
 import type { ApiError, ApiErrorCode } from '@bulkhead/sandbox-server/protocol';
 import { isStatic } from '../../site-address.ts';
+import { say } from './request-words.ts';
 
 /** What went wrong, for programs and for people. `unreachable`: no sandbox-server answered at this address; `cancelled`: the
  * reader gave it up. */
@@ -58,7 +59,7 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
       limit.aborted
         ? {
             code: 'too_slow',
-            message: `No answer within ${Math.round(within / 1000)} seconds.`,
+            message: say('late', { seconds: Math.round(within / 1000) }),
             retryAt: null,
           }
         : unreachable,
@@ -72,7 +73,7 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
 
 const unreachable: Problem = {
   code: 'unreachable',
-  message: 'No sandbox server answers at this address.',
+  message: say('nobody'),
   retryAt: null,
 };
 

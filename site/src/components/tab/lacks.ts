@@ -1,5 +1,7 @@
 // What a tab has no place for, known before anything is fetched: the words of a page that offers it, and of a refusal.
 
+import { say } from './words.ts';
+
 /** As a page, a lab or a request names machines. */
 export interface Wanted {
   kind: 'container' | 'vm';
@@ -10,8 +12,7 @@ export interface Wanted {
  * `noSecond`: why there is no second emulator on this device. */
 export function lackedInTab(machines: readonly Wanted[], noSecond: string | null): string | null {
   const vms = machines.filter(({ kind }) => kind === 'vm').length;
-  if (machines.some((one) => one.in !== undefined))
-    return 'In this tab no containers are made inside the second machine.';
-  if (vms > 1) return `In this tab there is one virtual machine, and here ${vms} are wanted.`;
-  return vms === 1 && noSecond ? `There is no virtual machine in this tab: ${noSecond}.` : null;
+  if (machines.some((one) => one.in !== undefined)) return say('lacks.inside');
+  if (vms > 1) return say('lacks.vms', { count: vms });
+  return vms === 1 && noSecond ? say('lacks.vm', { reason: noSecond }) : null;
 }
