@@ -9,6 +9,8 @@ import type { MachineRecord } from '../../sandbox-server/src/protocol/broker.ts'
 import { patiently } from '../patience.ts';
 
 const PATIENCE_MS = patiently(30_000);
+/** The longest that a broker lets a command take. */
+const COMMAND_MS = 60_000;
 const MEMORY = 256 * 2 ** 20;
 
 export type Copy = { readonly machine: string; readonly pid: number; readonly link: LinkHost };
@@ -38,7 +40,9 @@ export class Copies {
       labels: {},
       start: 'template',
     } as const;
-    const { machine: made } = await this.#host.request('vm.create', wanted, { timeoutMs: 120_000 });
+    const { machine: made } = await this.#host.request('vm.create', wanted, {
+      timeoutMs: patiently(120_000),
+    });
     const link = new LinkHost(this.file(machine, 'link.sock'));
     const copy = { machine, pid: made.pid ?? 0, link };
     this.#made.push(copy);
@@ -67,7 +71,7 @@ export class Copies {
   async arm({ link }: Copy): Promise<void> {
     const stdin = gzipSync(readFileSync(this.#program)).toString('base64');
     const command = ['/bin/sh', '-c', 'base64 -d | gunzip > /root/attempts && chmod 755 /root/attempts'];
-    const limits = { timeout_ms: PATIENCE_MS, max_output_bytes: 4_096 };
+    const limits = { timeout_ms: COMMAND_MS, max_output_bytes: 4_096 };
     const params = { machine: 'host', command, stdin, ...limits };
     const { status, stderr } = await link.request('exec', params, { timeoutMs: PATIENCE_MS });
     if (status !== 0) throw new Error(`cannot bring the attempts in: ${stderr}`);
