@@ -1,23 +1,29 @@
-// What a place in the queue says to a person.
+// What a place in the queue says to a person: words of their own, fetched by who has to wait.
 import type { Ticket } from '@bulkhead/sandbox-server/protocol';
-import { say } from './words.ts';
+import english from '../../content/live/en/waiting.json' with { type: 'json' };
+import { speaker } from '../../words/words.ts';
+
+export const say = speaker(
+  english,
+  import.meta.glob('../../content/live/*/waiting.json', { eager: true, import: 'default' }),
+);
 
 /** Marks that are drawn at most; a longer queue is cut before the reader. */
 const MOST_MARKS = 16;
 
 /** "The host is full: you are next", "… you are number 3 of 7". */
 export function placeInWords({ state, place, waiting }: Pick<Ticket, 'state' | 'place' | 'waiting'>): string {
-  if (state !== 'waiting') return say('waiting.turn');
-  if (place > 1) return say('waiting.number', { place, waiting });
-  return say(waiting > 1 ? 'waiting.nextOf' : 'waiting.next', { waiting });
+  if (state !== 'waiting') return say('turn');
+  if (place > 1) return say('number', { place, waiting });
+  return say(waiting > 1 ? 'nextOf' : 'next', { waiting });
 }
 
 /** How long it still takes, as far as anybody knows, and how that is known. */
 export function waitInWords({ expectedAt }: Pick<Ticket, 'expectedAt'>, now: number): string {
-  if (expectedAt === null) return say('waiting.unknown');
+  if (expectedAt === null) return say('unknown');
   const minutes = Math.round((expectedAt - now) / 60_000);
-  if (minutes < 1) return say('waiting.withinMinute');
-  return say(minutes === 1 ? 'waiting.inMinute' : 'waiting.inMinutes', { minutes });
+  if (minutes < 1) return say('withinMinute');
+  return say(minutes === 1 ? 'inMinute' : 'inMinutes', { minutes });
 }
 
 /** The queue as a row of marks, the next to be let in first. */
