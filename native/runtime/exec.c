@@ -54,6 +54,7 @@ typedef struct exec_context {
     int cgroup;                                        // v2: the group to clone into
     int console_socket;                                // -1: no terminal
     int handshake;                                     // this side's end
+    int turn[2];                                       // a pipe: when the process between may speak
     seccomp_program filter;
     pid_t init_pid, joiner, pid;
     bool wrote_pid_file;
@@ -143,13 +144,37 @@ static int join(exec_context *x, bh_error *err) {
     if (process_become_root(x->config, err) < 0)
         return -1;
     arguments_hide();
+    if (x->options->orphan && pipe2(x->turn, O_CLOEXEC) < 0)
+        return bh_fail(err, errno, "cannot make a pipe");
     x->pid = clone_process(CLONE_PARENT, -1, err);
     return x->pid < 0 ? -1 : 0;
+}
+
+// In the joiner: what the host calls the process that it has made.
+static int tell_pid(exec_context *x, bh_error *err) {
+    if (handshake_send(x->handshake, HANDSHAKE_PID, x->pid, err) < 0)
+        return -1;
+    if (x->options->orphan && write(x->turn[1], "", 1) != 1)
+        return bh_fail(err, errno, "cannot give the process between its turn");
+    return 0;
+}
+
+// In the process between: its own word is a number of the container's, and the runtime, which hears both on one socket,
+// would take it for the host's number of this process, and kill whoever has that. So it comes second. A joiner that
+// died gives no turn.
+static int await_turn(exec_context *x, bh_error *err) {
+    char turn;
+    close(x->turn[1]);
+    ssize_t got = read(x->turn[0], &turn, 1);
+    close(x->turn[0]);
+    return got == 1 ? 0 : bh_fail(err, 0, "the process that joined container %s has died", x->options->id);
 }
 
 // In the process between: its child goes on as the new process, and it waits to be killed by the runtime, which has to
 // see the child first: only the host knows its pid there.
 static int step_aside(exec_context *x, bh_error *err) {
+    if (await_turn(x, err) < 0)
+        return -1;
     pid_t child = clone_process(0, -1, err);
     if (child <= 0)
         return child;
@@ -163,7 +188,7 @@ static _Noreturn void run_joiner(exec_context *x) {
     bh_error err = {0};
     int result = join(x, &err);
     if (result == 0 && x->pid > 0)
-        result = handshake_send(x->handshake, HANDSHAKE_PID, x->pid, &err);
+        result = tell_pid(x, &err);
     else if (result == 0)
         result = x->options->orphan && step_aside(x, &err) < 0 ? -1 : become_process(x, &err);
     if (result < 0)
@@ -296,7 +321,8 @@ pid_t exec_process(const exec_options *options, const config *c, const process_c
                       .init = -1,
                       .cgroup = -1,
                       .console_socket = -1,
-                      .handshake = -1};
+                      .handshake = -1,
+                      .turn = {-1, -1}};
     int result = run_steps(&x, err);
     trace_flush();
     if (result < 0 && x.pid > 0) {
